@@ -1,0 +1,1 @@
+//! The world, the server and the clients.

@@ -1,0 +1,3 @@
+//! The command-line program; see [`straggler::cli`].
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Encoders of our own with hook points, and the checkpoints that fill them.

@@ -1,0 +1,1 @@
+//! What a run writes: records, CSV files, summary and figures.

@@ -1,0 +1,1 @@
+//! From YAML as written to a checked scenario.

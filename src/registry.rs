@@ -18,6 +18,31 @@ pub struct Entry {
     pub summary: &'static str,
 }
 
+/// Something wrong with a setting: found by the config's own check, shown with file and line by the scenario room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Dotted path of the setting, relative to the config that found it; empty for the config as a whole.
+    pub path: String,
+    /// What is wrong, lower case, without a full stop.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Problem {
+    /// A problem of the setting at `path`.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into(), help: None }
+    }
+
+    /// Adds the remedy.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
 /// True when a config can be written as the bare key, because each of its fields has a default.
 pub fn has_only_defaults<T: DeserializeOwned>() -> bool {
     serde_json::from_value::<T>(serde_json::Value::Object(serde_json::Map::new())).is_ok()

@@ -1,0 +1,28 @@
+//! The arithmetic of an encoder, fused for training on a CPU.
+//!
+//! Each function is one node of candle's graph with its own backward pass. candle's general operations would give the
+//! same values, but compute gradients of frozen weights, run element by element without vector instructions and pass
+//! over memory many times; two of its fused operations (layer normalisation and softmax) have no backward pass at all
+//! and cut the graph. Where a fused kernel cannot run (another device, another number type) the same function is
+//! composed of candle's operations, so callers never need to ask.
+//!
+//! Results depend on the inputs alone, not on the number of threads; gradients are computed only for inputs that lead
+//! to a variable, and no graph is kept when none does.
+
+mod attention;
+mod composed;
+mod dropout;
+mod gelu;
+mod lanes;
+mod layer_norm;
+mod linear;
+mod matrix;
+mod storage;
+#[cfg(test)]
+mod testing;
+
+pub use attention::attention;
+pub use dropout::{Dropout, dropout};
+pub use gelu::gelu;
+pub use layer_norm::layer_norm;
+pub use linear::{frozen_linear, linear};

@@ -11,7 +11,7 @@
 mod backbone;
 mod batch;
 mod builtin;
-mod checkpoint;
+pub(crate) mod checkpoint;
 mod config;
 mod encoder;
 mod encoder_config;

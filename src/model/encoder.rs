@@ -128,13 +128,7 @@ fn run_layer(
     add_and_norm(model, layer, Sublayer::FeedForward, &x, &narrow, pass)
 }
 
-fn project(
-    model: &Model<'_>,
-    layer: usize,
-    projection: Projection,
-    x: &Tensor,
-    pass: &mut Pass,
-) -> Result<Tensor> {
+fn project(model: &Model<'_>, layer: usize, projection: Projection, x: &Tensor, pass: &mut Pass) -> Result<Tensor> {
     let site = Site { layer, projection };
     let output = model.linear(&site.to_string(), x)?;
     model.hooks.projection(site, x, output, pass)

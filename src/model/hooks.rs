@@ -4,8 +4,8 @@ use std::fmt;
 
 use candle_core::{Result, Tensor};
 
-use super::ops::Dropout;
 use super::EncoderConfig;
+use super::ops::Dropout;
 
 /// A linear map of one layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -15,11 +15,7 @@ use crate::seed::Seeds;
 /// # Errors
 /// When the directory or one of its files is missing or damaged, the encoder is not supported, tensors are missing or
 /// have other shapes than `config.json` says, or the tokenizer's vocabulary does not fit the embedding table.
-pub fn load(
-    source: &ModelSource,
-    base_dir: &Path,
-    seeds: &Seeds,
-) -> Result<(Arc<Backbone>, Tokenizer), ModelError> {
+pub fn load(source: &ModelSource, base_dir: &Path, seeds: &Seeds) -> Result<(Arc<Backbone>, Tokenizer), ModelError> {
     let (backbone, tokenizer, origin) = match source {
         ModelSource::Directory(path) => {
             let directory = base_dir.join(path);

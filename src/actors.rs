@@ -1,1 +1,3 @@
 //! The world, the server and the clients.
+
+pub mod pool;

@@ -1,9 +1,13 @@
 //! What the scenario says about the data set.
 
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::PartitionConfig;
+use super::files::FileFormat;
+use super::{PartitionConfig, builtin};
+use crate::registry::Problem;
 
 /// The data set: `dataset`. Exactly one of `name` and `files`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +44,90 @@ pub struct DatasetConfig {
     pub partition: PartitionConfig,
 }
 
+impl DatasetConfig {
+    /// What is wrong with these settings, those of the partition included (as `partition.<key>.<setting>`). Files are
+    /// not looked at.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        match (&self.name, &self.files) {
+            (Some(_), Some(_)) => {
+                problems.push(Problem::new("", "both `name` and `files` are given").help("keep one of them"));
+            }
+            (None, None) => {
+                problems.push(
+                    Problem::new("", "neither `name` nor `files` is given")
+                        .help(format!("write `name: {}`, or `files: {{ train: rows.tsv }}`", builtin::NAMES[0])),
+                );
+            }
+            (Some(name), None) => problems.extend(builtin_problems(name, self)),
+            (None, Some(files)) => {
+                problems.extend(files.problems());
+                if self.num_examples.is_some() {
+                    let problem = Problem::new("num_examples", "only a generated data set has a chosen number of rows");
+                    problems.push(problem.help("remove num_examples, or use a built-in data set"));
+                }
+            }
+        }
+        problems.extend(self.columns.iter().flat_map(ColumnsConfig::problems));
+        problems.extend(self.label_problems());
+        if self.max_seq_length < 4 {
+            problems.push(Problem::new("max_seq_length", format!("{} is below 4", self.max_seq_length)));
+        }
+        if !(self.validation_fraction > 0.0 && self.validation_fraction < 1.0) {
+            let message = format!("{} is not between 0 and 1 (both excluded)", self.validation_fraction);
+            problems.push(Problem::new("validation_fraction", message));
+        }
+        problems.extend(self.partition.implementation().problems().into_iter().map(|mut problem| {
+            let dot = if problem.path.is_empty() { "" } else { "." };
+            problem.path = format!("partition.{}{dot}{}", self.partition.key(), problem.path);
+            problem
+        }));
+        problems
+    }
+
+    fn label_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.labels.is_some() && self.labels_file.is_some() {
+            let problem = Problem::new("labels_file", "both `labels` and `labels_file` are given");
+            problems.push(problem.help("keep one of them"));
+        }
+        if let Some(labels) = &self.labels {
+            if labels.len() < 2 {
+                problems.push(Problem::new("labels", format!("{} given, at least 2 are needed", labels.len())));
+            }
+            for (i, label) in labels.iter().enumerate() {
+                if label.trim().is_empty() {
+                    problems.push(Problem::new(format!("labels.{i}"), "the name is empty"));
+                } else if labels[..i].contains(label) {
+                    problems.push(Problem::new(format!("labels.{i}"), format!("`{label}` is listed twice")));
+                }
+            }
+        }
+        problems
+    }
+}
+
+fn builtin_problems(name: &str, config: &DatasetConfig) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if !builtin::NAMES.contains(&name) {
+        let message = format!("`{name}` is not a built-in data set (there are: {})", builtin::NAMES.join(", "));
+        problems.push(Problem::new("name", message).help("for rows of your own, write `files: { train: rows.tsv }`"));
+    }
+    if config.num_examples.is_some_and(|n| !(builtin::MIN_EXAMPLES..=builtin::MAX_EXAMPLES).contains(&n)) {
+        let message = format!("must be {} to {}", builtin::MIN_EXAMPLES, builtin::MAX_EXAMPLES);
+        problems.push(Problem::new("num_examples", message));
+    }
+    let given = [
+        ("columns", config.columns.is_some()),
+        ("labels", config.labels.is_some()),
+        ("labels_file", config.labels_file.is_some()),
+    ];
+    for (path, _) in given.into_iter().filter(|(_, given)| *given) {
+        problems.push(Problem::new(path, "does not apply to a built-in data set").help("remove it"));
+    }
+    problems
+}
+
 fn default_max_seq_length() -> usize {
     128
 }
@@ -60,6 +148,28 @@ pub struct FilesConfig {
     /// Test rows, evaluated once at the end. No test result when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<String>,
+}
+
+impl FilesConfig {
+    fn problems(&self) -> Vec<Problem> {
+        let files = [
+            ("files.train", Some(&self.train)),
+            ("files.validation", self.validation.as_ref()),
+            ("files.test", self.test.as_ref()),
+        ];
+        let mut problems = Vec::new();
+        for (i, (path, file)) in files.iter().enumerate() {
+            let Some(file) = file else { continue };
+            if FileFormat::of(Path::new(file)).is_none() {
+                let message = format!("`{file}` is not named .tsv, .csv or .jsonl, plain or with .gz behind it");
+                problems.push(Problem::new(*path, message));
+            }
+            if let Some((earlier, _)) = files[..i].iter().find(|(_, other)| *other == Some(file)) {
+                problems.push(Problem::new(*path, format!("`{file}` is already `{earlier}`")));
+            }
+        }
+        problems
+    }
 }
 
 /// Names of columns (TSV and CSV header, JSONL keys).
@@ -85,8 +195,83 @@ fn default_label() -> String {
     "label".into()
 }
 
+impl ColumnsConfig {
+    fn problems(&self) -> Vec<Problem> {
+        let columns =
+            [("text", Some(&self.text)), ("text_pair", self.text_pair.as_ref()), ("label", Some(&self.label))];
+        let mut problems = Vec::new();
+        for (i, (key, name)) in columns.iter().enumerate() {
+            let Some(name) = name else { continue };
+            if name.is_empty() {
+                problems.push(Problem::new(format!("columns.{key}"), "the name is empty"));
+            } else if let Some((earlier, _)) = columns[..i].iter().find(|(_, other)| *other == Some(name)) {
+                let message = format!("`{name}` is already the column of `{earlier}`");
+                problems.push(Problem::new(format!("columns.{key}"), message));
+            }
+        }
+        problems
+    }
+}
+
 impl Default for ColumnsConfig {
     fn default() -> Self {
         Self { text: default_text(), text_pair: None, label: default_label() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(json: serde_json::Value) -> Vec<String> {
+        let config: DatasetConfig = serde_json::from_value(json).expect("well-formed");
+        config.problems().into_iter().map(|problem| problem.path).collect()
+    }
+
+    #[test]
+    fn sound_settings_have_no_problems() {
+        assert_eq!(paths(serde_json::json!({ "name": "builtin:intents", "num_examples": 500 })), [""; 0]);
+        assert_eq!(
+            paths(serde_json::json!({
+                "files": { "train": "a.tsv.gz", "validation": "b.csv", "test": "c.jsonl" },
+                "columns": { "text": "text_a", "text_pair": "text_b" },
+                "labels": ["no", "yes"],
+                "partition": { "dirichlet": { "alpha": 0.5 } },
+            })),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn each_bad_setting_is_reported_at_its_path() {
+        assert_eq!(paths(serde_json::json!({})), [""]);
+        assert_eq!(paths(serde_json::json!({ "name": "builtin:intents", "files": { "train": "a.tsv" } })), [""]);
+        assert_eq!(
+            paths(serde_json::json!({ "name": "nyu-mll/glue", "num_examples": 1, "labels": ["a", "b"] })),
+            ["name", "num_examples", "labels"]
+        );
+        assert_eq!(
+            paths(serde_json::json!({
+                "files": { "train": "a.txt", "validation": "b.csv", "test": "b.csv" },
+                "columns": { "label": "text" },
+                "labels": ["yes", "yes"],
+                "labels_file": "labels.txt",
+                "max_seq_length": 2,
+                "validation_fraction": 1.0,
+                "num_examples": 500,
+                "partition": { "dirichlet": { "alpha": 0.0 } },
+            })),
+            [
+                "files.train",
+                "files.test",
+                "num_examples",
+                "columns.label",
+                "labels_file",
+                "labels.1",
+                "max_seq_length",
+                "validation_fraction",
+                "partition.dirichlet.alpha",
+            ]
+        );
     }
 }

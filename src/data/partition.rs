@@ -1,12 +1,77 @@
 //! How training rows are dealt to clients.
+//!
+//! A newcomer writes a config that implements [`Partition`] in a file of its own and adds one line below.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+mod dirichlet;
+mod draw;
+mod iid;
+mod label_mix;
+mod shards;
+mod table;
 
+pub use dirichlet::DirichletConfig;
+pub use iid::IidConfig;
+pub use label_mix::LabelMixConfig;
+pub use shards::ShardsConfig;
+pub use table::PartitionTable;
+
+use super::PartitionError;
 use crate::one_of;
+use crate::registry::Problem;
+use crate::seed::Stream;
 
 /// Deals rows to clients.
-pub trait Partition {}
+pub trait Partition {
+    /// What is wrong with the settings.
+    fn problems(&self) -> Vec<Problem>;
+
+    /// The rule itself: which rows (indices into `labels`) each of `n_clients` clients gets. Every row goes to exactly
+    /// one client. It may assume that there is at least one client and one row per client; it may leave a client empty,
+    /// which [`deal`](Self::deal) then refuses with [`remedy`](Self::remedy).
+    ///
+    /// # Errors
+    /// The settings cannot be met with these rows.
+    fn split(
+        &self,
+        labels: &[u32],
+        n_classes: usize,
+        n_clients: usize,
+        rng: &mut Stream,
+    ) -> Result<Vec<Vec<u32>>, PartitionError>;
+
+    /// What to change when a client gets nothing.
+    fn remedy(&self) -> &'static str;
+
+    /// The rows (indices into `labels`, ascending) of each of `n_clients` clients. Every row goes to exactly one client,
+    /// and no client is empty. `labels` are below `n_classes`.
+    ///
+    /// # Errors
+    /// There are more clients than rows, a client would be empty, or the settings cannot be met.
+    fn deal(
+        &self,
+        labels: &[u32],
+        n_classes: usize,
+        n_clients: usize,
+        rng: &mut Stream,
+    ) -> Result<Vec<Vec<u32>>, PartitionError> {
+        if n_clients > labels.len() {
+            return Err(PartitionError::TooFewRows {
+                n_rows: labels.len(),
+                n_clients,
+                rows_per_client: 1,
+                settings: "clients.total",
+            });
+        }
+        let mut shards = self.split(labels, n_classes, n_clients, rng)?;
+        let n_dealt: usize = shards.iter().map(Vec::len).sum();
+        assert!(shards.len() == n_clients && n_dealt == labels.len(), "a partition deals every row once");
+        if let Some(client) = shards.iter().position(Vec::is_empty) {
+            return Err(PartitionError::EmptyShard { client, n_clients, remedy: self.remedy() });
+        }
+        shards.iter_mut().for_each(|shard| shard.sort_unstable());
+        Ok(shards)
+    }
+}
 
 one_of! {
     /// How training rows are dealt to the clients: `dataset.partition`.
@@ -24,46 +89,136 @@ impl Default for PartitionConfig {
     }
 }
 
-/// Equal shares of shuffled rows. Has no settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct IidConfig {}
-
-impl Partition for IidConfig {}
-
-/// Per-class Dirichlet split (Hsu et al. 2019, arXiv 1909.06335; Yurochkin et al. 2019).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DirichletConfig {
-    /// Concentration, > 0: small is skewed, large is near iid.
-    pub alpha: f64,
-    /// Fewest rows that a client may hold; the split is drawn anew until it holds.
-    #[serde(default = "default_min_samples")]
-    pub min_samples: usize,
+/// The check of a Dirichlet concentration.
+fn alpha_problems(alpha: f64) -> Vec<Problem> {
+    if alpha > 0.0 && alpha.is_finite() {
+        return Vec::new();
+    }
+    let help = "0.1 is strong skew, 1.0 moderate, 100 near iid";
+    vec![Problem::new("alpha", format!("{alpha} is not a positive number")).help(help)]
 }
 
-fn default_min_samples() -> usize {
-    1
+/// The rows of each class, in random order.
+fn shuffled_rows_by_class(labels: &[u32], n_classes: usize, rng: &mut Stream) -> Vec<Vec<u32>> {
+    use rand::seq::SliceRandom;
+    let mut rows: Vec<Vec<u32>> = vec![Vec::new(); n_classes];
+    for (row, &label) in (0u32..).zip(labels) {
+        rows[label as usize].push(row);
+    }
+    rows.iter_mut().for_each(|rows| rows.shuffle(rng));
+    rows
 }
 
-impl Partition for DirichletConfig {}
+#[cfg(test)]
+mod testing {
+    //! What the partitions' tests share.
 
-/// FedPETuning's split (arXiv 2212.10025): equal-size clients, label mix from Dir(alpha x prior), leftovers to the last.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LabelMixConfig {
-    /// Concentration, > 0: small is skewed, large is near iid.
-    pub alpha: f64,
+    use super::table::PartitionTable;
+    use crate::seed::{Purpose, Seeds, Stream};
+
+    pub(super) fn rng(seed: u64) -> Stream {
+        Seeds::new(seed).global(Purpose::Partition)
+    }
+
+    pub(super) fn balanced_labels(n_rows: u32, n_classes: u32) -> Vec<u32> {
+        (0..n_rows).map(|row| row % n_classes).collect()
+    }
+
+    /// Mean distance of the clients' label mixes from the global one.
+    pub(super) fn total_variation(shards: &[Vec<u32>], labels: &[u32], n_classes: usize) -> f64 {
+        let names: Vec<String> = (0..n_classes).map(|class| class.to_string()).collect();
+        PartitionTable::new(shards, labels, &names).mean_distance()
+    }
 }
 
-impl Partition for LabelMixConfig {}
+#[cfg(test)]
+mod tests {
+    use super::testing::rng;
+    use super::*;
+    use proptest::prelude::*;
 
-/// Shards of label-sorted rows (McMahan et al. 2017, arXiv 1602.05629).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ShardsConfig {
-    /// Shards that each client gets, >= 1; at most about this many labels per client.
-    pub shards_per_client: usize,
+    fn partition(kind: usize, alpha: f64, shards_per_client: usize) -> PartitionConfig {
+        match kind {
+            0 => PartitionConfig::Iid(IidConfig {}),
+            1 => PartitionConfig::Dirichlet(DirichletConfig { alpha, min_samples: 1 }),
+            2 => PartitionConfig::LabelMix(LabelMixConfig { alpha }),
+            _ => PartitionConfig::Shards(ShardsConfig { shards_per_client }),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        /// Every row goes to exactly one client and none is empty, or the partition is refused; the same seed deals the
+        /// same rows.
+        #[test]
+        fn rows_are_conserved(
+            labels in prop::collection::vec(0u32..7, 1..400),
+            n_clients in 1usize..40,
+            kind in 0usize..4,
+            log_alpha in -3.0f64..4.0,
+            shards_per_client in 1usize..4,
+            seed in 0u64..1000,
+        ) {
+            let config = partition(kind, log_alpha.exp(), shards_per_client);
+            prop_assert!(config.implementation().problems().is_empty());
+            let deal = || config.implementation().deal(&labels, 7, n_clients, &mut rng(seed));
+            let dealt = deal();
+            prop_assert_eq!(&dealt, &deal());
+            match dealt {
+                Ok(shards) => {
+                    prop_assert_eq!(shards.len(), n_clients);
+                    prop_assert!(shards.iter().all(|shard| !shard.is_empty()));
+                    let mut rows: Vec<u32> = shards.concat();
+                    rows.sort_unstable();
+                    prop_assert_eq!(rows, (0..labels.len() as u32).collect::<Vec<_>>());
+                }
+                // Only these two can fail while there is a row for each client.
+                Err(_) if n_clients <= labels.len() => prop_assert!(kind == 1 || kind == 3),
+                Err(error) => {
+                    let is_named = matches!(error, PartitionError::TooFewRows { .. });
+                    prop_assert!(is_named);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn iid_sizes_differ_by_one_at_most() {
+        let shards = IidConfig {}.deal(&[0; 103], 1, 10, &mut rng(1)).expect("fits");
+        assert!(shards.iter().all(|shard| shard.len() == 10 || shard.len() == 11));
+    }
+
+    #[test]
+    fn more_clients_than_rows_is_refused_with_the_numbers() {
+        let error = IidConfig {}.deal(&[0, 1, 0], 2, 5, &mut rng(1)).expect_err("5 > 3").to_string();
+        assert_eq!(error, "3 training rows cannot give 5 clients at least 1 each; lower clients.total");
+    }
+
+    #[test]
+    fn an_empty_shard_is_refused_naming_the_client_and_the_remedy() {
+        #[derive(Debug)]
+        struct AllToTheFirst;
+        impl Partition for AllToTheFirst {
+            fn problems(&self) -> Vec<Problem> {
+                Vec::new()
+            }
+            fn split(
+                &self,
+                labels: &[u32],
+                _: usize,
+                n_clients: usize,
+                _: &mut Stream,
+            ) -> Result<Vec<Vec<u32>>, PartitionError> {
+                let mut shards = vec![Vec::new(); n_clients];
+                shards[0] = (0..labels.len() as u32).collect();
+                Ok(shards)
+            }
+            fn remedy(&self) -> &'static str {
+                "be fair"
+            }
+        }
+        let error = AllToTheFirst.deal(&[0, 1, 0], 2, 2, &mut rng(1)).expect_err("client 1 is empty").to_string();
+        assert_eq!(error, "client 1 of 2 got no training rows; be fair");
+    }
 }
-
-impl Partition for ShardsConfig {}

@@ -13,8 +13,13 @@ mod attention;
 mod composed;
 mod dropout;
 mod gelu;
+mod lanes;
 mod layer_norm;
 mod linear;
+mod matrix;
+mod storage;
+#[cfg(test)]
+mod testing;
 
 pub use attention::attention;
 pub use dropout::{Dropout, dropout};

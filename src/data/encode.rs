@@ -1,0 +1,117 @@
+//! From text to token ids.
+
+use tokenizers::{EncodeInput, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
+
+use super::{DataError, TextDataset, TextExample};
+
+/// One split as token ids, unpadded, rows end to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedSplit {
+    ids: Vec<u32>,
+    type_ids: Vec<u32>,
+    /// Row `i` is `offsets[i]..offsets[i + 1]`.
+    offsets: Vec<usize>,
+    labels: Vec<u32>,
+}
+
+impl EncodedSplit {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// True without rows.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Token ids (special tokens included), token types and label of row `i`.
+    pub fn example(&self, i: usize) -> (&[u32], &[u32], u32) {
+        let range = self.offsets[i]..self.offsets[i + 1];
+        (&self.ids[range.clone()], &self.type_ids[range], self.labels[i])
+    }
+
+    /// The label of every row.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    /// Tokens of all rows together.
+    pub fn n_tokens(&self) -> usize {
+        self.ids.len()
+    }
+}
+
+/// A data set as token ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedDataset {
+    /// Names of the labels, by number.
+    pub labels: Vec<String>,
+    /// Training rows, in the order of [`TextDataset::train`].
+    pub train: EncodedSplit,
+    /// Validation rows.
+    pub validation: EncodedSplit,
+    /// Test rows.
+    pub test: Option<EncodedSplit>,
+}
+
+/// Tokenises every row in the form that the tokenizer's own post-processor gives, special tokens included. Rows longer
+/// than `max_seq_length` tokens are cut at the end, a pair's longer text first. The tokenizer's own padding and
+/// truncation settings are not used.
+///
+/// # Errors
+/// `max_seq_length` leaves no room for text beside the special tokens, or the tokenizer fails.
+pub fn encode(
+    dataset: &TextDataset,
+    tokenizer: &Tokenizer,
+    max_seq_length: usize,
+) -> Result<EncodedDataset, DataError> {
+    let mut tokenizer = tokenizer.clone();
+    let is_pair = dataset.train.iter().any(|row| row.text_pair.is_some());
+    let n_special = tokenizer.get_post_processor().map_or(0, |p| tokenizers::PostProcessor::added_tokens(p, is_pair));
+    if max_seq_length <= n_special {
+        return Err(DataError::Tokenizer(format!(
+            "dataset.max_seq_length is {max_seq_length}, but {n_special} tokens of every input are special; raise it"
+        )));
+    }
+    tokenizer.with_padding(None);
+    tokenizer
+        .with_truncation(Some(TruncationParams {
+            max_length: max_seq_length,
+            strategy: TruncationStrategy::LongestFirst,
+            direction: TruncationDirection::Right,
+            stride: 0,
+        }))
+        .map_err(tokenizer_error)?;
+    Ok(EncodedDataset {
+        labels: dataset.labels.clone(),
+        train: encode_split(&dataset.train, &tokenizer)?,
+        validation: encode_split(&dataset.validation, &tokenizer)?,
+        test: dataset.test.as_deref().map(|rows| encode_split(rows, &tokenizer)).transpose()?,
+    })
+}
+
+fn encode_split(rows: &[TextExample], tokenizer: &Tokenizer) -> Result<EncodedSplit, DataError> {
+    let mut split = EncodedSplit { ids: Vec::new(), type_ids: Vec::new(), offsets: vec![0], labels: Vec::new() };
+    // Batches bound the memory for the tokenizer's own bulky results; their order is that of the rows.
+    for batch in rows.chunks(1024) {
+        let inputs: Vec<EncodeInput> = batch
+            .iter()
+            .map(|row| match &row.text_pair {
+                Some(pair) => (row.text.as_str(), pair.as_str()).into(),
+                None => row.text.as_str().into(),
+            })
+            .collect();
+        for encoding in tokenizer.encode_batch_fast(inputs, true).map_err(tokenizer_error)? {
+            split.ids.extend_from_slice(encoding.get_ids());
+            split.type_ids.extend_from_slice(encoding.get_type_ids());
+            split.offsets.push(split.ids.len());
+        }
+        split.labels.extend(batch.iter().map(|row| row.label));
+    }
+    Ok(split)
+}
+
+fn tokenizer_error(error: tokenizers::Error) -> DataError {
+    DataError::Tokenizer(format!("the tokenizer failed: {error}"))
+}

@@ -58,7 +58,10 @@ mod tests {
     fn a_client_trains_what_it_receives_and_uploads_what_it_trained() {
         let mut client = Client::new(3);
         let next = |client: &mut Client, message| client.on(message).unwrap();
-        assert!(matches!(next(&mut client, ClientMessage::ModelReceived { task: 9 })[..], [Command::Train { task: 9 }]));
+        assert!(matches!(
+            next(&mut client, ClientMessage::ModelReceived { task: 9 })[..],
+            [Command::Train { task: 9 }]
+        ));
         assert!(matches!(
             next(&mut client, ClientMessage::TrainingFinished { task: 9 })[..],
             [Command::Upload { task: 9 }]

@@ -159,11 +159,7 @@ impl House {
     ///
     /// # Errors
     /// What the client answers, or that it does not.
-    pub async fn tell_client(
-        &mut self,
-        client_id: u32,
-        message: ClientMessage,
-    ) -> Result<Vec<Command>, HouseError> {
+    pub async fn tell_client(&mut self, client_id: u32, message: ClientMessage) -> Result<Vec<Command>, HouseError> {
         if !self.residents.contains_key(&client_id) {
             self.activate(client_id).await?;
         }

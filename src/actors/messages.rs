@@ -198,4 +198,3 @@ pub enum Command {
         task: TaskId,
     },
 }
-

@@ -6,7 +6,9 @@ use super::server::RoundSettings;
 use super::trainer::Trainer;
 use crate::params::Params;
 use crate::seed::{Purpose, Seeds};
-use crate::sim::{AvailabilityModel, DeviceClassConfig, DropoutConfig, NetworkClassConfig, ServerNetworkConfig, classes};
+use crate::sim::{
+    AvailabilityModel, DeviceClassConfig, DropoutConfig, NetworkClassConfig, ServerNetworkConfig, classes,
+};
 use crate::units::{Bytes, Flops};
 
 /// How many training examples each client holds.

@@ -209,12 +209,7 @@ impl Server {
         Ok(())
     }
 
-    fn take_value(
-        &mut self,
-        task: TaskId,
-        value: UpdateValue,
-        commands: &mut Vec<Command>,
-    ) -> Result<(), ServerError> {
+    fn take_value(&mut self, task: TaskId, value: UpdateValue, commands: &mut Vec<Command>) -> Result<(), ServerError> {
         let error = self.confusion("here is a value", task);
         let Some(open) = self.open.as_mut() else { return Err(error) };
         if open.collecting.pop_front() != Some(task) {

@@ -19,9 +19,7 @@ use self::events::{Event, Transfer};
 use self::journal::Journal;
 use self::tasks::{Stage, Task, Tasks};
 use super::house::{House, HouseError};
-use super::messages::{
-    Alarm, ClientMessage, Command, GlobalModel, ServerMessage, TaskId, Unused, UpdateValue,
-};
+use super::messages::{Alarm, ClientMessage, Command, GlobalModel, ServerMessage, TaskId, Unused, UpdateValue};
 use super::plan::{Learning, Plan};
 use super::pool::{Job, Pool, PoolCounts, PoolError};
 use super::server::{Server, View};
@@ -29,7 +27,7 @@ use super::trainer::{LearningError, Trained};
 use crate::report::{EventKind, Reason};
 use crate::seed::Purpose;
 use crate::sim::{self, Calendar, Direction, Flow, NEVER, NetworkModel, Phase, SimError, TrainingWork};
-use crate::units::{Bytes, SimTime};
+use crate::units::SimTime;
 
 /// Why a run ended before its last round.
 #[derive(Debug, thiserror::Error)]
@@ -151,11 +149,11 @@ impl World<'_> {
     }
 
     async fn finish(self) -> Result<Outcome, WorldError> {
-        let World { plan, pool, house, calendar, now, mut journal, network_events, last_model, .. } = self;
+        let World { pool, house, calendar, now, mut journal, network_events, last_model, .. } = self;
         house.close().await?;
         journal.settle_evaluations(0)?;
         journal.run_event(now, EventKind::RunEnd)?;
-        let (clients, totals) = journal.into_ledgers(plan, now);
+        let (clients, totals) = journal.into_ledgers();
         Ok(Outcome {
             end: now,
             last_model: last_model.expect("the run is over"),
@@ -229,7 +227,7 @@ impl World<'_> {
                     self.journal.accept(self.now, task, &task_state)?;
                 }
                 Command::Refuse { task, why } => self.refuse(task, why).await?,
-                Command::Evaluate { round, model } => self.evaluate(round, &model)?,
+                Command::Evaluate { round, model } => self.evaluate(round, &model),
                 Command::EndRound(end) => self.journal.end_round(self.now, end)?,
                 Command::EndRun { model } => self.last_model = Some(model),
                 Command::Train { .. } | Command::Upload { .. } => unreachable!("the server does not train"),
@@ -253,7 +251,11 @@ impl World<'_> {
         task.failure = self.plan.dropout.draw(&mut self.plan.seeds.task(Purpose::Dropout, client_id, round));
         task.offline_at = self.plan.availability.online_until(client_id, self.now);
         if task.offline_at != NEVER {
-            self.calendar.push(task.offline_at, sender_of(client_id), Event::Fails { task: id, reason: Reason::Offline });
+            self.calendar.push(
+                task.offline_at,
+                sender_of(client_id),
+                Event::Fails { task: id, reason: Reason::Offline },
+            );
         }
         self.journal.select(self.now, id, &task)?;
         self.tasks.insert(id, task);
@@ -381,16 +383,16 @@ impl World<'_> {
     }
 
     async fn fail(&mut self, id: TaskId, reason: Reason) -> Result<(), WorldError> {
-        if let Some(task) = self.stop(id).await? {
-            self.journal.drop_out(self.now, id, &task, reason)?;
+        if let Some(mut task) = self.stop(id).await? {
+            self.journal.drop_out(self.now, id, &mut task, reason)?;
             self.tell_server(ServerMessage::Failed { task: id }).await?;
         }
         Ok(())
     }
 
     async fn refuse(&mut self, id: TaskId, why: Unused) -> Result<(), WorldError> {
-        if let Some(task) = self.stop(id).await? {
-            self.journal.refuse(self.now, id, &task, why)?;
+        if let Some(mut task) = self.stop(id).await? {
+            self.journal.refuse(self.now, id, &mut task, why)?;
         }
         Ok(())
     }
@@ -411,18 +413,16 @@ impl World<'_> {
         }
     }
 
-    fn evaluate(&mut self, round: u32, model: &Arc<GlobalModel>) -> Result<(), WorldError> {
+    fn evaluate(&mut self, round: u32, model: &Arc<GlobalModel>) {
         if let (Some(pool), Some(learning), Some(params)) = (&self.pool, &self.plan.learning, &model.params) {
-            self.journal.round_event(self.now, EventKind::Eval, round)?;
             let (trainer, params) = (learning.trainer.clone(), params.clone());
             // Needed last of all: it fills the gaps that training leaves.
             let job = pool.submit(format!("evaluation of round {round}"), NEVER, {
                 let params = params.clone();
                 move |_| Some(trainer.evaluate(&params))
             });
-            self.journal.expect_evaluation(round, params, job);
+            self.journal.expect_evaluation(params, job);
         }
-        Ok(())
     }
 }
 
@@ -435,3 +435,6 @@ fn submit(pool: &Pool, learning: &Learning, task: &Task, need_by: SimTime) -> Tr
     let name = format!("training of client {client_id} in round {round}");
     pool.submit(name, need_by, move |cancelled| trainer.train(&start, client_id, round, cancelled))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,5 @@
 //! Actor-based discrete-event simulation of federated learning with real parameter-efficient tuning.
 
-pub mod host_time;
 pub mod params;
 pub mod registry;
 pub mod seed;

@@ -9,7 +9,7 @@ use crate::params::Params;
 use crate::training::Update;
 use crate::units::{Bytes, SimTime};
 
-/// Number of a task: one client's part in one round. Counted from 0 in order of dispatch.
+/// Number of a task: one client's part in one round. Counted from 1 in order of dispatch.
 pub type TaskId = u64;
 
 /// A version of the global model, as it is sent to clients.

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
-use crate::host_time::Stopwatch;
+use crate::report::Stopwatch;
 use crate::units::SimTime;
 
 /// Why a job gave no value.
@@ -69,7 +69,7 @@ struct Counters {
 }
 
 fn nanos(watch: Stopwatch) -> u64 {
-    u64::try_from(watch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    (watch.seconds() * 1e9) as u64
 }
 
 /// Place in the queue: simulated need-by time, then order of submission.

@@ -121,7 +121,7 @@ impl Server {
     /// A server that starts from `model`.
     pub fn new(settings: RoundSettings, seeds: Seeds, model: Arc<GlobalModel>) -> Self {
         let evaluated_version = model.version;
-        Self { settings, seeds, model, evaluated_version, round: 1, open: None, next_task: 0 }
+        Self { settings, seeds, model, evaluated_version, round: 1, open: None, next_task: 1 }
     }
 
     /// Decides what to do about a message.

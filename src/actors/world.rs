@@ -11,8 +11,9 @@ mod tasks;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use journal::{Observer, RoundReport};
+pub use journal::{HostWork, Observer, RoundReport};
 pub use ledger::{ClientLedger, Totals};
 
 use self::events::{Event, Transfer};
@@ -21,10 +22,10 @@ use self::tasks::{Stage, Task, Tasks};
 use super::house::{House, HouseError};
 use super::messages::{Alarm, ClientMessage, Command, GlobalModel, ServerMessage, TaskId, Unused, UpdateValue};
 use super::plan::{Learning, Plan};
-use super::pool::{Job, Pool, PoolCounts, PoolError};
+use super::pool::{Job, Pool, PoolError};
 use super::server::{Server, View};
 use super::trainer::{LearningError, Trained};
-use crate::report::{EventKind, Reason};
+use crate::report::{EventKind, Reason, ReportError, Stopwatch};
 use crate::seed::Purpose;
 use crate::sim::{self, Calendar, Direction, Flow, NEVER, NetworkModel, Phase, SimError, TrainingWork};
 use crate::units::SimTime;
@@ -52,7 +53,7 @@ pub enum WorldError {
     },
     /// A record could not be written.
     #[error(transparent)]
-    Observer(#[from] std::io::Error),
+    Observer(#[from] ReportError),
     /// Nothing is left to happen although the run is not over: a bug.
     #[error("the run stands still at {seconds} s: nothing is left to happen, but the server waits")]
     StandStill {
@@ -71,10 +72,8 @@ pub struct Outcome {
     pub clients: Vec<ClientLedger>,
     /// Sums over the run.
     pub totals: Totals,
-    /// Events popped from the calendar and from the network.
-    pub events: u64,
-    /// What the pool did; for `perf.csv` only.
-    pub pool: PoolCounts,
+    /// What this machine did for it.
+    pub host: HostWork,
 }
 
 /// Senders, as the calendar orders simultaneous events: the server's before the clients'.
@@ -96,6 +95,7 @@ struct World<'a> {
     journal: Journal<'a>,
     network_events: u64,
     last_model: Option<Arc<GlobalModel>>,
+    evaluation_nanos: Arc<AtomicU64>,
 }
 
 /// Runs a plan to its end. The observer gets every record in order.
@@ -119,6 +119,7 @@ pub async fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, Wo
         journal: Journal::new(plan, observer),
         network_events: 0,
         last_model: None,
+        evaluation_nanos: Arc::default(),
     };
     world.run().await?;
     world.finish().await
@@ -149,19 +150,22 @@ impl World<'_> {
     }
 
     async fn finish(self) -> Result<Outcome, WorldError> {
-        let World { pool, house, calendar, now, mut journal, network_events, last_model, .. } = self;
+        let host = self.host_work();
+        let World { house, now, mut journal, last_model, .. } = self;
         house.close().await?;
         journal.settle_evaluations(0)?;
         journal.run_event(now, EventKind::RunEnd)?;
         let (clients, totals) = journal.into_ledgers();
-        Ok(Outcome {
-            end: now,
-            last_model: last_model.expect("the run is over"),
-            clients,
-            totals,
-            events: calendar.n_popped() + network_events,
-            pool: pool.map(|pool| pool.counts()).unwrap_or_default(),
-        })
+        Ok(Outcome { end: now, last_model: last_model.expect("the run is over"), clients, totals, host })
+    }
+
+    fn host_work(&self) -> HostWork {
+        HostWork {
+            events: self.calendar.n_popped() + self.network_events,
+            pool: self.pool.as_ref().map(Pool::counts).unwrap_or_default(),
+            evaluation_nanos: self.evaluation_nanos.load(Ordering::Relaxed),
+            resident_clients: self.house.n_residents(),
+        }
     }
 
     async fn tell_server(&mut self, message: ServerMessage) -> Result<(), WorldError> {
@@ -228,7 +232,11 @@ impl World<'_> {
                 }
                 Command::Refuse { task, why } => self.refuse(task, why).await?,
                 Command::Evaluate { round, model } => self.evaluate(round, &model),
-                Command::EndRound(end) => self.journal.end_round(self.now, end)?,
+                Command::EndRound(end) => {
+                    self.journal.end_round(self.now, end)?;
+                    let work = self.host_work();
+                    self.journal.host(end.round, self.now, &work)?;
+                }
                 Command::EndRun { model } => self.last_model = Some(model),
                 Command::Train { .. } | Command::Upload { .. } => unreachable!("the server does not train"),
             }
@@ -306,7 +314,7 @@ impl World<'_> {
             Direction::Up => Phase::Upload,
         };
         if task.failure.is_some_and(|failure| failure.phase == phase) {
-            return self.fail(id, Reason::Random).await;
+            return self.fail(id, Reason::Network).await;
         }
         match direction {
             Direction::Down => {
@@ -419,7 +427,13 @@ impl World<'_> {
             // Needed last of all: it fills the gaps that training leaves.
             let job = pool.submit(format!("evaluation of round {round}"), NEVER, {
                 let params = params.clone();
-                move |_| Some(trainer.evaluate(&params))
+                let nanos = self.evaluation_nanos.clone();
+                move |_| {
+                    let watch = Stopwatch::start();
+                    let evaluation = trainer.evaluate(&params);
+                    nanos.fetch_add((watch.seconds() * 1e9) as u64, Ordering::Relaxed);
+                    Some(evaluation)
+                }
             });
             self.journal.expect_evaluation(params, job);
         }

@@ -1,7 +1,6 @@
 //! Keeps the books: records of what happens, counts per round and client, evaluations that are still being computed.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::Arc;
 
 use super::WorldError;
@@ -9,10 +8,10 @@ use super::ledger::{ClientLedger, Totals};
 use super::tasks::{Stage, Task};
 use crate::actors::messages::{RoundEnd, TaskId, Unused};
 use crate::actors::plan::Plan;
-use crate::actors::pool::Job;
+use crate::actors::pool::{Job, PoolCounts};
 use crate::actors::trainer::LearningError;
 use crate::params::Params;
-use crate::report::{EventKind, Reason, Record};
+use crate::report::{EventKind, Reason, Record, ReportError};
 use crate::sim::Phase;
 use crate::training::Evaluation;
 use crate::units::{Bytes, SimTime};
@@ -26,13 +25,32 @@ pub trait Observer {
     ///
     /// # Errors
     /// When it cannot be written; the run then ends.
-    fn record(&mut self, record: &Record) -> io::Result<()>;
+    fn record(&mut self, record: &Record) -> Result<(), ReportError>;
 
     /// A round is over and, if it was to be evaluated, evaluated. Rounds come in order.
     ///
     /// # Errors
     /// When it cannot be written; the run then ends.
-    fn round(&mut self, report: &RoundReport) -> io::Result<()>;
+    fn round(&mut self, report: &RoundReport) -> Result<(), ReportError>;
+
+    /// The clock has passed the end of a round, whose evaluation may still be under way. For `perf.csv` and progress.
+    ///
+    /// # Errors
+    /// When it cannot be written; the run then ends.
+    fn host(&mut self, round: u32, now: SimTime, work: &HostWork) -> Result<(), ReportError>;
+}
+
+/// What this machine has done since the start of the run. Never a part of the results.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HostWork {
+    /// Events popped from the calendar and from the network.
+    pub events: u64,
+    /// What the pool did.
+    pub pool: PoolCounts,
+    /// Of the pool's busy time, nanoseconds spent in evaluations.
+    pub evaluation_nanos: u64,
+    /// Client actors alive.
+    pub resident_clients: usize,
 }
 
 /// A round that is over.
@@ -122,11 +140,11 @@ impl<'a> Journal<'a> {
         self.open.as_ref().is_some_and(|open| open.report.round == round)
     }
 
-    pub(super) fn run_event(&mut self, now: SimTime, event: EventKind) -> io::Result<()> {
+    pub(super) fn run_event(&mut self, now: SimTime, event: EventKind) -> Result<(), ReportError> {
         self.observer.record(&Record::new(now, event))
     }
 
-    pub(super) fn round_event(&mut self, now: SimTime, event: EventKind, round: u32) -> io::Result<()> {
+    pub(super) fn round_event(&mut self, now: SimTime, event: EventKind, round: u32) -> Result<(), ReportError> {
         self.observer.record(&Record { round: Some(round), ..Record::new(now, event) })
     }
 
@@ -140,12 +158,12 @@ impl<'a> Journal<'a> {
         }
     }
 
-    pub(super) fn begin_round(&mut self, now: SimTime, round: u32) -> io::Result<()> {
+    pub(super) fn begin_round(&mut self, now: SimTime, round: u32) -> Result<(), ReportError> {
         self.open = Some(Pending { report: RoundReport::begin(round, now), evaluation: None });
         self.round_event(now, EventKind::RoundStart, round)
     }
 
-    pub(super) fn select(&mut self, now: SimTime, id: TaskId, task: &Task) -> io::Result<()> {
+    pub(super) fn select(&mut self, now: SimTime, id: TaskId, task: &Task) -> Result<(), ReportError> {
         self.open().selected += 1;
         self.totals.selected += 1;
         self.clients[task.client_id as usize].selected += 1;
@@ -159,7 +177,7 @@ impl<'a> Journal<'a> {
         id: TaskId,
         task: &Task,
         bytes: Option<Bytes>,
-    ) -> io::Result<()> {
+    ) -> Result<(), ReportError> {
         self.observer.record(&Record { bytes, ..Self::task_record(now, event, id, task) })
     }
 
@@ -170,7 +188,7 @@ impl<'a> Journal<'a> {
         id: TaskId,
         task: &Task,
         bytes: Option<Bytes>,
-    ) -> io::Result<()> {
+    ) -> Result<(), ReportError> {
         if event == EventKind::UploadEnd {
             self.open().completed += 1;
             self.clients[task.client_id as usize].completed += 1;
@@ -193,7 +211,7 @@ impl<'a> Journal<'a> {
         self.totals.bytes_wasted += wasted;
     }
 
-    pub(super) fn accept(&mut self, now: SimTime, id: TaskId, task: &Task) -> io::Result<()> {
+    pub(super) fn accept(&mut self, now: SimTime, id: TaskId, task: &Task) -> Result<(), ReportError> {
         self.charge(task, true);
         self.totals.aggregated += 1;
         let record = Self::task_record(now, EventKind::Accepted, id, task);
@@ -208,7 +226,7 @@ impl<'a> Journal<'a> {
         id: TaskId,
         task: &Task,
         reason: Reason,
-    ) -> io::Result<()> {
+    ) -> Result<(), ReportError> {
         let bytes = match task.stage {
             Stage::Download => Some(task.bytes_down),
             Stage::Upload => Some(task.bytes_up),
@@ -219,7 +237,13 @@ impl<'a> Journal<'a> {
         self.observer.record(&Record { bytes, duration, reason: Some(reason), ..record })
     }
 
-    pub(super) fn drop_out(&mut self, now: SimTime, id: TaskId, task: &mut Task, reason: Reason) -> io::Result<()> {
+    pub(super) fn drop_out(
+        &mut self,
+        now: SimTime,
+        id: TaskId,
+        task: &mut Task,
+        reason: Reason,
+    ) -> Result<(), ReportError> {
         self.record_stop(now, EventKind::Dropout, id, task, reason)?;
         let phase = match task.stage {
             Stage::Download => Phase::Download,
@@ -234,7 +258,7 @@ impl<'a> Journal<'a> {
         Ok(())
     }
 
-    pub(super) fn refuse(&mut self, now: SimTime, id: TaskId, task: &mut Task, why: Unused) -> io::Result<()> {
+    pub(super) fn refuse(&mut self, now: SimTime, id: TaskId, task: &mut Task, why: Unused) -> Result<(), ReportError> {
         let reason = match why {
             Unused::Deadline => Reason::Deadline,
             Unused::OverSelected => Reason::OverSelected,
@@ -303,6 +327,10 @@ impl<'a> Journal<'a> {
             self.observer.round(&report)?;
         }
         Ok(())
+    }
+
+    pub(super) fn host(&mut self, round: u32, now: SimTime, work: &HostWork) -> Result<(), ReportError> {
+        self.observer.host(round, now, work)
     }
 
     pub(super) fn into_ledgers(self) -> (Vec<ClientLedger>, Totals) {

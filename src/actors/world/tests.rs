@@ -58,13 +58,17 @@ struct Notes {
 }
 
 impl Observer for Notes {
-    fn record(&mut self, record: &Record) -> std::io::Result<()> {
+    fn record(&mut self, record: &Record) -> Result<(), ReportError> {
         self.records.push(*record);
         Ok(())
     }
 
-    fn round(&mut self, report: &RoundReport) -> std::io::Result<()> {
+    fn round(&mut self, report: &RoundReport) -> Result<(), ReportError> {
         self.rounds.push(report.clone());
+        Ok(())
+    }
+
+    fn host(&mut self, _: u32, _: SimTime, _: &HostWork) -> Result<(), ReportError> {
         Ok(())
     }
 }
@@ -261,9 +265,8 @@ fn failures_are_recorded_with_cause_and_phase_and_every_task_has_one_end() {
     let late = sum(totals.late.values().copied().collect());
     let rejected = sum(totals.rejected.values().copied().collect());
     assert_eq!(totals.selected, totals.aggregated + dropped + late + rejected);
-    for phase in [Phase::Download, Phase::Train, Phase::Upload] {
-        assert!(totals.dropped.contains_key(&(Reason::Random, phase)), "{totals:?}");
-    }
+    let causes = [(Reason::Network, Phase::Download), (Reason::Random, Phase::Train), (Reason::Network, Phase::Upload)];
+    assert!(causes.iter().all(|cause| totals.dropped.contains_key(cause)), "{totals:?}");
     assert!(totals.dropped.keys().any(|(reason, _)| *reason == Reason::Offline));
     assert!(notes.records.windows(2).all(|pair| pair[0].time <= pair[1].time));
     let moved: Bytes = outcome.clients.iter().map(|client| client.bytes_down + client.bytes_up).sum();

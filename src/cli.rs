@@ -8,6 +8,7 @@ mod console;
 mod error;
 mod list;
 mod pretrain;
+mod progress;
 mod run;
 mod validate;
 

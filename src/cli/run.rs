@@ -50,9 +50,25 @@ pub(super) fn execute(args: &RunArgs, console: &Console) -> Result<(), CliError>
     let found = finish(&scenario, &setup, &outcome, recorder)?;
     match console.is_json() {
         true => console.result(found.summary.to_json().trim_end())?,
-        false => console.result(summary_text(&found.summary, &found.directory))?,
+        false => console.result(summary_text(
+            &found.summary,
+            &found.directory,
+            &next_steps(scenario.name(), &found.directory),
+        ))?,
     }
     check_assertions(scenario.assertions(), &found)
+}
+
+/// Commands worth trying after a run.
+fn next_steps(name: &str, directory: &Path) -> Vec<String> {
+    let lock = directory.join("scenario.lock.yaml");
+    let mut commands = vec![format!("straggler run {}    repeats it, byte for byte", lock.display())];
+    if name == "quickstart" {
+        commands.push("straggler run quickstart --set clients.dropout.during_train=0.3    what dropout does".into());
+        commands.push("straggler run quickstart --set tuning=full    what full tuning costs in traffic".into());
+        commands.push("straggler validate --explain quickstart    what the clients got and what a task costs".into());
+    }
+    commands
 }
 
 fn names_of(setup: &Setup) -> String {
@@ -115,7 +131,6 @@ fn finish(scenario: &Scenario, setup: &Setup, outcome: &Outcome, recorder: Recor
             aggregated: totals.aggregated,
             late: totals.late.values().sum(),
             dropped,
-            rejected: totals.rejected.clone(),
         },
         bytes: Traffic { up: totals.bytes_up, down: totals.bytes_down, wasted: totals.bytes_wasted },
     };

@@ -114,7 +114,7 @@ words! {
 pub enum Unused {
     /// It failed, or its update was not finite.
     Dropped,
-    /// It was given up because the deadline passed or enough others had arrived.
+    /// It was given up because the deadline passed, enough others had arrived, or its round failed.
     Late,
     /// Its update was refused as based on too old a model.
     Stale,
@@ -125,7 +125,7 @@ impl Reason {
     pub const fn counts_as(self) -> Unused {
         match self {
             Self::Offline | Self::Random | Self::Network | Self::Memory | Self::Diverged => Unused::Dropped,
-            Self::Deadline | Self::OverSelected => Unused::Late,
+            Self::Deadline | Self::OverSelected | Self::RoundFailed => Unused::Late,
             Self::Stale => Unused::Stale,
         }
     }

@@ -68,9 +68,9 @@ pub struct RoundReport {
     pub selected: u32,
     /// Updates that arrived in full.
     pub completed: u32,
-    /// Clients that failed.
+    /// Clients that failed, or whose update is no finite number.
     pub dropped: u32,
-    /// Clients that the server stopped waiting for: past the deadline, or enough others had arrived.
+    /// Clients that the server stopped waiting for: past the deadline, enough others had arrived, or the round failed.
     pub late: u32,
     /// Updates that went into the model.
     pub aggregated: u32,
@@ -250,9 +250,7 @@ impl<'a> Journal<'a> {
             Stage::Train => Phase::Train,
             Stage::Upload | Stage::Arrived => Phase::Upload,
         };
-        *self.totals.dropped.entry((reason, phase)).or_default() += 1;
-        self.clients[task.client_id as usize].dropped += 1;
-        self.open().dropped += 1;
+        self.count_dropped(task, reason, phase);
         task.charge(now);
         self.charge(task, false);
         Ok(())
@@ -267,16 +265,22 @@ impl<'a> Journal<'a> {
         };
         self.record_stop(now, EventKind::Rejected, id, task, reason)?;
         match why {
-            Unused::Deadline | Unused::OverSelected => {
+            Unused::Deadline | Unused::OverSelected | Unused::RoundFailed => {
                 *self.totals.late.entry(reason).or_default() += 1;
                 self.clients[task.client_id as usize].late += 1;
                 self.open().late += 1;
             }
-            Unused::Diverged | Unused::RoundFailed => *self.totals.rejected.entry(reason).or_default() += 1,
+            Unused::Diverged => self.count_dropped(task, reason, Phase::Train),
         }
         task.charge(now);
         self.charge(task, false);
         Ok(())
+    }
+
+    fn count_dropped(&mut self, task: &Task, reason: Reason, phase: Phase) {
+        *self.totals.dropped.entry((reason, phase)).or_default() += 1;
+        self.clients[task.client_id as usize].dropped += 1;
+        self.open().dropped += 1;
     }
 
     pub(super) fn expect_evaluation(&mut self, params: Arc<Params>, job: EvaluationJob) {

@@ -49,12 +49,10 @@ pub struct Totals {
     pub selected: u64,
     /// Updates that went into a model.
     pub aggregated: u64,
-    /// Tasks that the server stopped waiting for.
+    /// Tasks that the server stopped waiting for, and updates of rounds that failed.
     pub late: BTreeMap<Reason, u64>,
-    /// Tasks that failed, by cause and phase.
+    /// Tasks that failed, by cause and phase; updates that are no finite numbers among them.
     pub dropped: BTreeMap<(Reason, Phase), u64>,
-    /// Updates that arrived and were not used.
-    pub rejected: BTreeMap<Reason, u64>,
     /// Bytes moved to clients.
     pub bytes_down: Bytes,
     /// Bytes moved to the server.

@@ -131,6 +131,7 @@ fn finish(scenario: &Scenario, setup: &Setup, outcome: &Outcome, recorder: Recor
             aggregated: totals.aggregated,
             late: totals.late.values().sum(),
             dropped,
+            rejected: totals.rejected.clone(),
         },
         bytes: Traffic { up: totals.bytes_up, down: totals.bytes_down, wasted: totals.bytes_wasted },
     };

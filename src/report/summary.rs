@@ -89,7 +89,7 @@ pub struct Target {
     pub bytes: Option<Bytes>,
 }
 
-/// What became of the tasks: `selected = aggregated + late + sum of dropped`.
+/// What became of the tasks: `selected = aggregated + late + dropped + rejected`, the last two summed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Updates {
     /// Tasks handed out.
@@ -98,8 +98,10 @@ pub struct Updates {
     pub aggregated: u64,
     /// Tasks given up because a deadline passed or enough others had arrived.
     pub late: u64,
-    /// Tasks that failed or whose update was refused, by reason.
+    /// Tasks that failed, by reason.
     pub dropped: BTreeMap<Reason, u64>,
+    /// Updates that arrived and were not used, by reason.
+    pub rejected: BTreeMap<Reason, u64>,
 }
 
 /// What was moved, in bytes.
@@ -117,9 +119,14 @@ pub struct Traffic {
 }
 
 impl Updates {
-    /// Tasks that failed or were refused, whatever the reason.
+    /// Tasks that failed, whatever the reason.
     pub fn n_dropped(&self) -> u64 {
         self.dropped.values().sum()
+    }
+
+    /// Updates that arrived and were not used, whatever the reason.
+    pub fn n_rejected(&self) -> u64 {
+        self.rejected.values().sum()
     }
 }
 
@@ -194,6 +201,7 @@ mod tests {
                 aggregated: 6,
                 late: 1,
                 dropped: BTreeMap::from([(Reason::Network, 1), (Reason::Offline, 2)]),
+                rejected: BTreeMap::from([(Reason::Diverged, 0)]),
             },
             bytes: Traffic { up: Bytes::new(1024), down: Bytes::new(2048), wasted: Bytes::new(7) },
         };
@@ -202,7 +210,8 @@ mod tests {
             "metric": "accuracy", "validation": { "best_round": 2, "best": 0.9, "final": 0.875 },
             "test": { "round": 2, "value": 0.5 },
             "target": { "value": 0.95, "reached_round": null, "sim_time_s": null, "bytes": null },
-            "updates": { "selected": 10, "aggregated": 6, "late": 1, "dropped": { "offline": 2, "network": 1 } },
+            "updates": { "selected": 10, "aggregated": 6, "late": 1, "dropped": { "offline": 2, "network": 1 },
+                "rejected": { "diverged": 0 } },
             "bytes": { "up": 1024, "down": 2048, "wasted": 7 },
         });
         // Compared as text, so that the order counts too.

@@ -68,9 +68,9 @@ pub struct RoundReport {
     pub selected: u32,
     /// Updates that arrived in full.
     pub completed: u32,
-    /// Clients that failed, or whose update is no finite number.
+    /// Clients that failed.
     pub dropped: u32,
-    /// Clients that the server stopped waiting for: past the deadline, enough others had arrived, or the round failed.
+    /// Clients that the server stopped waiting for: past the deadline, or enough others had arrived.
     pub late: u32,
     /// Updates that went into the model.
     pub aggregated: u32,
@@ -250,7 +250,9 @@ impl<'a> Journal<'a> {
             Stage::Train => Phase::Train,
             Stage::Upload | Stage::Arrived => Phase::Upload,
         };
-        self.count_dropped(task, reason, phase);
+        *self.totals.dropped.entry((reason, phase)).or_default() += 1;
+        self.clients[task.client_id as usize].dropped += 1;
+        self.open().dropped += 1;
         task.charge(now);
         self.charge(task, false);
         Ok(())
@@ -265,22 +267,16 @@ impl<'a> Journal<'a> {
         };
         self.record_stop(now, EventKind::Rejected, id, task, reason)?;
         match why {
-            Unused::Deadline | Unused::OverSelected | Unused::RoundFailed => {
+            Unused::Deadline | Unused::OverSelected => {
                 *self.totals.late.entry(reason).or_default() += 1;
                 self.clients[task.client_id as usize].late += 1;
                 self.open().late += 1;
             }
-            Unused::Diverged => self.count_dropped(task, reason, Phase::Train),
+            Unused::Diverged | Unused::RoundFailed => *self.totals.rejected.entry(reason).or_default() += 1,
         }
         task.charge(now);
         self.charge(task, false);
         Ok(())
-    }
-
-    fn count_dropped(&mut self, task: &Task, reason: Reason, phase: Phase) {
-        *self.totals.dropped.entry((reason, phase)).or_default() += 1;
-        self.clients[task.client_id as usize].dropped += 1;
-        self.open().dropped += 1;
     }
 
     pub(super) fn expect_evaluation(&mut self, params: Arc<Params>, job: EvaluationJob) {

@@ -49,10 +49,12 @@ pub struct Totals {
     pub selected: u64,
     /// Updates that went into a model.
     pub aggregated: u64,
-    /// Tasks that the server stopped waiting for, and updates of rounds that failed.
+    /// Tasks that the server stopped waiting for.
     pub late: BTreeMap<Reason, u64>,
-    /// Tasks that failed, by cause and phase; updates that are no finite numbers among them.
+    /// Tasks that failed, by cause and phase.
     pub dropped: BTreeMap<(Reason, Phase), u64>,
+    /// Updates that arrived and were not used.
+    pub rejected: BTreeMap<Reason, u64>,
     /// Bytes moved to clients.
     pub bytes_down: Bytes,
     /// Bytes moved to the server.

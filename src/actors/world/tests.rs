@@ -257,7 +257,8 @@ fn failures_are_recorded_with_cause_and_phase_and_every_task_has_one_end() {
     let sum = |counts: Vec<u64>| counts.into_iter().sum::<u64>();
     let dropped = sum(totals.dropped.values().copied().collect());
     let late = sum(totals.late.values().copied().collect());
-    assert_eq!(totals.selected, totals.aggregated + dropped + late);
+    let rejected = sum(totals.rejected.values().copied().collect());
+    assert_eq!(totals.selected, totals.aggregated + dropped + late + rejected);
     let causes = [(Reason::Network, Phase::Download), (Reason::Random, Phase::Train), (Reason::Network, Phase::Upload)];
     assert!(causes.iter().all(|cause| totals.dropped.contains_key(cause)), "{totals:?}");
     assert!(totals.dropped.keys().any(|(reason, _)| *reason == Reason::Offline));

@@ -12,5 +12,6 @@ use crate::seed::Seeds;
 /// A name that is not built in, a file that cannot be read, and every bad row of the files (the first 20 in words, the
 /// others counted).
 pub fn load(config: &DatasetConfig, base_dir: &Path, seeds: &Seeds) -> Result<TextDataset, DataError> {
-    unimplemented!("{config:?} {base_dir:?} {seeds:?}")
+    let _ = base_dir;
+    Ok(super::builtin::generate(config.name.as_deref().unwrap(), config.num_examples, seeds).unwrap())
 }

@@ -6,6 +6,7 @@
 
 mod grammar;
 mod intents;
+mod phrases;
 mod sentiment;
 mod statements;
 mod words;
@@ -158,19 +159,71 @@ pub fn pretraining_corpus(n_sentences: usize, seed: u64) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn texts(rows: &[TextExample]) -> Vec<&str> {
+        rows.iter().map(|row| row.text.as_str()).collect()
+    }
+
     #[test]
-    #[ignore]
-    fn dump() {
-        let dir = std::path::PathBuf::from(std::env::var("DUMP").unwrap());
-        for name in NAMES {
-            let d = generate(name, None, &Seeds::new(42)).unwrap();
-            for (split, rows) in
-                [("train", &d.train), ("validation", &d.validation), ("test", d.test.as_ref().unwrap())]
-            {
-                let text: String = rows.iter().map(|r| format!("{}\t{}\n", r.label, r.text)).collect();
-                std::fs::write(dir.join(format!("{}.{split}.tsv", &name[8..])), text).unwrap();
+    fn sizes_labels_and_splits_are_as_promised() {
+        for (name, n_train, n_labels) in [(INTENTS.name, 3000, 28), (SENTIMENT.name, 2400, 2)] {
+            let dataset = generate(name, None, &Seeds::new(42)).expect("built in");
+            let test = dataset.test.as_deref().expect("has a test split");
+            assert_eq!((dataset.train.len(), dataset.validation.len(), test.len()), (n_train, 600, 1000));
+            assert_eq!(dataset.labels.len(), n_labels);
+            for rows in [&dataset.train, &dataset.validation, test] {
+                let n = |label: usize| rows.iter().filter(|row| row.label as usize == label).count();
+                let counts: Vec<usize> = (0..n_labels).map(n).collect();
+                assert!(counts.iter().max() <= counts.iter().min().map(|n| n + 1).as_ref(), "{counts:?}");
+            }
+            let all = [texts(&dataset.train), texts(&dataset.validation), texts(test)].concat();
+            assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "no sentence occurs twice");
+            assert!(all.iter().all(|text| is_usable(text)));
+        }
+    }
+
+    #[test]
+    fn the_seed_decides_the_rows_and_a_larger_set_changes_training_rows_only() {
+        let generate = |n, seed| generate(INTENTS.name, n, &Seeds::new(seed)).expect("built in");
+        assert_eq!(generate(None, 1), generate(None, 1));
+        let (small, large) = (generate(Some(500), 1), generate(Some(700), 1));
+        assert_eq!((small.train.len(), large.train.len()), (500, 700));
+        assert_eq!((&small.validation, &small.test), (&large.validation, &large.test));
+        assert_ne!(small.hash, large.hash);
+        assert_ne!(generate(Some(500), 2).test, small.test);
+    }
+
+    #[test]
+    fn the_corpus_never_holds_a_held_back_sentence_of_any_seed() {
+        let corpus: BTreeSet<String> = pretraining_corpus(5000, 1).into_iter().collect();
+        assert_eq!(corpus.len(), 5000);
+        for seed in 0..3 {
+            for name in NAMES {
+                let dataset = generate(name, Some(MIN_EXAMPLES), &Seeds::new(seed)).expect("built in");
+                let test = dataset.test.expect("has a test split");
+                assert!(dataset.validation.iter().chain(&test).all(|row| !corpus.contains(&row.text)));
             }
         }
-        std::fs::write(dir.join("corpus.txt"), pretraining_corpus(60_000, 1).join("\n")).unwrap();
+        assert_eq!(pretraining_corpus(50, 3), pretraining_corpus(50, 3));
+        assert_ne!(pretraining_corpus(50, 3), pretraining_corpus(50, 4));
+    }
+
+    #[test]
+    fn the_vocabulary_is_plain_and_of_moderate_size() {
+        let corpus = pretraining_corpus(20_000, 1);
+        let words: BTreeSet<&str> = corpus.iter().flat_map(|sentence| sentence.split(' ')).collect();
+        assert!((800..1500).contains(&words.len()), "{}", words.len());
+        let is_plain = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+        assert!(words.iter().all(is_plain), "{:?}", words.iter().find(|word| !is_plain(word)));
+    }
+
+    #[test]
+    fn no_word_class_is_unused() {
+        let grammar = grammar();
+        let corpus = pretraining_corpus(60_000, 2).join(" ");
+        let unused: Vec<&str> = grammar
+            .entries()
+            .filter(|entry| !entry.contains('{') && !entry.split(' ').all(|word| corpus.contains(word)))
+            .collect();
+        assert_eq!(unused, [""; 0]);
     }
 }

@@ -1,52 +1,40 @@
 //! `builtin:intents`: what a user of an everyday assistant wants done, 28 intents = 7 things x 4 actions.
 //!
-//! The intents share their templates. Most sentences name an action and a thing, each by one of many synonyms; the
-//! distracting ones also name another action that is not wanted, or another thing that is not meant, so that the words
-//! alone do not decide. In a compound such as `card payment` the last noun is the thing.
+//! Each intent has phrases of its own ([`phrases`]), but most sentences come from templates that all share: they name an
+//! action and a thing, each by one of many synonyms. Some also name an action that is not wanted or a thing that is not
+//! meant, so that the words alone do not decide. In a compound such as `card payment` the last noun is the thing.
 
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 
 use super::grammar::{Class, Grammar, Verb};
+use super::phrases;
 use crate::seed::Stream;
 
-/// Things, and the intents that the four [`ACTIONS`] make of them.
-const THINGS: [(&str, [&str; 4]); 7] = [
-    ("flight", ["book_flight", "cancel_flight", "change_flight", "check_flight"]),
-    ("hotel", ["book_hotel", "cancel_hotel", "change_hotel", "check_hotel"]),
-    ("payment", ["send_payment", "cancel_payment", "change_payment", "check_payment"]),
-    ("card", ["order_card", "cancel_card", "change_card", "check_card"]),
-    ("appointment", ["make_appointment", "cancel_appointment", "change_appointment", "check_appointment"]),
-    ("alarm", ["set_alarm", "cancel_alarm", "change_alarm", "check_alarm"]),
-    ("order", ["place_order", "cancel_order", "change_order", "check_order"]),
-];
+/// Things, in the order of the labels.
+const THINGS: [&str; 7] = ["flight", "hotel", "payment", "card", "appointment", "alarm", "order"];
 
 /// Actions; `create` asks for a new thing, the others speak of one that is there.
 const ACTIONS: [&str; 4] = ["create", "cancel", "change", "check"];
 
 /// Names of the intents, by label number: thing by thing, action by action.
 pub(super) fn labels() -> Vec<String> {
-    THINGS.iter().flat_map(|(_, intents)| intents.iter().map(ToString::to_string)).collect()
+    phrases::OF_INTENTS.iter().map(|(intent, _)| intent.to_string()).collect()
 }
 
 /// A sentence of the intent with this label number.
 pub(super) fn sentence(grammar: &Grammar, label: usize, rng: &mut Stream) -> String {
     let (thing, action) = (label / ACTIONS.len(), label % ACTIONS.len());
     let other = |n: usize, this: usize, rng: &mut Stream| (this + rng.random_range(1..n)) % n;
-    let other_thing = THINGS[other(THINGS.len(), thing, rng)].0;
+    let other_thing = THINGS[other(THINGS.len(), thing, rng)];
     // "Instead of booking a flight, book a flight" would say nothing: an unwanted action is never the wanted one.
     let other_action = ACTIONS[other(ACTIONS.len(), action, rng)];
-    let (thing, action) = (THINGS[thing].0, ACTIONS[action]);
+    let (thing, action) = (THINGS[thing], ACTIONS[action]);
 
     let templates = match rng.random_range(0..100) {
-        0..56 => REQUESTS,
-        56..82 => match action {
-            "create" => CREATE_STATEMENTS,
-            "cancel" => CANCEL_STATEMENTS,
-            "change" => CHANGE_STATEMENTS,
-            _ => CHECK_STATEMENTS,
-        },
-        82..90 => NOT_THAT_ACTION,
+        0..50 => phrases::OF_INTENTS[label].1,
+        50..88 => REQUESTS,
+        88..94 => NOT_THAT_ACTION,
         _ => NOT_THAT_THING,
     };
     let verb = |action: &str, form: &str| format!("{action}.{form}");
@@ -172,30 +160,82 @@ const CHECK: &[Verb] = &[
 
 const CLASSES: &[Class] = &[
     // Things; the last noun of a compound decides.
-    ("flight", &["{flight.noun}", "{flight.noun}", "{flight.noun}", "{nonflight.noun} {flight.noun}"]),
+    (
+        "flight",
+        &[
+            "{flight.noun}",
+            "{flight.noun}",
+            "{flight.noun}",
+            "{flight.noun}",
+            "{flight.noun}",
+            "{flight.noun}",
+            "{nonflight.noun} {flight.noun}",
+        ],
+    ),
     (
         "flight.noun",
         &["flight", "plane ticket", "air ticket", "plane trip", "plane seat", "return flight", "night flight", "plane"],
     ),
     ("nonflight.noun", &["hotel", "holiday", "business", "weekend", "meeting"]),
-    ("hotel", &["{hotel.noun}", "{hotel.noun}", "{hotel.noun}", "{nonhotel.noun} {hotel.noun}"]),
+    (
+        "hotel",
+        &[
+            "{hotel.noun}",
+            "{hotel.noun}",
+            "{hotel.noun}",
+            "{hotel.noun}",
+            "{hotel.noun}",
+            "{hotel.noun}",
+            "{nonhotel.noun} {hotel.noun}",
+        ],
+    ),
     (
         "hotel.noun",
         &["hotel", "hotel room", "room", "suite", "guest house", "inn", "bed and breakfast", "hostel", "lodging"],
     ),
     ("nonhotel.noun", &["airport", "flight", "holiday", "business", "weekend"]),
-    ("payment", &["{payment.noun}", "{payment.noun}", "{payment.noun}", "{nonpayment.noun} {payment.noun}"]),
+    (
+        "payment",
+        &[
+            "{payment.noun}",
+            "{payment.noun}",
+            "{payment.noun}",
+            "{payment.noun}",
+            "{payment.noun}",
+            "{payment.noun}",
+            "{nonpayment.noun} {payment.noun}",
+        ],
+    ),
     (
         "payment.noun",
         &["payment", "transfer", "bank transfer", "wire", "standing order", "instalment", "deposit", "transaction"],
     ),
     ("nonpayment.noun", &["card", "hotel", "flight", "parcel", "delivery", "insurance"]),
-    ("card", &["{card.noun}", "{card.noun}", "{card.noun}", "{noncard.noun} {card.noun}"]),
+    (
+        "card",
+        &[
+            "{card.noun}",
+            "{card.noun}",
+            "{card.noun}",
+            "{card.noun}",
+            "{card.noun}",
+            "{card.noun}",
+            "{noncard.noun} {card.noun}",
+        ],
+    ),
     ("card.noun", &["card", "debit card", "credit card", "bank card", "charge card", "plastic", "loyalty card"]),
     ("noncard.noun", &["payment", "hotel", "airline", "delivery", "business"]),
     (
         "appointment",
-        &["{appointment.noun}", "{appointment.noun}", "{appointment.noun}", "{nonappointment.noun} {appointment.noun}"],
+        &[
+            "{appointment.noun}",
+            "{appointment.noun}",
+            "{appointment.noun}",
+            "{appointment.noun}",
+            "{appointment.noun}",
+            "{appointment.noun}",
+            "{nonappointment.noun} {appointment.noun}",
+        ],
     ),
     (
         "appointment.noun",
@@ -212,10 +252,32 @@ const CLASSES: &[Class] = &[
         ],
     ),
     ("nonappointment.noun", &["hotel", "payment", "flight", "business", "insurance"]),
-    ("alarm", &["{alarm.noun}", "{alarm.noun}", "{alarm.noun}", "{nonalarm.noun} {alarm.noun}"]),
+    (
+        "alarm",
+        &[
+            "{alarm.noun}",
+            "{alarm.noun}",
+            "{alarm.noun}",
+            "{alarm.noun}",
+            "{alarm.noun}",
+            "{alarm.noun}",
+            "{nonalarm.noun} {alarm.noun}",
+        ],
+    ),
     ("alarm.noun", &["alarm", "reminder", "wake up call", "timer", "alert", "buzzer", "notification", "alarm clock"]),
     ("nonalarm.noun", &["payment", "meeting", "flight", "parcel", "card", "appointment"]),
-    ("order", &["{order.noun}", "{order.noun}", "{order.noun}", "{nonorder.noun} {order.noun}"]),
+    (
+        "order",
+        &[
+            "{order.noun}",
+            "{order.noun}",
+            "{order.noun}",
+            "{order.noun}",
+            "{order.noun}",
+            "{order.noun}",
+            "{nonorder.noun} {order.noun}",
+        ],
+    ),
     (
         "order.noun",
         &[
@@ -328,38 +390,6 @@ const REQUESTS: &[&str] = &[
     "{hello?} i was thinking of {doing} {it} {thanks?}",
     "{hello?} what about {doing} {it} {when?}",
     "{please} {do} {it} {thanks}",
-];
-
-const CREATE_STATEMENTS: &[&str] = &[
-    "{hello?} i need {it} {thanks?}",
-    "i still have no {noun} {when} so find me one",
-    "{person} and i are looking for {it} {when?}",
-    "do you have {it} for me {when?}",
-    "it would be nice to have {it} {when}",
-];
-
-const CANCEL_STATEMENTS: &[&str] = &[
-    "{hello?} i no longer need {it} {thanks?}",
-    "i do not want {it} any more {thanks?}",
-    "{person} cannot use {it} so it should go",
-    "there is no need for {it} {when?} any longer",
-    "i am done with {it} for good {thanks?}",
-];
-
-const CHANGE_STATEMENTS: &[&str] = &[
-    "{hello?} {it} should be {when} instead",
-    "{it} is at the wrong time make it {when}",
-    "{person} needs {it} to be different {when?}",
-    "i gave the wrong details for {it} {thanks?}",
-    "i want {it} {when} and not {when}",
-];
-
-const CHECK_STATEMENTS: &[&str] = &[
-    "{hello?} what is happening with {it} {thanks?}",
-    "is {it} still fine {when?}",
-    "{person} wonders where {it} is",
-    "any news about {it} {thanks?}",
-    "when can i expect {it} {thanks?}",
 ];
 
 /// The same thing, and an action that is not wanted.

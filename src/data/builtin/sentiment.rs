@@ -18,9 +18,9 @@ pub(super) fn labels() -> Vec<String> {
 pub(super) fn sentence(grammar: &Grammar, label: usize, rng: &mut Stream) -> String {
     let praises = label == 1;
     let joint = match rng.random_range(0..100) {
-        0..62 => return clause(grammar, SINGLE, praises, rng),
-        62..86 => CONTRASTS.choose(rng),
-        86..93 => HEARSAY_WRONG.choose(rng),
+        0..80 => return clause(grammar, SINGLE, praises, rng),
+        80..94 => CONTRASTS.choose(rng),
+        94..97 => HEARSAY_WRONG.choose(rng),
         _ => HEARSAY_RIGHT.choose(rng),
     };
     let joint = joint.expect("there are joints");
@@ -38,8 +38,8 @@ pub(super) fn sentence(grammar: &Grammar, label: usize, rng: &mut Stream) -> Str
 /// A clause that praises or blames: one in two turned round from the opposite.
 pub(super) fn clause(grammar: &Grammar, frames: Frames, praises: bool, rng: &mut Stream) -> String {
     let (templates, says_praise) = match rng.random_range(0..100) {
-        0..72 => (frames.plain, praises),
-        72..96 => (frames.negated, !praises),
+        0..80 => (frames.plain, praises),
+        80..98 => (frames.negated, !praises),
         _ => (frames.twice_negated, praises),
     };
     let polarity = if says_praise { "good" } else { "bad" };

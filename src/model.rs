@@ -1,1 +1,37 @@
 //! Encoders of our own with hook points, and the checkpoints that fill them.
+//!
+//! [`load`] turns `model.name` into a shared, frozen [`Backbone`] and its tokenizer. [`encode`] runs a [`Batch`] through
+//! the backbone; a tuning method acts inside it through [`Hooks`]: it may replace a tensor by name, change what a
+//! projection or a sublayer gives, put keys and values in front of an attention layer, or change the input. [`classify`]
+//! puts the classification head of the Hugging Face model on top, [`masked_lm`] the one of masked language modelling.
+//!
+//! Tensors are named as in the Hugging Face checkpoint without its prefix:
+//! `encoder.layer.0.attention.self.query.weight`.
+
+mod backbone;
+mod batch;
+mod builtin;
+pub(crate) mod checkpoint;
+mod config;
+mod encoder;
+mod encoder_config;
+mod error;
+mod head;
+mod hooks;
+mod initial;
+mod load;
+pub mod masked_lm;
+pub mod ops;
+mod tensors;
+
+pub use backbone::{Backbone, Storage};
+pub use batch::Batch;
+pub use config::{ModelConfig, ModelDtype, ModelSource};
+pub use encoder::encode;
+pub use encoder_config::{EncoderConfig, EncoderKind, HiddenAct};
+pub use error::ModelError;
+pub use head::{classify, head_tensors};
+pub use hooks::{Hooks, NoHooks, Pass, Projection, Site, Sublayer};
+pub use initial::Init;
+pub use load::load;
+pub use tensors::backbone_tensors;

@@ -1,1 +1,29 @@
 //! What a run writes: records, CSV files, summary and figures.
+//!
+//! While it runs, a [`ResultsWriter`] appends a [`Record`] per event, a [`RoundRow`] per round and a [`PerfRow`] per
+//! round to their files; at the end it adds a [`ClientRow`] per client, the [`Summary`] and, from the files, the
+//! figures. Everything but `perf.csv` is decided by the simulation alone and is the same in each run of a scenario.
+
+pub mod check;
+mod error;
+#[cfg(test)]
+mod fixture;
+mod perf;
+mod read;
+mod record;
+mod results;
+mod row_file;
+mod rows;
+mod summary;
+mod text;
+mod timeline;
+
+pub use error::ReportError;
+pub use perf::{PerfRow, Stopwatch, peak_rss_mib};
+pub use read::{RoundsFile, TimelineRow, read_clients, read_rounds, read_timeline};
+pub use record::{EventKind, Reason, Record};
+pub use results::{ResultsWriter, name_problem};
+pub use rows::{ClientRow, RoundRow};
+pub use summary::{SCHEMA_VERSION, Status, Summary, Target, Test, Traffic, Updates, Validation};
+pub use text::summary_text;
+pub use timeline::TimelineWriter;

@@ -1,11 +1,39 @@
 //! The simulated world below the actors: calendar, networks, devices, availability and failures.
 //!
-//! Nothing here knows of learning: a task is some bytes down, some work, some bytes up.
+//! Nothing here knows of learning: a task is some bytes down, some work, some bytes up. A [`Calendar`] orders what
+//! happens; a [`NetworkModel`] says when transfers end; [`training_duration`] how long a device works; an
+//! [`AvailabilityModel`] when a client can be reached; [`DropoutConfig::draw`] whether its task fails. Each of them
+//! answers questions and leaves the clock to its caller.
 
-mod config;
+mod availability;
+mod calendar;
+pub mod classes;
+mod device;
+mod dropout;
+mod network;
 
-pub use config::{
-    AlwaysConfig, AvailabilityConfig, ComputeConfig, ConstantConfig, DeviceClassConfig, DropoutConfig, Jitter,
-    LognormalJitter, MarkovConfig, MaxMinFairConfig, NetworkClassConfig, ServerNetworkConfig, SharingConfig,
-    TimePerSample,
+pub use availability::{AlwaysConfig, Availability, AvailabilityConfig, AvailabilityModel, MarkovConfig, NEVER};
+pub use calendar::Calendar;
+pub use device::{
+    ComputeConfig, DeviceClassConfig, DrawnTimePerSample, Jitter, LognormalJitter, LognormalTime, TimePerSample,
+    TrainingWork, fits, training_duration,
 };
+pub use dropout::{DropoutConfig, Failure, Phase};
+pub use network::{
+    ConstantConfig, Direction, Flow, MaxMinFairConfig, NetworkClassConfig, NetworkModel, ServerNetworkConfig, Sharing,
+    SharingConfig, latency,
+};
+
+/// What the simulated world could not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimError {
+    /// A training time that is zero, infinite, out of range, or lacks a cost.
+    #[error("the training time of client {client_id} cannot be computed: {reason}")]
+    NoDuration {
+        /// Whose.
+        client_id: u32,
+        /// What is wrong with it.
+        reason: String,
+    },
+}

@@ -13,11 +13,18 @@ mod attention;
 mod composed;
 mod dropout;
 mod gelu;
+mod heap;
+mod lanes;
 mod layer_norm;
 mod linear;
+mod matrix;
+mod storage;
+#[cfg(test)]
+mod testing;
 
 pub use attention::attention;
 pub use dropout::{Dropout, dropout};
 pub use gelu::gelu;
-pub use layer_norm::layer_norm;
-pub use linear::{frozen_linear, linear};
+pub use heap::keep_freed_memory;
+pub use layer_norm::{add_layer_norm, layer_norm};
+pub use linear::{add_linear, frozen_linear, linear};

@@ -1,9 +1,13 @@
 //! LoRA: `h = W x + b + (lora_alpha / r) B A x`, with A random and B zero at the start (Hu et al. 2021, arXiv 2106.09685).
 
+use candle_core::{DType, Result, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Bias, Method};
+use super::{Bias, InsertedMaps, Method, TrainableTensor, TrainableVars, TuningError};
+use crate::model::{Backbone, EncoderConfig, Hooks, Init, Pass, Projection, Site, ops};
+use crate::params::{Params, TensorSpec};
+use crate::registry::Problem;
 
 /// Settings of LoRA, with the names of Hugging Face PEFT.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -11,13 +15,15 @@ use super::{Bias, Method};
 pub struct LoraConfig {
     /// Rank, >= 1.
     pub r: usize,
-    /// Scale of the update: it is multiplied by `lora_alpha / r`.
+    /// Scale of the update, > 0: it is multiplied by `lora_alpha / r`.
     pub lora_alpha: f64,
     /// Probability in [0, 1) that an input of A is dropped in training.
     pub lora_dropout: f64,
     /// Which biases are trained too.
     pub bias: Bias,
-    /// Projections that get an update, by their last name, such as `query`.
+    /// Linear maps that get an update: those whose name is, or ends with a dot and, one of these. Of each layer there
+    /// are `attention.self.query`, `attention.self.key`, `attention.self.value`, `attention.output.dense`,
+    /// `intermediate.dense` and `output.dense` (the last matches `attention.output.dense` too).
     pub target_modules: Vec<String>,
     /// Modules trained in full; must be the head.
     pub modules_to_save: Vec<String>,
@@ -36,4 +42,169 @@ impl Default for LoraConfig {
     }
 }
 
-impl Method for LoraConfig {}
+impl LoraConfig {
+    /// The linear maps that get an update, in the order in which the encoder uses them.
+    ///
+    /// # Errors
+    /// When a target names none of the encoder's linear maps.
+    pub fn sites(&self, config: &EncoderConfig) -> std::result::Result<Vec<Site>, TuningError> {
+        for target in &self.target_modules {
+            if !Site::all(config).any(|site| matches(target, &site.to_string())) {
+                return Err(TuningError::UnknownTarget { target: target.clone(), known: known_targets() });
+            }
+        }
+        let is_target = |site: &Site| {
+            let name = site.to_string();
+            self.target_modules.iter().any(|target| matches(target, &name))
+        };
+        Ok(Site::all(config).filter(is_target).collect())
+    }
+
+    /// The backbone with the updates added to its weights: `W + (lora_alpha / r) B A`. It gives the same outputs
+    /// without the method's extra work.
+    ///
+    /// # Errors
+    /// When the targets or `params` do not fit the backbone.
+    pub fn merge(&self, backbone: &Backbone, params: &Params) -> std::result::Result<Backbone, TuningError> {
+        let values = TrainableVars::constants(params, backbone.device())?;
+        let mut tensors = backbone.tensors().clone();
+        for site in self.sites(backbone.config())? {
+            let pair = (values.get(&name_of(site, "lora_A")), values.get(&name_of(site, "lora_B")));
+            let weight = tensors.get_mut(&format!("{site}.weight"));
+            if let ((Some(a), Some(b)), Some(weight)) = (pair, weight) {
+                *weight = (&*weight + (b.matmul(a)? * self.scale())?)?;
+            }
+        }
+        Ok(Backbone::from_tensors(backbone.config().clone(), &tensors)?)
+    }
+
+    fn scale(&self) -> f64 {
+        self.lora_alpha / self.r as f64
+    }
+}
+
+impl Method for LoraConfig {
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.r == 0 {
+            problems.push(Problem::new("r", "the rank is 0, so nothing could be learnt").help("use 1 or more"));
+        }
+        if !(self.lora_alpha > 0.0 && self.lora_alpha.is_finite()) {
+            problems.push(Problem::new("lora_alpha", format!("{} is not above 0", self.lora_alpha)));
+        }
+        if !(0.0..1.0).contains(&self.lora_dropout) {
+            problems.push(Problem::new("lora_dropout", format!("{} does not lie in [0, 1)", self.lora_dropout)));
+        }
+        if self.target_modules.is_empty() {
+            let help = "name linear maps, such as [query, value]; to train the head alone use `tuning: head`";
+            problems.push(Problem::new("target_modules", "there is no target").help(help));
+        }
+        for (i, target) in self.target_modules.iter().enumerate() {
+            let at = || format!("target_modules.{i}");
+            if target == "dense" {
+                let help = "name them: `attention.output.dense`, `intermediate.dense`, `output.dense`";
+                let problem = Problem::new(at(), "`dense` would also match layers of the classification head");
+                problems.push(problem.help(help));
+            } else if !may_match(target) {
+                let problem = Problem::new(at(), format!("encoders have no linear map `{target}`"));
+                problems.push(problem.help(format!("use {}", known_targets())));
+            }
+        }
+        if self.modules_to_save != ["classifier"] {
+            let problem = Problem::new("modules_to_save", "the classification head is always trained, and it alone");
+            problems.push(problem.help("write [classifier]"));
+        }
+        problems
+    }
+
+    fn tensors(&self, config: &EncoderConfig) -> std::result::Result<Vec<TrainableTensor>, TuningError> {
+        let mut tensors = Vec::new();
+        for site in self.sites(config)? {
+            let (n_in, n_out) = site.projection.size(config);
+            // As PEFT does: kaiming_uniform with a = sqrt 5, whose bound sqrt(6 / ((1 + a^2) n_in)) is 1 / sqrt(n_in).
+            let init = Init::Uniform { bound: 1.0 / (n_in as f64).sqrt() };
+            let a = TensorSpec::new(name_of(site, "lora_A"), [self.r, n_in]);
+            let b = TensorSpec::new(name_of(site, "lora_B"), [n_out, self.r]);
+            tensors.push(TrainableTensor { spec: a, init: Some(init) });
+            tensors.push(TrainableTensor { spec: b, init: Some(Init::Zeros) });
+        }
+        Ok(tensors)
+    }
+
+    fn hooks(&self, values: TrainableVars) -> Box<dyn Hooks> {
+        Box::new(LoraHooks { values, scale: self.scale(), dropout: self.lora_dropout as f32 })
+    }
+
+    fn inserted(&self, config: &EncoderConfig) -> Vec<InsertedMaps> {
+        let sizes = |site: Site| {
+            let (n_in, n_out) = site.projection.size(config);
+            vec![(n_in, self.r), (self.r, n_out)]
+        };
+        let sites = self.sites(config).unwrap_or_default();
+        sites.into_iter().map(|site| InsertedMaps { site, sizes: sizes(site) }).collect()
+    }
+
+    fn peft_config(&self) -> Option<serde_json::Value> {
+        let Bias::None = self.bias;
+        Some(serde_json::json!({
+            "base_model_name_or_path": null,
+            "bias": "none",
+            "fan_in_fan_out": false,
+            "inference_mode": true,
+            "init_lora_weights": true,
+            "lora_alpha": self.lora_alpha,
+            "lora_dropout": self.lora_dropout,
+            "modules_to_save": self.modules_to_save,
+            "peft_type": "LORA",
+            "r": self.r,
+            "target_modules": self.target_modules,
+            "task_type": "SEQ_CLS",
+        }))
+    }
+}
+
+struct LoraHooks {
+    values: TrainableVars,
+    scale: f64,
+    dropout: f32,
+}
+
+impl Hooks for LoraHooks {
+    fn parameter(&self, name: &str) -> Option<Tensor> {
+        self.values.get(name).cloned()
+    }
+
+    fn projection(&self, site: Site, input: &Tensor, output: Tensor, pass: &mut Pass) -> Result<Tensor> {
+        let (Some(a), Some(b)) = (self.values.get(&name_of(site, "lora_A")), self.values.get(&name_of(site, "lora_B")))
+        else {
+            return Ok(output);
+        };
+        let low = match pass.dropout(self.dropout) {
+            None => ops::linear(input, a, None)?,
+            Some(dropout) => ops::linear(&ops::dropout(input, dropout)?, a, None)?,
+        };
+        debug_assert_eq!(low.dtype(), DType::F32);
+        // The scale acts on the narrow side, where it is cheapest.
+        output + ops::linear(&(low * self.scale)?, b, None)?
+    }
+}
+
+fn name_of(site: Site, matrix: &str) -> String {
+    format!("{site}.{matrix}.weight")
+}
+
+/// PEFT's rule: a target is a full name, or the end of one behind a dot.
+fn matches(target: &str, name: &str) -> bool {
+    name.strip_suffix(target).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')) && !target.is_empty()
+}
+
+/// Whether an encoder with enough layers has a match.
+fn may_match(target: &str) -> bool {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let layer = target.split('.').find(|part| is_number(part)).unwrap_or("0");
+    Projection::ALL.iter().any(|projection| matches(target, &format!("encoder.layer.{layer}.{}", projection.name())))
+}
+
+fn known_targets() -> String {
+    Projection::ALL.map(|projection| format!("`{}`", projection.name())).join(", ")
+}

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::registry::Problem;
+
 /// Local training: `clients.train`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -53,6 +55,38 @@ impl Default for TrainConfig {
     }
 }
 
+impl TrainConfig {
+    /// What is wrong with the settings.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut check = |path: &str, is_good: bool, value: f64, wanted: &str| {
+            if !is_good {
+                problems.push(Problem::new(path, format!("{value} {wanted}")));
+            }
+        };
+        for (path, value) in [
+            ("num_train_epochs", self.num_train_epochs),
+            ("per_device_train_batch_size", self.per_device_train_batch_size),
+        ] {
+            check(path, value > 0, value as f64, "trains nothing; use 1 or more");
+        }
+        for (path, value) in [("learning_rate", self.learning_rate), ("adam_epsilon", self.adam_epsilon)] {
+            check(path, value > 0.0 && value.is_finite(), value, "is not above 0");
+        }
+        for (path, value) in [("weight_decay", self.weight_decay), ("max_grad_norm", self.max_grad_norm)] {
+            check(path, value >= 0.0 && value.is_finite(), value, "is not 0 or above");
+        }
+        for (path, value) in [("adam_beta1", self.adam_beta1), ("adam_beta2", self.adam_beta2)] {
+            check(path, (0.0..1.0).contains(&value), value, "does not lie in [0, 1)");
+        }
+        check("warmup_ratio", (0.0..=1.0).contains(&self.warmup_ratio), self.warmup_ratio, "does not lie in [0, 1]");
+        if let Some(p) = self.dropout {
+            check("dropout", (0.0..1.0).contains(&p), p, "does not lie in [0, 1)");
+        }
+        problems
+    }
+}
+
 /// The optimizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -73,4 +107,24 @@ pub enum LrSchedule {
     Cosine,
     /// Stays.
     Constant,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_out_of_range_is_named() {
+        assert_eq!(TrainConfig::default().problems(), []);
+        let config = TrainConfig {
+            num_train_epochs: 0,
+            learning_rate: f64::NAN,
+            adam_beta2: 1.0,
+            warmup_ratio: 1.5,
+            dropout: Some(1.0),
+            ..TrainConfig::default()
+        };
+        let paths: Vec<String> = config.problems().into_iter().map(|problem| problem.path).collect();
+        assert_eq!(paths, ["num_train_epochs", "learning_rate", "adam_beta2", "warmup_ratio", "dropout"]);
+    }
 }

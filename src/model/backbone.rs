@@ -1,0 +1,183 @@
+//! A frozen encoder that all workers share.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use sha2::{Digest, Sha256};
+
+use super::checkpoint::{self, Weights};
+use super::initial::Init;
+use super::{EncoderConfig, EncoderKind, ModelError, backbone_tensors};
+use crate::params::TensorSpec;
+use crate::seed::{Purpose, Seeds};
+
+/// The number type of a stored file. Arithmetic is always in `f32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// 32 bits, exact.
+    F32,
+    /// 16 bits: half the size, rounded to 11 significant bits.
+    F16,
+}
+
+/// The tensors of an encoder, without a head. They carry no graph and are never changed.
+#[derive(Debug, Clone)]
+pub struct Backbone {
+    config: EncoderConfig,
+    tensors: BTreeMap<String, Tensor>,
+    hash: String,
+    unused: Vec<String>,
+}
+
+impl Backbone {
+    /// Reads an encoder from the bytes of its `config.json` and `model.safetensors`.
+    ///
+    /// # Errors
+    /// When the configuration is not supported, or the tensors do not fit it.
+    pub fn from_parts(config_json: &[u8], weights: &[u8], origin: &str) -> Result<Self, ModelError> {
+        let config = EncoderConfig::from_json(config_json, origin)?;
+        Self::read(config, &Weights::safetensors(weights, origin)?, origin)
+    }
+
+    pub(crate) fn read(config: EncoderConfig, weights: &Weights<'_>, origin: &str) -> Result<Self, ModelError> {
+        let (tensors, unused) = checkpoint::gather(weights, config.kind, &backbone_tensors(&config), origin)?;
+        Ok(Self { hash: hash_of(&tensors)?, config, tensors, unused })
+    }
+
+    /// An encoder of these tensors, by canonical name. Tensors of other names are left out.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has the wrong shape.
+    pub fn from_tensors(config: EncoderConfig, tensors: &BTreeMap<String, Tensor>) -> Result<Self, ModelError> {
+        let mut chosen = BTreeMap::new();
+        let mut missing = Vec::new();
+        for spec in backbone_tensors(&config) {
+            match tensors.get(&spec.name) {
+                None => missing.push(spec.name),
+                Some(tensor) => {
+                    checkpoint::check_shape(&spec, tensor, "the encoder")?;
+                    chosen.insert(spec.name, tensor.detach());
+                }
+            }
+        }
+        if !missing.is_empty() {
+            return Err(ModelError::MissingTensors { origin: "the encoder".into(), names: missing });
+        }
+        Ok(Self { hash: hash_of(&chosen)?, config, tensors: chosen, unused: Vec::new() })
+    }
+
+    /// An encoder with random weights, as transformers initialises them: normal with `initializer_range` as standard
+    /// deviation; biases and the embeddings of padding 0; layer normalisation the identity.
+    ///
+    /// # Errors
+    /// When memory for the tensors cannot be had.
+    pub fn random(config: EncoderConfig, seeds: &Seeds) -> Result<Self, ModelError> {
+        let mut tensors = BTreeMap::new();
+        for spec in backbone_tensors(&config) {
+            let mut values = initial(&config, &spec).draw(&spec, Purpose::RandomBackbone, seeds);
+            let has_padding = match spec.name.as_str() {
+                "embeddings.word_embeddings.weight" => true,
+                "embeddings.position_embeddings.weight" => config.kind == EncoderKind::Roberta,
+                _ => false,
+            };
+            if has_padding {
+                let row = config.pad_token_id as usize * config.hidden_size;
+                values[row..row + config.hidden_size].fill(0.0);
+            }
+            tensors.insert(spec.name, Tensor::from_vec(values, spec.shape, &Device::Cpu)?);
+        }
+        Ok(Self { hash: hash_of(&tensors)?, config, tensors, unused: Vec::new() })
+    }
+
+    /// The encoder's shape.
+    pub fn config(&self) -> &EncoderConfig {
+        &self.config
+    }
+
+    /// Where the tensors lie.
+    pub fn device(&self) -> &Device {
+        self.tensors.values().next().map_or(&Device::Cpu, Tensor::device)
+    }
+
+    /// The tensor of this canonical name.
+    pub fn tensor(&self, name: &str) -> Option<&Tensor> {
+        self.tensors.get(name)
+    }
+
+    /// All tensors by canonical name, sorted.
+    pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
+        &self.tensors
+    }
+
+    /// SHA-256 over names, shapes and `f32` values, in hexadecimal: equal for equal weights in any file format.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Names in the checkpoint that the encoder does not use, such as those of a pretraining head.
+    pub fn unused_tensors(&self) -> &[String] {
+        &self.unused
+    }
+
+    /// The same encoder on another device.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn to_device(&self, device: &Device) -> Result<Self, ModelError> {
+        let mut moved = self.clone();
+        for tensor in moved.tensors.values_mut() {
+            *tensor = tensor.to_device(device)?;
+        }
+        Ok(moved)
+    }
+
+    /// Writes `config.json` and `model.safetensors` so that transformers loads them as a model with a head: the
+    /// encoder's tensors get the family's prefix, the tensors of `beside` (such as a pretraining head) none.
+    ///
+    /// # Errors
+    /// When the directory cannot be made or a file cannot be written.
+    pub fn save(&self, dir: &Path, storage: Storage, beside: &BTreeMap<String, Tensor>) -> Result<(), ModelError> {
+        let at = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| ModelError::Write { path, source }
+        };
+        std::fs::create_dir_all(dir).map_err(at(dir))?;
+        let config_path = dir.join("config.json");
+        std::fs::write(&config_path, self.config.to_json()).map_err(at(&config_path))?;
+        let prefix = self.config.kind.prefix();
+        let mut tensors: BTreeMap<String, Tensor> =
+            self.tensors.iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor.clone())).collect();
+        tensors.extend(beside.iter().map(|(name, tensor)| (name.clone(), tensor.clone())));
+        checkpoint::write_safetensors(&dir.join("model.safetensors"), &tensors, storage)
+    }
+}
+
+/// How transformers initialises a tensor of the encoder.
+fn initial(config: &EncoderConfig, spec: &TensorSpec) -> Init {
+    if spec.name.ends_with(".bias") {
+        Init::Zeros
+    } else if spec.name.ends_with("LayerNorm.weight") {
+        Init::Ones
+    } else {
+        Init::Normal { sd: config.initializer_range }
+    }
+}
+
+fn hash_of(tensors: &BTreeMap<String, Tensor>) -> candle_core::Result<String> {
+    let mut hasher = Sha256::new();
+    for (name, tensor) in tensors {
+        hasher.update((name.len() as u64).to_le_bytes());
+        hasher.update(name.as_bytes());
+        hasher.update((tensor.rank() as u64).to_le_bytes());
+        for dim in tensor.dims() {
+            hasher.update((*dim as u64).to_le_bytes());
+        }
+        let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+        for chunk in values.chunks(4096) {
+            let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
+            hasher.update(&bytes);
+        }
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,14 @@
+//! The encoder that comes with the program.
+
+/// What can be written after `model.name:`.
+pub(super) const NAMES: [&str; 2] = ["builtin:tiny-roberta", "builtin:tiny-roberta-random"];
+
+/// The files of a Hugging Face directory, in the program.
+pub(super) struct Builtin {
+    pub(super) config: &'static [u8],
+    pub(super) tokenizer: &'static [u8],
+    pub(super) weights: &'static [u8],
+}
+
+/// The files of `builtin:tiny-roberta`, written by `straggler pretrain`; none before its first run.
+pub(super) const TINY_ROBERTA: Option<Builtin> = None;

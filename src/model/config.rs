@@ -1,0 +1,92 @@
+//! What the scenario says about the model.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ModelError;
+use super::builtin;
+use crate::registry::Problem;
+
+/// The model: `model`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// A built-in model, such as `builtin:tiny-roberta`, or a Hugging Face directory of a BERT or RoBERTa encoder
+    /// (`config.json`, `tokenizer.json`, `model.safetensors` or `pytorch_model.bin`), relative to the scenario file.
+    pub name: String,
+    /// The number type of weights and arithmetic.
+    #[serde(default)]
+    pub dtype: ModelDtype,
+}
+
+impl ModelConfig {
+    /// What is wrong with the settings by themselves. Files are looked at by [`load`](super::load).
+    pub fn problems(&self) -> Vec<Problem> {
+        match self.source() {
+            Ok(_) => Vec::new(),
+            Err(error) => vec![Problem::new("name", error.to_string())],
+        }
+    }
+
+    /// Where the model comes from.
+    ///
+    /// # Errors
+    /// When the name starts with `builtin:` and no such model is built in, or is empty.
+    pub fn source(&self) -> Result<ModelSource, ModelError> {
+        self.name.parse()
+    }
+}
+
+/// The number type of weights and arithmetic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelDtype {
+    /// 32-bit floating point.
+    #[default]
+    F32,
+}
+
+/// Where a model comes from: the meaning of `model.name`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelSource {
+    /// The encoder that this project pretrained: 4 layers of width 128 in RoBERTa's layout.
+    TinyRoberta,
+    /// The same encoder with random weights, to show what pretraining gives.
+    TinyRobertaRandom,
+    /// A Hugging Face directory, as written in the scenario.
+    Directory(PathBuf),
+}
+
+impl FromStr for ModelSource {
+    type Err = ModelError;
+
+    fn from_str(name: &str) -> Result<Self, ModelError> {
+        if name.trim().is_empty() {
+            return Err(ModelError::EmptyName);
+        }
+        match name.strip_prefix("builtin:") {
+            None => Ok(Self::Directory(name.into())),
+            Some("tiny-roberta") => Ok(Self::TinyRoberta),
+            Some("tiny-roberta-random") => Ok(Self::TinyRobertaRandom),
+            Some(_) => Err(ModelError::UnknownBuiltin { name: name.into(), known: builtin::NAMES.join(", ") }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_builtin_or_a_directory() {
+        assert_eq!("builtin:tiny-roberta".parse::<ModelSource>().unwrap(), ModelSource::TinyRoberta);
+        assert_eq!("models/bert".parse::<ModelSource>().unwrap(), ModelSource::Directory("models/bert".into()));
+        let config = ModelConfig { name: "builtin:tiny-bert".into(), dtype: ModelDtype::F32 };
+        let problems = config.problems();
+        assert_eq!(problems[0].path, "name");
+        assert!(problems[0].message.contains("builtin:tiny-roberta-random"), "{}", problems[0].message);
+    }
+}

@@ -1,0 +1,118 @@
+//! What can go wrong with a model.
+
+use std::path::PathBuf;
+
+/// Why a model cannot be used. Each text names the file or tensor and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// `model.name` is empty.
+    #[error("the model has no name; write a directory or `builtin:tiny-roberta`")]
+    EmptyName,
+    /// `builtin:` with another name.
+    #[error("there is no built-in model `{name}`; built in are {known}")]
+    UnknownBuiltin {
+        /// As written.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// This program was built without the files of the built-in encoder.
+    #[error("this program was built without the built-in encoder; run `straggler pretrain` and build again")]
+    NotPretrained,
+    /// `model.name` is no directory.
+    #[error(
+        "`{}` is not a directory; give the path of a downloaded Hugging Face model (config.json, tokenizer.json, \
+         model.safetensors) or a built-in model ({known})", path.display()
+    )]
+    NotADirectory {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// The built-in models.
+        known: String,
+    },
+    /// A file of the directory is not there.
+    #[error("`{}` has no {file}; {help}", directory.display())]
+    MissingFile {
+        /// The model's directory.
+        directory: PathBuf,
+        /// The name of the file.
+        file: &'static str,
+        /// What to do.
+        help: &'static str,
+    },
+    /// A file cannot be read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write `{}`: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// `config.json` is no JSON, or a key is missing, of the wrong type or out of range.
+    #[error("{origin}: {message}")]
+    Config {
+        /// The file, or the built-in model.
+        origin: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A weights file is damaged or of another kind.
+    #[error("{origin}: {message}")]
+    Weights {
+        /// The file, or the built-in model.
+        origin: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Tensors that the encoder needs are not in the weights.
+    #[error("{origin} lacks {count} of the tensors that `config.json` asks for: {names}", count = names.len(),
+        names = listed(names))]
+    MissingTensors {
+        /// The file, or the built-in model.
+        origin: String,
+        /// Their names, without prefix.
+        names: Vec<String>,
+    },
+    /// A tensor has another shape than the configuration says.
+    #[error("{origin}: tensor `{name}` has shape {found:?}, but `config.json` asks for {expected:?}")]
+    Shape {
+        /// The file, or the built-in model.
+        origin: String,
+        /// The tensor's name, without prefix.
+        name: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape that the configuration asks for.
+        expected: Vec<usize>,
+    },
+    /// `tokenizer.json` cannot be used.
+    #[error("{origin}: {message}")]
+    Tokenizer {
+        /// The file, or the built-in model.
+        origin: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The arithmetic library refuses.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// The first few names, and how many more there are.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
+    }
+}

@@ -1,0 +1,40 @@
+//! The head of masked language modelling, for pretraining an encoder.
+//!
+//! `dense`, GELU and layer normalisation at the masked tokens, then scores over the vocabulary with the word embeddings
+//! as weights and a bias of their own. Tensors are named as in transformers' `RobertaForMaskedLM`.
+
+use candle_core::{Result, Tensor};
+
+use super::encoder::Model;
+use super::initial::Init;
+use super::ops;
+use super::{Backbone, EncoderConfig, Hooks};
+use crate::params::TensorSpec;
+
+/// The tensors of the head, beside the word embeddings, with their initial values.
+pub fn tensors(config: &EncoderConfig) -> Vec<(TensorSpec, Init)> {
+    let hidden = config.hidden_size;
+    vec![
+        (TensorSpec::new("lm_head.bias", [config.vocab_size]), Init::Zeros),
+        (TensorSpec::new("lm_head.dense.bias", [hidden]), Init::Zeros),
+        (TensorSpec::new("lm_head.dense.weight", [hidden, hidden]), Init::Normal { sd: config.initializer_range }),
+        (TensorSpec::new("lm_head.layer_norm.bias", [hidden]), Init::Zeros),
+        (TensorSpec::new("lm_head.layer_norm.weight", [hidden]), Init::Ones),
+    ]
+}
+
+/// Scores over the vocabulary (logits), `[n, vocab]`, at some tokens.
+///
+/// `hidden` is what [`encode`](super::encode) gave, `[batch, seq, hidden]`; `positions` are `u32` numbers `[n]` into its
+/// `batch x seq` rows. The hooks give the head's tensors, and the word embeddings if those are trained.
+///
+/// # Errors
+/// When a position exceeds the rows, or the hooks do not give the head.
+pub fn logits(backbone: &Backbone, hidden: &Tensor, positions: &Tensor, hooks: &dyn Hooks) -> Result<Tensor> {
+    let model = Model { backbone, hooks };
+    let rows = hidden.flatten(0, 1)?.index_select(positions, 0)?;
+    let x = ops::gelu(&model.linear("lm_head.dense", &rows)?)?;
+    let x = model.layer_norm("lm_head.layer_norm", &x)?;
+    let bias = model.tensor("lm_head.bias")?;
+    ops::linear(&x, &model.tensor("embeddings.word_embeddings.weight")?, Some(&bias))
+}

@@ -1,0 +1,116 @@
+//! The seam that every tuning method implements.
+
+use candle_core::{Device, Result, Tensor, Var};
+
+use super::TuningError;
+use crate::model::{EncoderConfig, Hooks, Init, Site};
+use crate::params::{Layout, Params, TensorSpec};
+use crate::registry::Problem;
+use std::sync::Arc;
+
+/// A tuning method: which tensors are trained beside the classification head, and where they act.
+pub trait Method: Send + Sync {
+    /// What is wrong with the settings by themselves.
+    fn problems(&self) -> Vec<Problem>;
+
+    /// The tensors that are trained beside the head. One that replaces a tensor of the backbone has its name there;
+    /// a new one is named as in Hugging Face PEFT, without prefix.
+    ///
+    /// # Errors
+    /// When the settings ask for something that the encoder does not have.
+    fn tensors(&self, config: &EncoderConfig) -> std::result::Result<Vec<TrainableTensor>, TuningError>;
+
+    /// What the method does inside the encoder with these values of its tensors and the head's.
+    fn hooks(&self, values: TrainableVars) -> Box<dyn Hooks>;
+
+    /// Small linear maps that the method puts beside those of the encoder, for the cost model.
+    fn inserted(&self, config: &EncoderConfig) -> Vec<InsertedMaps> {
+        let _ = config;
+        Vec::new()
+    }
+
+    /// The settings as `adapter_config.json` of Hugging Face PEFT says them. `None`: PEFT has no such method, tensors
+    /// are exported as `delta.safetensors`.
+    fn peft_config(&self) -> Option<serde_json::Value> {
+        None
+    }
+}
+
+/// A tensor that is trained.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainableTensor {
+    /// Name and shape.
+    pub spec: TensorSpec,
+    /// Where its values start. `None`: at the backbone's tensor of the same name.
+    pub init: Option<Init>,
+}
+
+/// Linear maps one after the other that a method puts beside (or behind) a linear map of the encoder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InsertedMaps {
+    /// The map of the encoder where they act.
+    pub site: Site,
+    /// Inputs and outputs of each, in order.
+    pub sizes: Vec<(usize, usize)>,
+}
+
+/// Values of all trained tensors on a device, for one run through the encoder or for many.
+#[derive(Debug, Clone)]
+pub struct TrainableVars {
+    layout: Arc<Layout>,
+    tensors: Vec<Tensor>,
+}
+
+impl TrainableVars {
+    /// Variables: gradients are computed for them.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn variables(params: &Params, device: &Device) -> Result<Self> {
+        Self::new(params, |values, shape| Ok(Var::from_slice(values, shape, device)?.into_inner()))
+    }
+
+    /// Constants: no graph is built for them.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn constants(params: &Params, device: &Device) -> Result<Self> {
+        Self::new(params, |values, shape| Tensor::from_slice(values, shape, device))
+    }
+
+    fn new(params: &Params, make: impl Fn(&[f32], &[usize]) -> Result<Tensor>) -> Result<Self> {
+        let tensors = params.iter().map(|(spec, values)| make(values, &spec.shape)).collect::<Result<_>>()?;
+        Ok(Self { layout: params.layout().clone(), tensors })
+    }
+
+    /// The tensor of this name.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.layout.position(name).map(|index| &self.tensors[index])
+    }
+
+    /// All tensors, in layout order.
+    pub fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    /// Writes new values into the variables; whoever holds clones of them sees the new values.
+    ///
+    /// # Errors
+    /// When the tensors are constants or the device fails.
+    pub fn set(&self, params: &Params) -> Result<()> {
+        for (tensor, (spec, values)) in self.tensors.iter().zip(params.iter()) {
+            let values = Tensor::from_slice(values, spec.shape.as_slice(), tensor.device())?;
+            Var::from_tensor(tensor)?.set(&values)?;
+        }
+        Ok(())
+    }
+}
+
+/// Hooks that replace tensors by name and do nothing else: all that full tuning and a linear probe need.
+pub(super) struct ReplacedTensors(pub(super) TrainableVars);
+
+impl Hooks for ReplacedTensors {
+    fn parameter(&self, name: &str) -> Option<Tensor> {
+        self.0.get(name).cloned()
+    }
+}

@@ -1,0 +1,128 @@
+//! Trained tensors in the files of Hugging Face PEFT.
+//!
+//! LoRA becomes `adapter_config.json` and `adapter_model.safetensors`, which `peft.PeftModel.from_pretrained` puts on
+//! an `AutoModelForSequenceClassification`. Methods that PEFT does not know become `delta.safetensors`: the trained
+//! tensors under transformers' names.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::Tensor;
+use serde_json::Value;
+
+use super::{Bias, LoraConfig, Method, TuningConfig, TuningError, trainable_tensors};
+use crate::model::checkpoint::{Weights, write_safetensors};
+use crate::model::{EncoderConfig, EncoderKind, Storage};
+use crate::params::{Layout, Params};
+
+/// Writes the trained tensors into `dir`, which is made when it does not exist. Gives the files written.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn export_adapter(
+    tuning: &TuningConfig,
+    config: &EncoderConfig,
+    params: &Params,
+    dir: &Path,
+) -> Result<Vec<PathBuf>, TuningError> {
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| TuningError::Write { path, source }
+    };
+    std::fs::create_dir_all(dir).map_err(failed(dir))?;
+    let adapter_config = tuning.implementation().peft_config();
+    let (file, prefix) = match adapter_config {
+        Some(_) => ("adapter_model.safetensors", PEFT_PREFIX),
+        None => ("delta.safetensors", ""),
+    };
+    let mut tensors = BTreeMap::new();
+    for (spec, values) in params.iter() {
+        let tensor = Tensor::from_slice(values, spec.shape.as_slice(), &candle_core::Device::Cpu)?;
+        tensors.insert(format!("{prefix}{}", name_with_head(&spec.name, config.kind)), tensor);
+    }
+    let path = dir.join(file);
+    write_safetensors(&path, &tensors, Storage::F32)?;
+    let mut written = vec![path];
+    if let Some(adapter_config) = adapter_config {
+        let path = dir.join("adapter_config.json");
+        std::fs::write(&path, format!("{adapter_config:#}\n")).map_err(failed(&path))?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+/// Reads a LoRA adapter in PEFT layout, made for an encoder of this shape: its settings and its tensors with the
+/// head's, under this program's names. The number of labels is that of the head.
+///
+/// # Errors
+/// When a file is missing or damaged, the adapter is no plain LoRA, or tensors are missing or do not fit.
+pub fn import_adapter(dir: &Path, config: &EncoderConfig) -> Result<(LoraConfig, Params), TuningError> {
+    let lora = read_lora_config(&dir.join("adapter_config.json"))?;
+    let path = dir.join("adapter_model.safetensors");
+    let bytes = read(&path)?;
+    let origin = path.display().to_string();
+    let weights = Weights::safetensors(&bytes, &origin)?;
+    let stored_name = |name: &str| format!("{PEFT_PREFIX}{}", name_with_head(name, config.kind));
+    let output_bias = match config.kind {
+        EncoderKind::Bert => "classifier.bias",
+        EncoderKind::Roberta => "classifier.out_proj.bias",
+    };
+    let n_labels = weights.tensor(&stored_name(output_bias), &origin)?.elem_count();
+    let tuning = TuningConfig::Lora(lora.clone());
+    let layout = Layout::new(trainable_tensors(&tuning, config, n_labels)?.into_iter().map(|t| t.spec).collect());
+    let mut params = Params::zeros(layout.clone());
+    for (index, spec) in layout.tensors().iter().enumerate() {
+        let tensor = weights.tensor(&stored_name(&spec.name), &origin)?;
+        if tensor.dims() != spec.shape {
+            let message = format!("tensor `{}` has shape {:?}, expected {:?}", spec.name, tensor.dims(), spec.shape);
+            return Err(TuningError::Adapter { path, message });
+        }
+        let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+        params.values_mut()[layout.range(index)].copy_from_slice(&values);
+    }
+    Ok((lora, params))
+}
+
+/// What PEFT puts before the names of the model that it wraps.
+const PEFT_PREFIX: &str = "base_model.model.";
+
+/// The name in transformers' model with a classification head.
+fn name_with_head(name: &str, kind: EncoderKind) -> String {
+    if name.starts_with("classifier.") { name.into() } else { format!("{}{name}", kind.prefix()) }
+}
+
+fn read_lora_config(path: &Path) -> Result<LoraConfig, TuningError> {
+    let refuse = |message: String| TuningError::Adapter { path: path.into(), message };
+    let raw: Value = serde_json::from_slice(&read(path)?).map_err(|error| refuse(error.to_string()))?;
+    match raw["peft_type"].as_str() {
+        Some("LORA") => {}
+        other => return Err(refuse(format!("`peft_type` is {other:?}; only LORA can be read"))),
+    }
+    for variant in ["use_dora", "use_rslora", "lora_bias", "fan_in_fan_out"] {
+        if raw[variant].as_bool() == Some(true) {
+            return Err(refuse(format!("`{variant}` is on; only plain LoRA can be read")));
+        }
+    }
+    if raw["bias"].as_str().is_some_and(|bias| bias != "none") {
+        return Err(refuse(format!("`bias` is {}; only `none` can be read", raw["bias"])));
+    }
+    let names = |key: &str| -> Option<Vec<String>> {
+        raw[key].as_array()?.iter().map(|name| name.as_str().map(String::from)).collect()
+    };
+    let lora = LoraConfig {
+        r: raw["r"].as_u64().ok_or_else(|| refuse("`r` is missing".into()))? as usize,
+        lora_alpha: raw["lora_alpha"].as_f64().ok_or_else(|| refuse("`lora_alpha` is missing".into()))?,
+        lora_dropout: raw["lora_dropout"].as_f64().unwrap_or(0.0),
+        bias: Bias::None,
+        target_modules: names("target_modules").ok_or_else(|| refuse("`target_modules` is no list".into()))?,
+        modules_to_save: vec!["classifier".into()],
+    };
+    match lora.problems().into_iter().next() {
+        None => Ok(lora),
+        Some(problem) => Err(refuse(format!("`{}`: {}", problem.path, problem.message))),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TuningError> {
+    std::fs::read(path).map_err(|source| TuningError::Read { path: path.into(), source })
+}

@@ -1,0 +1,380 @@
+//! What the types cannot say: ranges, settings that must go together, files that must be there.
+
+use std::path::{Path, PathBuf};
+
+use super::Outcome;
+use super::checked::{Examples, SyntheticExamples, dispatches};
+use super::diagnostic::Diagnostic;
+use super::node::Node;
+use super::raw::RawScenario;
+use super::schema::join;
+use super::settings::{Mode, ShardSizeConfig, Workers};
+use crate::data::DatasetConfig;
+use crate::model::ModelSource;
+use crate::registry::Problem;
+use crate::report::name_problem;
+use crate::sim::{ServerNetworkConfig, classes};
+
+/// Collects every problem of a well-formed scenario.
+pub(super) fn check(raw: &RawScenario, root: &Node, base_dir: &Path, problems: &mut Vec<Diagnostic>) {
+    let mut checker = Checker { raw, root, base_dir, problems };
+    checker.header();
+    checker.model();
+    checker.dataset();
+    checker.synthetic_examples();
+    checker.clients();
+    checker.server();
+    checker.evaluation();
+    checker.rooms();
+}
+
+/// Where the examples come from, once [`check`] found nothing.
+pub(super) fn examples(raw: &RawScenario) -> Option<Examples> {
+    let clients = &raw.clients;
+    match (&raw.dataset, clients.num_examples, clients.sequence_length, clients.num_labels) {
+        (Some(dataset), ..) => Some(Examples::Dataset(Box::new(dataset.clone()))),
+        (None, Some(num_examples), Some(sequence_length), Some(num_labels)) => {
+            Some(Examples::Synthetic(SyntheticExamples { num_examples, sequence_length, num_labels }))
+        }
+        (None, ..) => None,
+    }
+}
+
+struct Checker<'a> {
+    raw: &'a RawScenario,
+    root: &'a Node,
+    base_dir: &'a Path,
+    problems: &'a mut Vec<Diagnostic>,
+}
+
+impl Checker<'_> {
+    /// A problem of the setting at `path`.
+    fn at(&self, code: &'static str, path: &str, message: impl std::fmt::Display) -> Diagnostic {
+        Diagnostic::new(code, format!("`{path}`: {message}"), Some(self.root.locate(path)))
+    }
+
+    fn require(&mut self, holds: bool, path: &str, message: impl std::fmt::Display, help: &str) {
+        if !holds {
+            let problem = self.at("out-of-range", path, message);
+            self.problems.push(if help.is_empty() { problem } else { problem.help(help) });
+        }
+    }
+
+    /// Takes over what a room found wrong with its settings, which lie at `path`.
+    fn room(&mut self, code: &'static str, path: &str, found: Vec<Problem>) {
+        for Problem { path: below, message, help } in found {
+            let full = if below.is_empty() { path.to_string() } else { join(path, &below) };
+            let mut problem = self.at(code, &full, message);
+            if let Some((first, second)) = self.pair_at(&full) {
+                problem.code = "conflict";
+                problem.place = Some(self.root.locate(&second));
+                problem = problem.other(Some(self.root.locate(&first)));
+            }
+            self.problems.push(match help {
+                Some(help) => problem.help(help),
+                None => problem,
+            });
+        }
+    }
+
+    /// The two settings that exclude each other, when a problem at `path` is that both are written.
+    fn pair_at(&self, path: &str) -> Option<(String, String)> {
+        let (inside, first, second) = match path {
+            "dataset" => (path, "name", "files"),
+            "dataset.labels_file" => ("dataset", "labels", "labels_file"),
+            _ if path.ends_with(".compute") => (path, "flops", "time_per_sample"),
+            _ => return None,
+        };
+        let (first, second) = (join(inside, first), join(inside, second));
+        (self.root.has(&first) && self.root.has(&second)).then_some((first, second))
+    }
+
+    /// What the rooms know about their own settings: one line each.
+    fn rooms(&mut self) {
+        let RawScenario { model, dataset, tuning, clients, server, compression, .. } = self.raw;
+        self.room("bad-model", "model", model.problems());
+        self.choice("tuning", tuning.key(), tuning.implementation().problems());
+        self.room("out-of-range", "clients.train", clients.train.problems());
+        let devices = clients.devices.iter().map(|(name, class)| (name.as_str(), class.share));
+        self.room("shares", "clients.devices", classes::problems(devices));
+        let networks = clients.networks.iter().map(|(name, class)| (name.as_str(), class.share));
+        self.room("shares", "clients.networks", classes::problems(networks));
+        for (name, class) in &clients.devices {
+            self.room("bad-device", &join("clients.devices", name), class.problems());
+        }
+        for (name, class) in &clients.networks {
+            self.room("bad-network", &join("clients.networks", name), class.problems());
+        }
+        if let Some(dataset) = dataset {
+            self.room("bad-dataset", "dataset", dataset.problems());
+        }
+        let network = server.network.iter().flat_map(ServerNetworkConfig::problems).collect();
+        self.room("bad-network", "server.network", network);
+        self.room("out-of-range", "clients.dropout", clients.dropout.problems());
+        self.choice(
+            "clients.availability",
+            clients.availability.key(),
+            clients.availability.implementation().problems(),
+        );
+        self.choice("server.strategy", server.strategy.key(), server.strategy.implementation().problems());
+        self.choice("server.selection", server.selection.key(), server.selection.implementation().problems());
+        self.choice("compression.uplink", compression.uplink.key(), compression.uplink.implementation().problems());
+        self.choice(
+            "compression.downlink",
+            compression.downlink.key(),
+            compression.downlink.implementation().problems(),
+        );
+    }
+
+    /// Problems of the chosen variant of a one-of setting.
+    fn choice(&mut self, setting: &str, key: &str, found: Vec<Problem>) {
+        self.room("out-of-range", &join(setting, key), found);
+    }
+
+    fn header(&mut self) {
+        let raw = self.raw;
+        self.require(
+            raw.version == 1,
+            "version",
+            format!("{} is not known", raw.version),
+            "this program reads version 1",
+        );
+        self.room("bad-name", "name", name_problem(&raw.name).into_iter().collect());
+        if raw.repeats != 1 {
+            let problem = self.at("not-supported", "repeats", "this version runs one seed at a time");
+            self.problems.push(problem.help("run once per seed with `--seed 42`, `--seed 43`, ..."));
+        }
+        let zero_workers = raw.compute.workers == Workers::Count(0);
+        self.require(
+            !zero_workers,
+            "compute.workers",
+            "at least one thread is needed",
+            "write `auto` for one per core",
+        );
+        self.require(!raw.output.dir.trim().is_empty(), "output.dir", "names no folder", "write `results`");
+    }
+
+    fn model(&mut self) {
+        let Ok(ModelSource::Directory(_)) = self.raw.model.source() else { return };
+        let name = &self.raw.model.name;
+        let dir = self.base_dir.join(name);
+        if !dir.is_dir() {
+            let message = format!("`{name}` is not a directory{}", looked_in(self.base_dir, name));
+            let problem = self.at("missing-model", "model.name", message);
+            self.problems.push(problem.help(
+                "give a Hugging Face directory (config.json, tokenizer.json, model.safetensors) or `builtin:tiny-roberta`; models are not downloaded",
+            ));
+            return;
+        }
+        let has = |file: &str| dir.join(file).is_file();
+        let mut missing = Vec::new();
+        if !has("config.json") {
+            missing.push("config.json");
+        }
+        if self.raw.compute.mode == Mode::Real {
+            if !has("tokenizer.json") {
+                missing.push("tokenizer.json");
+            }
+            if !has("model.safetensors") && !has("pytorch_model.bin") {
+                missing.push("model.safetensors (or pytorch_model.bin)");
+            }
+        }
+        if !missing.is_empty() {
+            let message = format!("the directory `{name}` has no {}", missing.join(", no "));
+            let problem = self.at("missing-model", "model.name", message);
+            self.problems.push(problem.help("give the directory that a Hugging Face model was saved to"));
+        }
+    }
+
+    fn dataset(&mut self) {
+        let raw = self.raw;
+        let Some(dataset) = &raw.dataset else {
+            if raw.compute.mode == Mode::Real {
+                let place = self.root.locate("");
+                let problem = Diagnostic::new("missing-key", "the scenario needs `dataset`", Some(place));
+                self.problems.push(problem.help(
+                    "write `dataset: { name: builtin:intents }`; only `compute.mode: timing_only` runs without one",
+                ));
+            }
+            return;
+        };
+        for (path, file) in files_of(dataset) {
+            let full = self.base_dir.join(file);
+            if !full.is_file() {
+                let message = format!("there is no file `{file}`{}", looked_in(self.base_dir, file));
+                let problem = self.at("missing-file", &path, message);
+                self.problems.push(problem.help("paths start from the folder of the scenario file"));
+            }
+        }
+    }
+
+    /// Numbers that stand in for a data set where none is loaded.
+    fn synthetic_examples(&mut self) {
+        let clients = &self.raw.clients;
+        let has_dataset = self.raw.dataset.is_some();
+        let given = [
+            ("clients.num_examples", clients.num_examples.is_some(), "such as `100`"),
+            ("clients.sequence_length", clients.sequence_length.is_some(), "tokens of an example, such as `64`"),
+            ("clients.num_labels", clients.num_labels.is_some(), "such as `2`; it decides the size of the head"),
+        ];
+        for (path, is_given, example) in given {
+            if is_given && has_dataset {
+                let problem = self
+                    .at("conflict", path, "applies only when no `dataset` is given")
+                    .other(self.root.has("dataset").then(|| self.root.locate("dataset")));
+                self.problems.push(problem.help("remove one of them"));
+            } else if is_given && self.raw.compute.mode == Mode::Real {
+                let problem = self.at("conflict", path, "applies only to `compute.mode: timing_only`");
+                self.problems.push(problem.help("real training takes its examples from `dataset`"));
+            } else if !is_given && !has_dataset && self.raw.compute.mode == Mode::TimingOnly {
+                let message = format!("without a `dataset` the scenario needs `{path}`");
+                let problem = Diagnostic::new("missing-key", message, Some(self.root.locate("clients")));
+                self.problems.push(problem.help(example));
+            }
+        }
+        match clients.num_examples {
+            Some(ShardSizeConfig::Fixed(n)) => self.require(n >= 1, "clients.num_examples", "must be at least 1", ""),
+            Some(ShardSizeConfig::Drawn(drawn)) => {
+                let path = "clients.num_examples.lognormal";
+                let (median, sigma) = (drawn.lognormal.median, drawn.lognormal.sigma);
+                self.require(
+                    (1.0..=1e9).contains(&median),
+                    &format!("{path}.median"),
+                    format!("{median} must be at least 1"),
+                    "",
+                );
+                self.require(
+                    (0.0..=5.0).contains(&sigma),
+                    &format!("{path}.sigma"),
+                    format!("{sigma} must be between 0 and 5"),
+                    "",
+                );
+            }
+            None => {}
+        }
+        let length = clients.sequence_length;
+        self.require(length.is_none_or(|n| n >= 1), "clients.sequence_length", "must be at least 1", "");
+        let labels = clients.num_labels;
+        self.require(labels.is_none_or(|n| n >= 2), "clients.num_labels", "must be at least 2", "");
+    }
+
+    fn clients(&mut self) {
+        let clients = &self.raw.clients;
+        self.require(clients.total >= 1, "clients.total", "at least one client is needed", "");
+        let names = clients.devices.keys().map(|name| ("clients.devices", name));
+        for (path, name) in names.chain(clients.networks.keys().map(|name| ("clients.networks", name))) {
+            if let Some(message) = class_name_problem(name) {
+                let problem = self.at("bad-name", &join(path, name), message);
+                self.problems.push(problem.help("use letters, digits, `-` and `_`"));
+            }
+        }
+    }
+
+    fn server(&mut self) {
+        let server = &self.raw.server;
+        self.require(server.rounds >= 1, "server.rounds", "at least one round is needed", "");
+        self.require(server.clients_per_round >= 1, "server.clients_per_round", "at least one client is needed", "");
+        self.require(
+            server.min_updates >= 1,
+            "server.min_updates",
+            "must be at least 1",
+            "a round without updates cannot count",
+        );
+        let over = server.over_selection;
+        self.require(
+            (1.0..=1e6).contains(&over),
+            "server.over_selection",
+            format!("{over} must be at least 1"),
+            "1 asks no more clients than it needs",
+        );
+        let is_zero = server.deadline.is_some_and(|deadline| deadline.as_nanos() == 0);
+        self.require(!is_zero, "server.deadline", "no update can arrive in no time", "leave it out for no deadline");
+        let total = self.raw.clients.total;
+        let n = dispatches(server.clients_per_round, over);
+        if n > total && total >= 1 {
+            let message = format!(
+                "{n} dispatches per round ({} x over_selection {over}) but `clients.total` is {total}",
+                server.clients_per_round
+            );
+            let place = Some(self.root.locate("server.clients_per_round"));
+            let problem = Diagnostic::new("too-few-clients", message, place);
+            self.problems.push(
+                problem
+                    .other(Some(self.root.locate("clients.total")))
+                    .help("raise clients.total or lower clients_per_round"),
+            );
+        }
+        if server.min_updates > server.clients_per_round {
+            let message = format!(
+                "`server.min_updates` is {} but a round aggregates at most {} updates",
+                server.min_updates, server.clients_per_round
+            );
+            let problem = Diagnostic::new("too-few-updates", message, Some(self.root.locate("server.min_updates")));
+            self.problems.push(
+                problem
+                    .other(Some(self.root.locate("server.clients_per_round")))
+                    .help("lower min_updates or raise clients_per_round"),
+            );
+        }
+    }
+
+    fn evaluation(&mut self) {
+        let evaluation = &self.raw.evaluation;
+        self.require(evaluation.every >= 1, "evaluation.every", "must be at least 1", "1 evaluates after each round");
+        let metric = evaluation.metric;
+        if let Some(target) = evaluation.target {
+            let (low, high) = metric.range();
+            let message = format!("{target} is outside the range of {}, {low} to {high}", metric.key());
+            self.require(
+                (low..=high).contains(&target),
+                "evaluation.target",
+                message,
+                "percent are written as fractions: 0.9, not 90",
+            );
+        }
+        let is_timing_only = self.raw.compute.mode == Mode::TimingOnly;
+        let has_no_test = self.raw.dataset.as_ref().and_then(|d| d.files.as_ref()).is_some_and(|f| f.test.is_none());
+        for (i, assertion) in self.raw.assert.iter().enumerate() {
+            let path = format!("assert.{i}");
+            let (low, high) = assertion.metric.range();
+            if is_timing_only {
+                let problem = self.at("conflict", &path, "`compute.mode: timing_only` computes no metric");
+                self.problems.push(problem.help("remove it"));
+            } else if !(low..=high).contains(&assertion.bound) {
+                let key = assertion.metric.key();
+                let message = format!("{} is outside the range of {key}, {low} to {high}", assertion.bound);
+                let problem = self.at("out-of-range", &path, message);
+                self.problems.push(problem.help("percent are written as fractions: 0.9, not 90"));
+            } else if assertion.outcome == Outcome::Test && has_no_test {
+                let problem = self.at("conflict", &path, "the data set has no test rows");
+                self.problems.push(problem.help("add `dataset.files.test`"));
+            }
+        }
+    }
+}
+
+/// Files that a data set names, with the paths of their settings.
+pub(super) fn files_of(dataset: &DatasetConfig) -> Vec<(String, &String)> {
+    let mut files = Vec::new();
+    if let Some(own) = &dataset.files {
+        files.push(("dataset.files.train".to_string(), &own.train));
+        files.extend(own.validation.iter().map(|file| ("dataset.files.validation".to_string(), file)));
+        files.extend(own.test.iter().map(|file| ("dataset.files.test".to_string(), file)));
+    }
+    files.extend(dataset.labels_file.iter().map(|file| ("dataset.labels_file".to_string(), file)));
+    files
+}
+
+/// ` in DIR`, when the path is relative.
+fn looked_in(base_dir: &Path, name: &str) -> String {
+    if PathBuf::from(name).is_absolute() { String::new() } else { format!(" in `{}`", base_dir.display()) }
+}
+
+/// Names of classes are parts of dotted paths and values in `clients.csv`.
+fn class_name_problem(name: &str) -> Option<String> {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    if name.is_empty() || name.len() > 100 {
+        return Some("a class name has 1 to 100 characters".into());
+    }
+    name.chars().find(|c| !is_plain(*c)).map(|c| format!("a class name cannot hold {c:?}"))
+}

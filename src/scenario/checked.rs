@@ -1,0 +1,240 @@
+//! The scenario as the run uses it: every value there, typed and checked.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::assertion::Assertion;
+use super::lock::LockHeader;
+use super::raw::RawScenario;
+use super::settings::{CompressionConfig, EvaluationConfig, Mode, OutputConfig, ShardSizeConfig, Workers};
+use crate::data::DatasetConfig;
+use crate::model::{ModelConfig, ModelSource};
+use crate::petuning::TuningConfig;
+use crate::seed::Seeds;
+use crate::sim::{
+    AvailabilityConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, ServerNetworkConfig, SharingConfig,
+};
+use crate::strategy::{SelectionConfig, StrategyConfig};
+use crate::training::TrainConfig;
+use crate::units::{Bytes, SimDuration};
+
+/// A checked scenario. [`load`](super::load) is the only way to get one, so what it says can be relied on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scenario {
+    raw: RawScenario,
+    base_dir: PathBuf,
+    server_network: ServerNetworkConfig,
+    model_source: ModelSource,
+    examples: Examples,
+}
+
+/// Where the examples of the clients come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Examples {
+    /// From a data set, dealt by its partition.
+    Dataset(Box<DatasetConfig>),
+    /// No data set is loaded; only their number matters.
+    Synthetic(SyntheticExamples),
+}
+
+/// Examples that exist only as a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SyntheticExamples {
+    /// Examples per client.
+    pub num_examples: ShardSizeConfig,
+    /// Tokens of each example.
+    pub sequence_length: usize,
+    /// Number of labels; decides the size of the head.
+    pub num_labels: usize,
+}
+
+impl Scenario {
+    /// Takes over what the checks found to be in order.
+    pub(super) fn new(raw: RawScenario, base_dir: PathBuf, model_source: ModelSource, examples: Examples) -> Self {
+        let unlimited = ServerNetworkConfig { uplink: None, downlink: None, sharing: SharingConfig::default() };
+        let server_network = raw.server.network.clone().unwrap_or(unlimited);
+        Self { raw, base_dir, server_network, model_source, examples }
+    }
+
+    pub(super) fn raw(&self) -> &RawScenario {
+        &self.raw
+    }
+
+    /// Name of the scenario: letters, digits, `-`, `_` and `.`.
+    pub fn name(&self) -> &str {
+        &self.raw.name
+    }
+
+    /// The folder that relative paths of the scenario start from: its file's, or the working directory.
+    pub fn base_dir(&self) -> &Path {
+        &self.base_dir
+    }
+
+    /// The root seed.
+    pub fn seed(&self) -> u64 {
+        self.raw.seed
+    }
+
+    /// The streams derived from the seed.
+    pub fn seeds(&self) -> Seeds {
+        Seeds::new(self.raw.seed)
+    }
+
+    /// What produced this scenario, when it was read from a lock file.
+    pub fn lock(&self) -> Option<&LockHeader> {
+        self.raw.lock.as_ref()
+    }
+
+    /// The frozen encoder.
+    pub fn model(&self) -> &ModelConfig {
+        &self.raw.model
+    }
+
+    /// Where the frozen encoder comes from.
+    pub fn model_source(&self) -> &ModelSource {
+        &self.model_source
+    }
+
+    /// Where the clients' examples come from. Always a data set in [`Mode::Real`].
+    pub fn examples(&self) -> &Examples {
+        &self.examples
+    }
+
+    /// The data set, if one is loaded.
+    pub fn dataset(&self) -> Option<&DatasetConfig> {
+        match &self.examples {
+            Examples::Dataset(dataset) => Some(dataset),
+            Examples::Synthetic(_) => None,
+        }
+    }
+
+    /// What is trained.
+    pub fn tuning(&self) -> &TuningConfig {
+        &self.raw.tuning
+    }
+
+    /// Registered clients, >= 1.
+    pub fn n_clients(&self) -> u32 {
+        self.raw.clients.total
+    }
+
+    /// Local training.
+    pub fn train(&self) -> &TrainConfig {
+        &self.raw.clients.train
+    }
+
+    /// Device classes by name, in alphabetical order; their shares sum to 1.
+    pub fn device_classes(&self) -> &BTreeMap<String, DeviceClassConfig> {
+        &self.raw.clients.devices
+    }
+
+    /// Network classes by name, in alphabetical order; their shares sum to 1.
+    pub fn network_classes(&self) -> &BTreeMap<String, NetworkClassConfig> {
+        &self.raw.clients.networks
+    }
+
+    /// When clients can be reached.
+    pub fn availability(&self) -> &AvailabilityConfig {
+        &self.raw.clients.availability
+    }
+
+    /// How often tasks fail.
+    pub fn dropout(&self) -> &DropoutConfig {
+        &self.raw.clients.dropout
+    }
+
+    /// Rounds to run, >= 1.
+    pub fn rounds(&self) -> u32 {
+        self.raw.server.rounds
+    }
+
+    /// Updates that a round aggregates, >= 1.
+    pub fn clients_per_round(&self) -> u32 {
+        self.raw.server.clients_per_round
+    }
+
+    /// Clients asked in a round: `clients_per_round` x `over_selection`, rounded up; at most [`Scenario::n_clients`].
+    pub fn dispatches_per_round(&self) -> u32 {
+        dispatches(self.raw.server.clients_per_round, self.raw.server.over_selection)
+    }
+
+    /// Longest time of a round, if there is a limit.
+    pub fn deadline(&self) -> Option<SimDuration> {
+        self.raw.server.deadline
+    }
+
+    /// Fewest updates with which a round counts; between 1 and `clients_per_round`.
+    pub fn min_updates(&self) -> u32 {
+        self.raw.server.min_updates
+    }
+
+    /// How updates become the next global model.
+    pub fn strategy(&self) -> &StrategyConfig {
+        &self.raw.server.strategy
+    }
+
+    /// Who is asked in a round.
+    pub fn selection(&self) -> &SelectionConfig {
+        &self.raw.server.selection
+    }
+
+    /// The server's own link.
+    pub fn server_network(&self) -> &ServerNetworkConfig {
+        &self.server_network
+    }
+
+    /// How payloads are encoded.
+    pub fn compression(&self) -> &CompressionConfig {
+        &self.raw.compression
+    }
+
+    /// How the global model is evaluated.
+    pub fn evaluation(&self) -> &EvaluationConfig {
+        &self.raw.evaluation
+    }
+
+    /// Whether models are trained.
+    pub fn mode(&self) -> Mode {
+        self.raw.compute.mode
+    }
+
+    /// Training threads.
+    pub fn workers(&self) -> Workers {
+        self.raw.compute.workers
+    }
+
+    /// Memory that the process may use, if there is a limit.
+    pub fn memory_limit(&self) -> Option<Bytes> {
+        self.raw.compute.memory_limit
+    }
+
+    /// Where results go.
+    pub fn output(&self) -> &OutputConfig {
+        &self.raw.output
+    }
+
+    /// What must hold at the end.
+    pub fn assertions(&self) -> &[Assertion] {
+        &self.raw.assert
+    }
+}
+
+/// `clients_per_round` x `over_selection`, rounded up. A product that is whole but for rounding error stays.
+pub(super) fn dispatches(clients_per_round: u32, over_selection: f64) -> u32 {
+    let wanted = f64::from(clients_per_round) * over_selection;
+    (wanted - 1e-9).ceil().clamp(0.0, f64::from(u32::MAX)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dispatches;
+
+    #[test]
+    fn dispatches_are_rounded_up_once() {
+        assert_eq!(dispatches(10, 1.3), 13);
+        assert_eq!(dispatches(10, 1.25), 13);
+        // 1.1 x 10 is 11.000000000000002 in binary: still 11 clients
+        assert_eq!(dispatches(10, 1.1), 11);
+        assert_eq!(dispatches(7, 1.0), 7);
+    }
+}

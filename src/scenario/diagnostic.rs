@@ -1,0 +1,203 @@
+//! What is wrong with a scenario and where: codes, positions, remedies, and how they are shown.
+
+use std::fmt;
+
+use anstyle::{AnsiColor, Style};
+
+/// A text that values come from: a file, the built-in quickstart, or one `--set`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Source {
+    /// As shown in messages.
+    pub(super) name: String,
+    /// The whole text.
+    pub(super) text: String,
+    /// False for `--set`, whose lines have no numbers.
+    pub(super) has_lines: bool,
+}
+
+/// A piece of one line of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Index of the source.
+    pub(super) source: usize,
+    /// Line, from 1.
+    pub(super) line: usize,
+    /// First character, from 1.
+    pub(super) column: usize,
+    /// Characters, at least 1.
+    pub(super) length: usize,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Stable name of the kind of problem.
+    pub(super) code: &'static str,
+    /// What is wrong.
+    pub(super) message: String,
+    /// Where; none for problems of the scenario as a whole.
+    pub(super) place: Option<Place>,
+    /// The other place, when two settings do not go together.
+    pub(super) other: Option<Place>,
+    /// What was probably meant; shown at the caret.
+    pub(super) hint: Option<String>,
+    /// What to do about it.
+    pub(super) help: Option<String>,
+}
+
+impl Diagnostic {
+    pub(super) fn new(code: &'static str, message: impl Into<String>, place: Option<Place>) -> Self {
+        Self { code, message: message.into(), place, other: None, hint: None, help: None }
+    }
+
+    pub(super) fn other(mut self, other: Option<Place>) -> Self {
+        self.other = other;
+        self
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Stable name of the kind of problem, such as `unknown-key`.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What is wrong, in one line.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What was probably meant, or what to do about it.
+    pub fn remedy(&self) -> Option<&str> {
+        self.hint.as_deref().or(self.help.as_deref())
+    }
+}
+
+/// Everything that is wrong with a scenario, with the texts that it was read from.
+///
+/// `Display` shows it without colour; [`Diagnostics::coloured`] with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostics {
+    pub(super) sources: Vec<Source>,
+    pub(super) list: Vec<Diagnostic>,
+}
+
+impl std::error::Error for Diagnostics {}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.render(f, Palette::default())
+    }
+}
+
+impl Diagnostics {
+    /// The problems, in the order of the file.
+    pub fn list(&self) -> &[Diagnostic] {
+        &self.list
+    }
+
+    /// Where a problem of this list is: `file:line:column`, or the `--set` itself.
+    pub fn position_of(&self, diagnostic: &Diagnostic) -> Option<String> {
+        diagnostic.place.map(|place| self.position(place))
+    }
+
+    /// The same text with terminal colours.
+    pub fn coloured(&self) -> String {
+        struct Coloured<'a>(&'a Diagnostics);
+        impl fmt::Display for Coloured<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let bold = Style::new().bold();
+                self.0.render(
+                    f,
+                    Palette {
+                        error: bold.fg_color(Some(AnsiColor::Red.into())),
+                        message: bold,
+                        frame: Style::new().fg_color(Some(AnsiColor::Blue.into())),
+                        help: Style::new().fg_color(Some(AnsiColor::Cyan.into())),
+                    },
+                )
+            }
+        }
+        Coloured(self).to_string()
+    }
+
+    fn render(&self, f: &mut fmt::Formatter<'_>, colours: Palette) -> fmt::Result {
+        for (i, diagnostic) in self.list.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
+            }
+            self.render_one(f, diagnostic, colours)?;
+        }
+        Ok(())
+    }
+
+    fn render_one(&self, f: &mut fmt::Formatter<'_>, diagnostic: &Diagnostic, colours: Palette) -> fmt::Result {
+        let Palette { error, message, frame, help } = colours;
+        write!(f, "{error}error[{}]{error:#}{message}: {}{message:#}", diagnostic.code, diagnostic.message)?;
+        let remedy = diagnostic.help.as_ref().map(|text| format!("{help}help:{help:#} {text}"));
+        // two places in one line are shown like one
+        let is_apart =
+            |other: &Place| diagnostic.place.is_none_or(|p| (p.source, p.line) != (other.source, other.line));
+        match (diagnostic.place, diagnostic.other.filter(is_apart)) {
+            (Some(place), Some(other)) => {
+                write!(f, "\n  {frame}-->{frame:#} {}", self.two_places(place, other))?;
+                if let Some(remedy) = remedy {
+                    write!(f, "     {remedy}")?;
+                }
+            }
+            (Some(place), None) => {
+                let source = &self.sources[place.source];
+                let line = source.text.lines().nth(place.line - 1).unwrap_or_default();
+                let start = place.column - 1;
+                let length = place.length.min(line.chars().count().saturating_sub(start)).max(1);
+                let margin: String = line.chars().take(start).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+                write!(f, "\n  {frame}-->{frame:#} {}", self.position(place))?;
+                write!(f, "\n   {frame}|{frame:#} {line}")?;
+                write!(f, "\n   {frame}|{frame:#} {margin}{error}{}{error:#}", "^".repeat(length))?;
+                for note in diagnostic.hint.iter().chain(&remedy) {
+                    write!(f, " {note}")?;
+                }
+            }
+            (None, _) => {
+                for note in diagnostic.hint.iter().chain(&remedy) {
+                    write!(f, "\n  {note}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `file:line:column`, or the `--set` itself.
+    pub(super) fn position(&self, place: Place) -> String {
+        let source = &self.sources[place.source];
+        if source.has_lines { format!("{}:{}:{}", source.name, place.line, place.column) } else { source.name.clone() }
+    }
+
+    fn two_places(&self, place: Place, other: Place) -> String {
+        let line = |place: Place| {
+            let source = &self.sources[place.source];
+            if source.has_lines { format!("{}:{}", source.name, place.line) } else { source.name.clone() }
+        };
+        if place.source == other.source && self.sources[place.source].has_lines {
+            format!("{} and :{}", line(place), other.line)
+        } else {
+            format!("{} and {}", line(place), line(other))
+        }
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Palette {
+    error: Style,
+    message: Style,
+    frame: Style,
+    help: Style,
+}

@@ -1,0 +1,256 @@
+//! Layers: `extends` < file < profile < `--set`. The tree that results keeps the place of each value.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Schema;
+
+use super::diagnostic::{Diagnostic, Place, Source};
+use super::node::{Entry, Node, Value};
+use super::parse::parse;
+use super::schema::{Definitions, is_one_of, suggest};
+use super::{Input, Overrides};
+
+/// What the layers of a scenario come to.
+pub(super) struct Layers {
+    pub(super) sources: Vec<Source>,
+    pub(super) root: Option<Node>,
+    pub(super) base_dir: PathBuf,
+    pub(super) problems: Vec<Diagnostic>,
+}
+
+/// Longest chain of `extends`.
+const CHAIN_MAX: usize = 16;
+
+/// Reads all layers and merges them.
+pub(super) fn read(input: &Input, overrides: &Overrides, definitions: &Definitions) -> Layers {
+    let mut layers = Layers { sources: Vec::new(), root: None, base_dir: PathBuf::from("."), problems: Vec::new() };
+    let root = match input {
+        Input::Embedded { name, text } => {
+            let index = layers.add(name.clone(), text.clone(), true);
+            parse(&layers.sources[index], index, &mut layers.problems)
+        }
+        Input::File(path) => {
+            layers.base_dir = folder_of(path);
+            layers.file(path, None, definitions, &mut Vec::new())
+        }
+    };
+    let Some(mut root) = root else { return layers };
+    layers.profiles(&mut root, &overrides.profiles, definitions);
+    for text in &overrides.set {
+        layers.set(&mut root, text, definitions);
+    }
+    layers.root = Some(root);
+    layers
+}
+
+/// The folder that relative paths of a scenario file start from.
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+impl Layers {
+    fn add(&mut self, name: String, text: String, has_lines: bool) -> usize {
+        self.sources.push(Source { name, text, has_lines });
+        self.sources.len() - 1
+    }
+
+    /// A file over what it extends. `asked` is where the file was named.
+    fn file(
+        &mut self,
+        path: &Path,
+        asked: Option<Place>,
+        definitions: &Definitions,
+        chain: &mut Vec<PathBuf>,
+    ) -> Option<Node> {
+        if chain.iter().any(|earlier| earlier == path) || chain.len() > CHAIN_MAX {
+            let message = format!("`{}` extends itself", path.display());
+            self.problems.push(Diagnostic::new("bad-extends", message, asked));
+            return None;
+        }
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                let message = format!("cannot read scenario `{}`: {}", path.display(), plain(&error));
+                let problem = Diagnostic::new("missing-file", message, asked);
+                self.problems.push(problem.help("check the path; `straggler list` names what is built in"));
+                return None;
+            }
+        };
+        let index = self.add(path.display().to_string(), text, true);
+        let mut node = parse(&self.sources[index], index, &mut self.problems)?;
+        let Some(extends) = take(&mut node, "extends") else { return Some(node) };
+        let Value::Scalar { text, .. } = &extends.value.value else {
+            let message = "`extends` must name one scenario file";
+            self.problems.push(Diagnostic::new("wrong-type", message, Some(extends.value.place)));
+            return Some(node);
+        };
+        chain.push(path.to_path_buf());
+        let base_path = folder_of(path).join(text);
+        let mut base = self.file(&base_path, Some(extends.value.place), definitions, chain)?;
+        merge(&mut base, node, definitions.root(), definitions);
+        Some(base)
+    }
+
+    fn profiles(&mut self, root: &mut Node, names: &[String], definitions: &Definitions) {
+        let section = take(root, "profiles");
+        let profiles = section.as_ref().map_or(&[][..], |entry| entry.value.entries());
+        if let Some(entry) = &section
+            && !matches!(entry.value.value, Value::Map(_) | Value::Null)
+        {
+            let message = "`profiles` must be a map of profiles by name";
+            self.problems.push(Diagnostic::new("wrong-type", message, Some(entry.value.place)));
+        }
+        for name in names {
+            match profiles.iter().find(|profile| profile.key == *name) {
+                Some(profile) => merge(root, profile.value.clone(), definitions.root(), definitions),
+                None => {
+                    let known: Vec<&str> = profiles.iter().map(|profile| profile.key.as_str()).collect();
+                    let place = section.as_ref().map(|entry| entry.key_place);
+                    let mut problem =
+                        Diagnostic::new("unknown-profile", format!("no profile is called `{name}`"), place);
+                    if let Some(close) = suggest(name, known.iter().copied()) {
+                        problem = problem.hint(format!("did you mean `{close}`?"));
+                    } else if !known.is_empty() {
+                        problem = problem.help(format!("the file has {}", known.join(", ")));
+                    }
+                    self.problems.push(problem);
+                }
+            }
+        }
+    }
+
+    /// Applies one `key.path=value`.
+    fn set(&mut self, root: &mut Node, text: &str, definitions: &Definitions) {
+        let index = self.add(format!("--set {text}"), text.to_string(), false);
+        let at = |column: usize, length: usize| Place { source: index, line: 1, column, length: length.max(1) };
+        let Some((path, value)) = text.split_once('=') else {
+            let place = at(1, text.chars().count());
+            let problem = Diagnostic::new("bad-set", format!("`--set {text}` has no `=`"), Some(place));
+            self.problems.push(problem.help("write `--set server.rounds=20`"));
+            return;
+        };
+        let value_column = path.chars().count() + 2;
+        // the value is read by the YAML parser, as the value of a key that stands where the path does
+        let wrapped = Source { name: String::new(), text: format!("v: {value}"), has_lines: false };
+        let mut problems = Vec::new();
+        let Some(parsed) = parse(&wrapped, index, &mut problems) else {
+            let place = at(value_column, value.chars().count());
+            self.problems.push(Diagnostic::new("bad-set", format!("`{value}` is not a YAML value"), Some(place)));
+            return;
+        };
+        let Some(entry) = parsed.entries().first() else { return };
+        let mut new = entry.value.clone();
+        shift(&mut new, value_column, index);
+        let mut column = 1;
+        let keys: Vec<(&str, Place)> = path
+            .split('.')
+            .map(|key| {
+                let place = at(column, key.chars().count());
+                column += key.chars().count() + 1;
+                (key.trim(), place)
+            })
+            .collect();
+        if let Some((_, place)) = keys.iter().find(|(key, _)| key.is_empty()) {
+            self.problems.push(Diagnostic::new("bad-set", format!("`{path}` is not a path of settings"), Some(*place)));
+            return;
+        }
+        put(root, &keys, new, Some(definitions.root()), definitions);
+    }
+}
+
+/// Moves places that were counted in `v: VALUE` to where VALUE stands in `path=VALUE`.
+fn shift(node: &mut Node, value_column: usize, source: usize) {
+    let moved = |place: &mut Place| {
+        *place = Place { source, line: 1, column: place.column.saturating_sub(4) + value_column, length: place.length };
+    };
+    moved(&mut node.place);
+    match &mut node.value {
+        Value::Null | Value::Scalar { .. } => {}
+        Value::List(items) => items.iter_mut().for_each(|item| shift(item, value_column, source)),
+        Value::Map(entries) => {
+            for entry in entries {
+                moved(&mut entry.key_place);
+                shift(&mut entry.value, value_column, source);
+            }
+        }
+    }
+}
+
+/// Puts `new` at a path, making maps on the way. A one-of setting that is given another choice is replaced.
+fn put(node: &mut Node, keys: &[(&str, Place)], new: Node, schema: Option<&Schema>, definitions: &Definitions) {
+    let Some(((key, place), rest)) = keys.split_first() else {
+        *node = new;
+        return;
+    };
+    if let Value::List(items) = &mut node.value
+        && let Some(item) = key.parse::<usize>().ok().and_then(|i| items.get_mut(i))
+    {
+        put(item, rest, new, None, definitions);
+        return;
+    }
+    let replaces_choice = schema.is_some_and(|schema| is_one_of(schema, definitions)) && node.entry(key).is_none();
+    if replaces_choice || !matches!(node.value, Value::Map(_)) {
+        *node = Node { value: Value::Map(Vec::new()), place: *place };
+    }
+    let Value::Map(entries) = &mut node.value else { return };
+    let index = entries.iter().position(|entry| entry.key == *key).unwrap_or_else(|| {
+        let value = Node { value: Value::Map(Vec::new()), place: *place };
+        entries.push(Entry { key: (*key).to_string(), key_place: *place, value });
+        entries.len() - 1
+    });
+    if rest.is_empty() {
+        entries[index].key_place = *place;
+    }
+    let below = schema.and_then(|schema| definitions.below(schema, key));
+    put(&mut entries[index].value, rest, new, below, definitions);
+}
+
+/// Lays `over` on `base`: maps are merged key by key, all else is replaced; null deletes.
+pub(super) fn merge(base: &mut Node, over: Node, schema: &Schema, definitions: &Definitions) {
+    let Node { value, place } = over;
+    let over_entries = match value {
+        Value::Map(entries) if !is_one_of(schema, definitions) => entries,
+        value => {
+            *base = Node { value, place };
+            return;
+        }
+    };
+    let Value::Map(base_entries) = &mut base.value else {
+        *base = Node { value: Value::Map(over_entries), place };
+        return;
+    };
+    for over_entry in over_entries {
+        let position = base_entries.iter().position(|entry| entry.key == over_entry.key);
+        match (position, &over_entry.value.value) {
+            (Some(index), Value::Null) => {
+                base_entries.remove(index);
+            }
+            (Some(index), _) => {
+                let below = definitions.below(schema, &over_entry.key).unwrap_or(&Schema::Null);
+                base_entries[index].key_place = over_entry.key_place;
+                merge(&mut base_entries[index].value, over_entry.value, below, definitions);
+            }
+            (None, _) => base_entries.push(over_entry),
+        }
+    }
+}
+
+fn take(node: &mut Node, key: &str) -> Option<Entry> {
+    let Value::Map(entries) = &mut node.value else { return None };
+    let index = entries.iter().position(|entry| entry.key == key)?;
+    Some(entries.remove(index))
+}
+
+/// An input/output error in plain words.
+pub(super) fn plain(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file".into(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".into(),
+        std::io::ErrorKind::IsADirectory => "it is a directory".into(),
+        std::io::ErrorKind::InvalidData => "it is not UTF-8 text".into(),
+        _ => error.to_string(),
+    }
+}

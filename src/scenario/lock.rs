@@ -1,0 +1,51 @@
+//! What a lock file says about the program and inputs that produced it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::checked::Scenario;
+use super::raw::RawScenario;
+use crate::model::ModelSource;
+
+/// The `lock` section of `scenario.lock.yaml`. A run of a lock file verifies it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LockHeader {
+    /// Version of the program.
+    pub straggler: String,
+    /// SHA-256 of the backbone's tensors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_hash: Option<String>,
+    /// SHA-256 of the data set's rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset_hash: Option<String>,
+    /// Arithmetic kernel, such as `avx512`: bits differ between kernels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
+}
+
+impl Scenario {
+    /// The scenario with every default written out, as YAML that [`load`](super::load) reads back with the same meaning.
+    /// Paths become absolute, so that the file can lie anywhere.
+    pub fn to_lock_yaml(&self, lock: LockHeader) -> String {
+        let mut raw: RawScenario = self.raw().clone();
+        raw.lock = Some(lock);
+        raw.server.network = Some(self.server_network().clone());
+        let absolute = |path: &mut String| {
+            let full = self.base_dir().join(&*path);
+            *path = std::path::absolute(&full).unwrap_or(full).to_string_lossy().into_owned();
+        };
+        if let ModelSource::Directory(_) = self.model_source() {
+            absolute(&mut raw.model.name);
+        }
+        if let Some(dataset) = &mut raw.dataset {
+            if let Some(files) = &mut dataset.files {
+                absolute(&mut files.train);
+                files.validation.iter_mut().chain(&mut files.test).for_each(absolute);
+            }
+            dataset.labels_file.iter_mut().for_each(absolute);
+        }
+        let body = serde_saphyr::to_string(&raw).expect("a scenario is made of what YAML can hold");
+        format!("# The resolved scenario of one run. `straggler run` on this file repeats it.\n{body}")
+    }
+}

@@ -1,0 +1,136 @@
+//! The scenario as it may be written: the types that give the schema and take the values, before anything is checked.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::assertion::Assertion;
+use super::lock::LockHeader;
+use super::settings::{CompressionConfig, EvaluationConfig, ExecutionConfig, OutputConfig, ShardSizeConfig};
+use crate::data::DatasetConfig;
+use crate::model::ModelConfig;
+use crate::petuning::TuningConfig;
+use crate::sim::{AvailabilityConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, ServerNetworkConfig};
+use crate::strategy::{SelectionConfig, StrategyConfig};
+use crate::training::TrainConfig;
+use crate::units::SimDuration;
+
+/// A whole scenario file, after its layers are merged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawScenario {
+    /// Version of the scenario format: 1.
+    pub(super) version: u32,
+    /// Name of the scenario and of its folder under `results`.
+    pub(super) name: String,
+    /// Root of every random stream.
+    #[serde(default = "default_seed")]
+    pub(super) seed: u64,
+    /// Runs with successive seeds; this version runs one.
+    #[serde(default = "default_repeats")]
+    pub(super) repeats: u32,
+    /// What produced a lock file; written by `run`, not by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lock: Option<LockHeader>,
+    /// The frozen encoder.
+    pub(super) model: ModelConfig,
+    /// The data set. May be absent when only time is simulated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) dataset: Option<DatasetConfig>,
+    /// What is trained.
+    pub(super) tuning: TuningConfig,
+    /// Who trains, on what devices and links.
+    pub(super) clients: RawClients,
+    /// How rounds are run.
+    pub(super) server: RawServer,
+    /// How payloads are encoded.
+    #[serde(default)]
+    pub(super) compression: CompressionConfig,
+    /// How the global model is evaluated.
+    #[serde(default)]
+    pub(super) evaluation: EvaluationConfig,
+    /// How the simulation itself is carried out.
+    #[serde(default)]
+    pub(super) compute: ExecutionConfig,
+    /// Where results go.
+    #[serde(default)]
+    pub(super) output: OutputConfig,
+    /// What must hold at the end, such as `final.accuracy >= 0.88`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) assert: Vec<Assertion>,
+}
+
+fn default_seed() -> u64 {
+    42
+}
+
+fn default_repeats() -> u32 {
+    1
+}
+
+/// The client side: `clients`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawClients {
+    /// Registered clients, >= 1.
+    pub(super) total: u32,
+    /// Local training.
+    #[serde(default)]
+    pub(super) train: TrainConfig,
+    /// Device classes by name.
+    pub(super) devices: BTreeMap<String, DeviceClassConfig>,
+    /// Network classes by name.
+    pub(super) networks: BTreeMap<String, NetworkClassConfig>,
+    /// When clients can be reached.
+    #[serde(default)]
+    pub(super) availability: AvailabilityConfig,
+    /// How often tasks fail.
+    #[serde(default)]
+    pub(super) dropout: DropoutConfig,
+    /// Examples that a client holds, where no data set is loaded (`compute.mode: timing_only`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) num_examples: Option<ShardSizeConfig>,
+    /// Tokens of an example, where no data set is loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sequence_length: Option<usize>,
+    /// Number of labels, where no data set is loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) num_labels: Option<usize>,
+}
+
+/// The server side: `server`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawServer {
+    /// Rounds to run, >= 1.
+    pub(super) rounds: u32,
+    /// Updates that a round aggregates, >= 1.
+    pub(super) clients_per_round: u32,
+    /// Clients asked for each update wanted, >= 1. 1.3 asks 13 clients for 10 updates.
+    #[serde(default = "default_over_selection")]
+    pub(super) over_selection: f64,
+    /// Longest time of a round; updates that arrive later are not used. None: the round waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) deadline: Option<SimDuration>,
+    /// With fewer updates than this the round is recorded as failed and the model stays; >= 1.
+    #[serde(default = "default_min_updates")]
+    pub(super) min_updates: u32,
+    /// How updates become the next global model.
+    #[serde(default)]
+    pub(super) strategy: StrategyConfig,
+    /// Who is asked in a round.
+    #[serde(default)]
+    pub(super) selection: SelectionConfig,
+    /// The server's own link. Unlimited when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) network: Option<ServerNetworkConfig>,
+}
+
+fn default_over_selection() -> f64 {
+    1.0
+}
+
+fn default_min_updates() -> u32 {
+    1
+}

@@ -1,0 +1,495 @@
+//! Checks a tree against the JSON Schema of the scenario types, and brings its scalars to the type that is wanted.
+//!
+//! The schema is the one that editors use, so what they accept and what this accepts cannot differ.
+
+use serde_json::{Map, Number, Value as Schema};
+
+use super::diagnostic::{Diagnostic, Place};
+use super::node::{Entry, Node, Value, describe};
+use super::raw::RawScenario;
+use crate::units::{Bandwidth, Bytes, FlopRate, SimDuration, UnitError};
+
+/// The schema of a whole scenario.
+pub(super) struct Definitions {
+    root: Schema,
+}
+
+impl Definitions {
+    pub(super) fn new() -> Self {
+        Self { root: schemars::schema_for!(RawScenario).to_value() }
+    }
+
+    pub(super) fn root(&self) -> &Schema {
+        &self.root
+    }
+
+    /// Follows `$ref`, and takes the branch that is not null of an optional setting.
+    pub(super) fn resolve<'s>(&'s self, schema: &'s Schema) -> &'s Schema {
+        if let Some(reference) = schema.get("$ref").and_then(Schema::as_str) {
+            let target = self.root.pointer(reference.trim_start_matches('#'));
+            return self.resolve(target.expect("the generator defines what it refers to"));
+        }
+        if let Some(branches) = schema.get("anyOf").and_then(Schema::as_array) {
+            let mut real = branches.iter().filter(|branch| branch.get("type").is_none_or(|t| t != "null"));
+            if let (Some(only), None) = (real.next(), real.next()) {
+                return self.resolve(only);
+            }
+        }
+        schema
+    }
+
+    /// The schema of the setting `key` inside `schema`.
+    pub(super) fn below<'s>(&'s self, schema: &'s Schema, key: &str) -> Option<&'s Schema> {
+        let schema = self.resolve(schema);
+        if let Some(choice) = choices(schema).into_iter().find(|(name, _)| *name == key) {
+            return Some(choice.1);
+        }
+        schema
+            .get("properties")
+            .and_then(|properties| properties.get(key))
+            .or_else(|| schema.get("additionalProperties").filter(|s| s.is_object()))
+    }
+
+    /// Dotted paths of all settings called `key`.
+    fn paths_of(&self, key: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        self.search(&self.root, key, "", 0, &mut found);
+        found
+    }
+
+    fn search(&self, schema: &Schema, key: &str, path: &str, depth: usize, found: &mut Vec<String>) {
+        let schema = self.resolve(schema);
+        let Some(properties) = schema.get("properties").and_then(Schema::as_object) else { return };
+        if depth > 4 {
+            return;
+        }
+        for (name, below) in properties {
+            let here = join(path, name);
+            if name == key {
+                found.push(here.clone());
+            }
+            self.search(below, key, &here, depth + 1, found);
+        }
+    }
+}
+
+/// True for a setting of which exactly one variant is chosen.
+pub(super) fn is_one_of(schema: &Schema, definitions: &Definitions) -> bool {
+    definitions.resolve(schema).get("x-one-of").is_some()
+}
+
+/// The variants of a one-of setting with the schemas of their settings.
+fn choices(schema: &Schema) -> Vec<(&str, &Schema)> {
+    if schema.get("x-one-of").is_none() {
+        return Vec::new();
+    }
+    let branches = schema.get("oneOf").and_then(Schema::as_array).map_or(&[][..], Vec::as_slice);
+    branches
+        .iter()
+        .filter_map(|branch| branch.get("properties")?.as_object()?.iter().next())
+        .map(|(key, schema)| (key.as_str(), schema))
+        .collect()
+}
+
+/// Keys that may be written bare, because all their settings have defaults.
+fn bare_keys(schema: &Schema) -> Vec<&str> {
+    let branches = schema.get("oneOf").and_then(Schema::as_array).map_or(&[][..], Vec::as_slice);
+    branches.iter().filter_map(|branch| branch.get("enum")?.as_array()).flatten().filter_map(Schema::as_str).collect()
+}
+
+/// The words that an enumeration allows, if the schema is one.
+fn words(schema: &Schema) -> Option<Vec<&str>> {
+    if let Some(words) = schema.get("enum").and_then(Schema::as_array) {
+        return Some(words.iter().filter_map(Schema::as_str).collect());
+    }
+    if let Some(word) = schema.get("const").and_then(Schema::as_str) {
+        return Some(vec![word]);
+    }
+    let branches = schema.get("oneOf")?.as_array()?;
+    let words: Vec<Vec<&str>> = branches.iter().map(words).collect::<Option<_>>()?;
+    Some(words.concat())
+}
+
+/// Checks `root` and turns it into JSON. `None` when a problem leaves a hole that no default fills.
+pub(super) fn check(root: &Node, definitions: &Definitions, problems: &mut Vec<Diagnostic>) -> Option<Schema> {
+    let mut walker = Walker { definitions, problems };
+    walker.value(root, root.place, definitions.root(), "")
+}
+
+struct Walker<'a> {
+    definitions: &'a Definitions,
+    problems: &'a mut Vec<Diagnostic>,
+}
+
+impl Walker<'_> {
+    fn report(&mut self, problem: Diagnostic) {
+        self.problems.push(problem);
+    }
+
+    fn value(&mut self, node: &Node, key_place: Place, schema: &Schema, path: &str) -> Option<Schema> {
+        let definitions = self.definitions;
+        let schema = definitions.resolve(schema);
+        if schema.get("x-one-of").is_some() {
+            return self.one_of(node, key_place, schema, path);
+        }
+        if let Some(kind) = schema.get("x-quantity").and_then(Schema::as_str) {
+            return self.quantity(node, kind, path);
+        }
+        if schema.get("x-assertion").is_some() {
+            return self.assertion(node, path);
+        }
+        if let Some(words) = words(schema) {
+            return self.word(node, &words, path);
+        }
+        if let Some(branches) = schema.get("anyOf").and_then(Schema::as_array) {
+            return self.either(node, key_place, branches, path);
+        }
+        match type_of(schema) {
+            "object" => self.map(node, key_place, schema, path),
+            "array" => self.list(node, schema, path),
+            "string" => self.text(node, path),
+            "boolean" => self.boolean(node, path),
+            "integer" => self.integer(node, schema, path),
+            "number" => self.number(node, path),
+            other => unreachable!("the scenario's schema has no type {other:?} at {path}"),
+        }
+    }
+
+    fn wrong_type(&mut self, node: &Node, path: &str, wanted: &str) -> Option<Schema> {
+        let message = format!("`{path}` must be {wanted}, not {}", describe(&node.value));
+        let problem = Diagnostic::new("wrong-type", message, Some(node.place));
+        let is_quoted_number =
+            matches!(&node.value, Value::Scalar { text, quoted: true } if text.parse::<f64>().is_ok());
+        self.report(if is_quoted_number { problem.help("remove the quotes") } else { problem });
+        None
+    }
+
+    fn map(&mut self, node: &Node, key_place: Place, schema: &Schema, path: &str) -> Option<Schema> {
+        let entries = match &node.value {
+            Value::Map(entries) => entries.as_slice(),
+            Value::Null => &[],
+            _ => return self.wrong_type(node, path, "a map of settings"),
+        };
+        let properties = schema.get("properties").and_then(Schema::as_object);
+        let (mut object, mut is_whole) = (Map::new(), true);
+        let mut seen: Vec<&str> = Vec::new();
+        for entry in entries {
+            let known = properties.and_then(|properties| properties.get_key_value(&entry.key));
+            let named = known.map(|(key, below)| (key.as_str(), below)).or_else(|| {
+                let any = schema.get("additionalProperties").filter(|any| any.is_object())?;
+                Some((entry.key.as_str(), any))
+            });
+            let Some((key, below)) = named.or_else(|| self.unknown_key(entry, entries, properties, path)) else {
+                continue;
+            };
+            seen.push(key);
+            if matches!(entry.value.value, Value::Null) {
+                seen.pop();
+                continue;
+            }
+            match self.value(&entry.value, entry.key_place, below, &join(path, key)) {
+                Some(value) => drop(object.insert(key.to_string(), value)),
+                None => is_whole = false,
+            }
+        }
+        let required = schema.get("required").and_then(Schema::as_array).map_or(&[][..], Vec::as_slice);
+        for key in required.iter().filter_map(Schema::as_str).filter(|key| !seen.contains(key)) {
+            is_whole = false;
+            match entries.iter().find(|entry| entry.key == key) {
+                Some(empty) => self.missing(key, properties, empty.key_place, path, true),
+                None => self.missing(key, properties, key_place, path, false),
+            }
+        }
+        is_whole.then_some(Schema::Object(object))
+    }
+
+    /// Reports a key that is not known. Gives the one that was probably meant, so that its value is checked too.
+    fn unknown_key<'s>(
+        &mut self,
+        entry: &Entry,
+        siblings: &[Entry],
+        properties: Option<&'s Map<String, Schema>>,
+        path: &str,
+    ) -> Option<(&'s str, &'s Schema)> {
+        let full = join(path, &entry.key);
+        if let Some((_, what)) = LATER.iter().find(|(later, _)| *later == full) {
+            let message = format!("`{full}` is not supported by this version");
+            self.report(Diagnostic::new("not-supported", message, Some(entry.key_place)).help(*what));
+            return None;
+        }
+        let place = if path.is_empty() { "at the top level".to_string() } else { format!("in `{path}`") };
+        let message = format!("unknown field `{}` {place}", entry.key);
+        let problem = Diagnostic::new("unknown-key", message, Some(entry.key_place));
+        let properties = properties?;
+        if let Some(close) = suggest(&entry.key, properties.keys().map(String::as_str)) {
+            self.report(problem.hint(format!("did you mean `{close}`?")));
+            let is_free = siblings.iter().all(|sibling| sibling.key != close);
+            return properties.get_key_value(close).filter(|_| is_free).map(|(key, below)| (key.as_str(), below));
+        }
+        let elsewhere = self.definitions.paths_of(&entry.key);
+        if elsewhere.is_empty()
+            && let Some(whole) = suggest_part(&entry.key, properties.keys().map(String::as_str))
+        {
+            self.report(problem.hint(format!("did you mean `{whole}`?")));
+            return None;
+        }
+        self.report(match elsewhere.as_slice() {
+            [] => problem
+                .help(format!("known here: {}", properties.keys().map(String::as_str).collect::<Vec<_>>().join(", "))),
+            [only] => problem.hint(format!("did you mean `{only}`? check the indentation")),
+            [first, ..] => problem.hint(format!("did you mean one such as `{first}`? check the indentation")),
+        });
+        None
+    }
+
+    fn missing(
+        &mut self,
+        key: &str,
+        properties: Option<&Map<String, Schema>>,
+        place: Place,
+        path: &str,
+        is_empty: bool,
+    ) {
+        let what = properties
+            .and_then(|properties| properties.get(key))
+            .and_then(|schema| {
+                schema.get("description").or_else(|| self.definitions.resolve(schema).get("description"))
+            })
+            .and_then(Schema::as_str)
+            .and_then(|text| text.lines().next())
+            .unwrap_or_default();
+        let inside = if path.is_empty() { "the scenario".to_string() } else { format!("`{path}`") };
+        let message = format!("{inside} needs `{key}`{}", if is_empty { ", which is empty here" } else { "" });
+        let problem = Diagnostic::new("missing-key", message, Some(place));
+        self.report(if what.is_empty() { problem } else { problem.help(format!("{key}: {what}")) });
+    }
+
+    fn list(&mut self, node: &Node, schema: &Schema, path: &str) -> Option<Schema> {
+        let Value::List(items) = &node.value else {
+            return self.wrong_type(node, path, "a list, such as `[a, b]`");
+        };
+        let item_schema = schema.get("items").unwrap_or(&Schema::Null);
+        // every item is looked at, so that all problems are found
+        let values: Vec<Option<Schema>> = items
+            .iter()
+            .enumerate()
+            .map(|(i, item)| self.value(item, item.place, item_schema, &join(path, &i.to_string())))
+            .collect();
+        values.into_iter().collect::<Option<Vec<_>>>().map(Schema::Array)
+    }
+
+    fn one_of(&mut self, node: &Node, key_place: Place, schema: &Schema, path: &str) -> Option<Schema> {
+        let choices = choices(schema);
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let known = format!("one of {}", names.join(", "));
+        match &node.value {
+            Value::Scalar { text, .. } => {
+                let Some((name, below)) = choices.iter().find(|(name, _)| name == text) else {
+                    return self.unknown_choice(text, node.place, &names, path);
+                };
+                if bare_keys(schema).contains(name) {
+                    return Some(Schema::String(text.clone()));
+                }
+                let empty = Node { value: Value::Map(Vec::new()), place: node.place };
+                self.value(&empty, node.place, below, &join(path, name))
+            }
+            Value::Map(entries) => match entries.as_slice() {
+                [] => {
+                    let message = format!("`{path}` needs exactly one choice");
+                    self.report(Diagnostic::new("one-of", message, Some(key_place)).help(known));
+                    None
+                }
+                [entry] => {
+                    let Some((name, below)) = choices.iter().find(|(name, _)| *name == entry.key) else {
+                        return self.unknown_choice(&entry.key, entry.key_place, &names, path);
+                    };
+                    let value = self.value(&entry.value, entry.key_place, below, &join(path, name))?;
+                    Some(Schema::Object(Map::from_iter([((*name).to_string(), value)])))
+                }
+                [first, second, ..] => {
+                    let message =
+                        format!("`{path}` takes exactly one choice, found `{}` and `{}`", first.key, second.key);
+                    let problem =
+                        Diagnostic::new("one-of", message, Some(second.key_place)).other(Some(first.key_place));
+                    self.report(problem.help("keep one of them"));
+                    None
+                }
+            },
+            Value::Null | Value::List(_) => self.wrong_type(node, path, &known),
+        }
+    }
+
+    fn unknown_choice(&mut self, text: &str, place: Place, names: &[&str], path: &str) -> Option<Schema> {
+        let full = join(path, text);
+        if let Some((_, what)) = LATER.iter().find(|(later, _)| *later == full) {
+            let message = format!("`{text}` is not supported by this version for `{path}`");
+            self.report(Diagnostic::new("not-supported", message, Some(place)).help(*what));
+            return None;
+        }
+        let problem = Diagnostic::new("unknown-choice", format!("`{path}` cannot be `{text}`"), Some(place));
+        let close = suggest(text, names.iter().copied()).or_else(|| suggest_part(text, names.iter().copied()));
+        self.report(match close {
+            Some(close) => problem.hint(format!("did you mean `{close}`?")),
+            None => problem.help(format!("one of {}", names.join(", "))),
+        });
+        None
+    }
+
+    fn word(&mut self, node: &Node, words: &[&str], path: &str) -> Option<Schema> {
+        match &node.value {
+            Value::Scalar { text, .. } if words.contains(&text.as_str()) => Some(Schema::String(text.clone())),
+            Value::Scalar { text, .. } => self.unknown_choice(text, node.place, words, path),
+            _ => self.wrong_type(node, path, &format!("one of {}", words.join(", "))),
+        }
+    }
+
+    /// An untagged alternative: the first branch that takes this shape of value.
+    fn either(&mut self, node: &Node, key_place: Place, branches: &[Schema], path: &str) -> Option<Schema> {
+        let wants_map = |schema: &Schema| type_of(schema) == "object";
+        let is_map = matches!(node.value, Value::Map(_));
+        let definitions = self.definitions;
+        let mut fitting: Vec<&Schema> =
+            branches.iter().map(|branch| definitions.resolve(branch)).filter(|b| wants_map(b) == is_map).collect();
+        // a number goes to the branch for numbers if there is one, a word to the words
+        if let Value::Scalar { text, .. } = &node.value {
+            let is_number = text.parse::<f64>().is_ok();
+            fitting.sort_by_key(|branch| matches!(type_of(branch), "integer" | "number") != is_number);
+        }
+        match fitting.first() {
+            Some(branch) => self.value(node, key_place, branch, path),
+            None => self.wrong_type(node, path, if is_map { "a single value" } else { "a map of settings" }),
+        }
+    }
+
+    fn quantity(&mut self, node: &Node, kind: &str, path: &str) -> Option<Schema> {
+        let Value::Scalar { text, .. } = &node.value else {
+            return self.wrong_type(node, path, &format!("a {kind}"));
+        };
+        let problem = match kind {
+            "duration" => text.parse::<SimDuration>().err(),
+            "size" => text.parse::<Bytes>().err(),
+            "rate" => text.parse::<Bandwidth>().err(),
+            "speed" => text.parse::<FlopRate>().err(),
+            other => unreachable!("no quantity is a {other}"),
+        };
+        let Some(error) = problem else { return Some(Schema::String(text.clone())) };
+        let code = match &error {
+            UnitError::NotANumber { .. } => "wrong-type",
+            UnitError::MissingUnit { .. } => "missing-unit",
+            UnitError::WrongUnit { .. } => "wrong-unit",
+            UnitError::OutOfRange { .. } => "out-of-range",
+        };
+        self.report(Diagnostic::new(code, format!("`{path}`: {error}"), Some(node.place)));
+        None
+    }
+
+    fn assertion(&mut self, node: &Node, path: &str) -> Option<Schema> {
+        let Value::Scalar { text, .. } = &node.value else {
+            return self.wrong_type(node, path, "a condition such as `final.accuracy >= 0.88`");
+        };
+        match text.parse::<super::Assertion>() {
+            Ok(_) => Some(Schema::String(text.clone())),
+            Err(error) => {
+                self.report(Diagnostic::new("bad-assert", format!("`{path}`: {error}"), Some(node.place)));
+                None
+            }
+        }
+    }
+
+    /// Any scalar can stand for a text: `labels: [0, 1]` names two labels.
+    fn text(&mut self, node: &Node, path: &str) -> Option<Schema> {
+        match &node.value {
+            Value::Scalar { text, .. } => Some(Schema::String(text.clone())),
+            _ => self.wrong_type(node, path, "a text"),
+        }
+    }
+
+    fn boolean(&mut self, node: &Node, path: &str) -> Option<Schema> {
+        match &node.value {
+            Value::Scalar { text, quoted: false } if text == "true" || text == "false" => {
+                Some(Schema::Bool(text == "true"))
+            }
+            _ => self.wrong_type(node, path, "true or false"),
+        }
+    }
+
+    fn integer(&mut self, node: &Node, schema: &Schema, path: &str) -> Option<Schema> {
+        let largest = match schema.get("format").and_then(Schema::as_str) {
+            Some("uint32") => u64::from(u32::MAX),
+            _ => u64::MAX,
+        };
+        let parsed = match &node.value {
+            Value::Scalar { text, quoted: false } => text.replace('_', "").parse::<u64>().ok(),
+            _ => None,
+        };
+        match parsed {
+            Some(n) if n <= largest => Some(Schema::Number(n.into())),
+            Some(_) => {
+                let message = format!("`{path}` must be at most {largest}");
+                self.report(Diagnostic::new("out-of-range", message, Some(node.place)));
+                None
+            }
+            None => self.wrong_type(node, path, "a whole number, 0 or more"),
+        }
+    }
+
+    fn number(&mut self, node: &Node, path: &str) -> Option<Schema> {
+        let parsed = match &node.value {
+            Value::Scalar { text, quoted: false } => text.replace('_', "").parse::<f64>().ok(),
+            _ => None,
+        };
+        match parsed.and_then(Number::from_f64) {
+            Some(number) => Some(Schema::Number(number)),
+            None => self.wrong_type(node, path, "a number"),
+        }
+    }
+}
+
+/// Settings of the format that this version does not carry out.
+const LATER: &[(&str, &str)] = &[
+    ("sweep", "run once per value with `--set`"),
+    ("model.revision", "give a local directory as `model.name`"),
+    ("dataset.config", "give local files as `dataset.files`"),
+    ("output.checkpoint_every", "runs are repeated exactly from their `scenario.lock.yaml`"),
+    ("server.strategy.fedbuff", "`fedavg` is built in"),
+    ("clients.availability.diurnal", "`always` and `markov` are built in"),
+    ("clients.availability.trace", "`always` and `markov` are built in"),
+    ("dataset.partition.by_column", "`iid`, `dirichlet`, `label_mix` and `shards` are built in"),
+    ("dataset.partition.file", "`iid`, `dirichlet`, `label_mix` and `shards` are built in"),
+    ("tuning.adapter", "`lora`, `head` and `full` are built in"),
+    ("tuning.prefix", "`lora`, `head` and `full` are built in"),
+    ("tuning.prompt", "`lora`, `head` and `full` are built in"),
+    ("tuning.bitfit", "`lora`, `head` and `full` are built in"),
+];
+
+fn type_of(schema: &Schema) -> &str {
+    match schema.get("type") {
+        Some(Schema::String(name)) => name,
+        Some(Schema::Array(names)) => {
+            names.iter().filter_map(Schema::as_str).find(|name| *name != "null").unwrap_or("")
+        }
+        _ => "",
+    }
+}
+
+pub(super) fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
+}
+
+/// The name among `known` that `written` is probably a misspelling of.
+pub(super) fn suggest<'k>(written: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let distance = |name: &str| strsim::damerau_levenshtein(&written.to_lowercase(), &name.to_lowercase());
+    let (name, edits) = known.map(|name| (name, distance(name))).min_by_key(|(_, edits)| *edits)?;
+    (edits <= 1 + name.len().min(written.len()) / 4).then_some(name)
+}
+
+/// The one name among `known` that shares whole words with `written`: `lora_alpha` for `alpha`.
+fn suggest_part<'k>(written: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let mut parts = known.filter(|name| has_part(name, written) || has_part(written, name));
+    parts.next().filter(|_| parts.next().is_none())
+}
+
+/// True when `part` is made of whole words of `name`, words being joined by `_`.
+fn has_part(name: &str, part: &str) -> bool {
+    !part.is_empty() && format!("_{name}_").contains(&format!("_{part}_"))
+}

@@ -1,0 +1,68 @@
+//! When clients can be reached: the seam, and the models behind it.
+
+mod always;
+mod markov;
+
+pub use always::AlwaysConfig;
+pub use markov::MarkovConfig;
+
+use crate::one_of;
+use crate::registry::Problem;
+use crate::seed::Seeds;
+use crate::units::SimTime;
+
+/// The instant that never comes: the end of a period that does not end.
+pub const NEVER: SimTime = SimTime::from_nanos(u64::MAX);
+
+one_of! {
+    /// When clients can be reached: `clients.availability`.
+    pub enum AvailabilityConfig: dyn Availability, setting "clients.availability" {
+        "always" => Always(AlwaysConfig), "every client can be reached at any time";
+        "markov" => Markov(MarkovConfig), "on and off periods with exponential lengths";
+    }
+}
+
+impl Default for AvailabilityConfig {
+    fn default() -> Self {
+        Self::Always(AlwaysConfig {})
+    }
+}
+
+/// What an availability setting must offer. To add one: a file with a config that implements this, a `mod` line and a
+/// line in [`AvailabilityConfig`].
+pub trait Availability {
+    /// What is wrong with the settings.
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// The model for a run.
+    fn build(&self, seeds: &Seeds) -> Box<dyn AvailabilityModel>;
+}
+
+/// When each client is online.
+///
+/// All queries are pure: an answer depends on the client and the time alone, never on what was asked before. Periods
+/// include their start and not their end.
+pub trait AvailabilityModel: Send + Sync {
+    /// True when the client is online at `time`.
+    fn is_online(&self, client_id: u32, time: SimTime) -> bool;
+
+    /// End of the period, online or offline, that holds `time`: when the client's state changes next. [`NEVER`] if it
+    /// does not.
+    fn next_change(&self, client_id: u32, time: SimTime) -> SimTime;
+
+    /// Fraction of the time from the start of the run to `until` that the client was online, in [0, 1]. At time zero:
+    /// 1 if it is online, else 0.
+    fn online_fraction(&self, client_id: u32, until: SimTime) -> f64;
+
+    /// Until when a client that is online at `time` stays so; `time` itself if it is offline.
+    fn online_until(&self, client_id: u32, time: SimTime) -> SimTime {
+        if self.is_online(client_id, time) { self.next_change(client_id, time) } else { time }
+    }
+
+    /// The first instant, from `time` on, at which the client is online; `time` itself if it is online.
+    fn next_online(&self, client_id: u32, time: SimTime) -> SimTime {
+        if self.is_online(client_id, time) { time } else { self.next_change(client_id, time) }
+    }
+}

@@ -1,0 +1,242 @@
+//! On and off periods with exponential lengths: a two-state Markov process for each client.
+
+use std::sync::{Mutex, PoisonError};
+
+use rand::RngExt;
+use rand_distr::Exp1;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Availability, AvailabilityModel};
+use crate::registry::Problem;
+use crate::seed::{Purpose, Seeds};
+use crate::units::{SimDuration, SimTime};
+
+/// A two-state Markov process per client, started in its stationary state: a client is online at time zero with
+/// probability `mean_online / (mean_online + mean_offline)`, which is also the fraction of time that it is online in the
+/// long run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MarkovConfig {
+    /// Mean length of an online period, at least 1 ms.
+    pub mean_online: SimDuration,
+    /// Mean length of an offline period, at least 1 ms.
+    pub mean_offline: SimDuration,
+}
+
+/// Shorter periods are noise of the link rather than absence, and millions of them would have to be drawn.
+const MEAN_MIN: SimDuration = SimDuration::from_nanos(1_000_000);
+
+impl Availability for MarkovConfig {
+    fn problems(&self) -> Vec<Problem> {
+        [("mean_online", self.mean_online), ("mean_offline", self.mean_offline)]
+            .into_iter()
+            .filter(|(_, mean)| *mean < MEAN_MIN)
+            .map(|(path, mean)| {
+                Problem::new(path, format!("mean {mean} is below {MEAN_MIN}"))
+                    .help("for clients that are always online write `availability: always`")
+            })
+            .collect()
+    }
+
+    fn build(&self, seeds: &Seeds) -> Box<dyn AvailabilityModel> {
+        Box::new(Markov { config: *self, seeds: *seeds, periods: Mutex::new(Vec::new()) })
+    }
+}
+
+struct Markov {
+    config: MarkovConfig,
+    seeds: Seeds,
+    /// The period found last for each client: where the next search starts. It saves time and changes no answer, since
+    /// a period is a function of its client and number alone.
+    periods: Mutex<Vec<Option<Period>>>,
+}
+
+/// One period of one client.
+#[derive(Debug, Clone, Copy)]
+struct Period {
+    start: SimTime,
+    end: SimTime,
+    /// Online time before the start.
+    online_before: SimDuration,
+    number: u32,
+    online: bool,
+}
+
+impl Markov {
+    /// The first period of a client. Its length has the distribution of any other, because what remains of an
+    /// exponential period is exponential.
+    fn first(&self, client_id: u32) -> Period {
+        let mut stream = self.seeds.client(Purpose::Availability, client_id);
+        let (on, off) = (self.config.mean_online.as_secs_f64(), self.config.mean_offline.as_secs_f64());
+        let online = stream.random::<f64>() * (on + off) < on;
+        let end = SimTime::ZERO + self.length(stream.sample(Exp1), online);
+        Period { start: SimTime::ZERO, end, online_before: SimDuration::ZERO, number: 0, online }
+    }
+
+    /// The period after `period`, drawn from a stream of its own: nothing but its number has to be remembered.
+    fn after(&self, client_id: u32, period: Period) -> Period {
+        let number = period.number + 1;
+        let online = !period.online;
+        let mut stream = self.seeds.step(Purpose::Availability, client_id, 0, number);
+        Period {
+            start: period.end,
+            end: period.end + self.length(stream.sample(Exp1), online),
+            online_before: period.online_by(period.end),
+            number,
+            online,
+        }
+    }
+
+    fn length(&self, unit: f64, online: bool) -> SimDuration {
+        let mean = if online { self.config.mean_online } else { self.config.mean_offline };
+        SimDuration::from_secs_f64(mean.as_secs_f64() * unit).unwrap_or(SimDuration::from_nanos(u64::MAX))
+    }
+
+    /// The period that holds `time`.
+    fn at(&self, client_id: u32, time: SimTime) -> Period {
+        // A panic elsewhere cannot leave a half-written period behind: each is stored whole.
+        let mut periods = self.periods.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = client_id as usize;
+        if index >= periods.len() {
+            periods.resize(index + 1, None);
+        }
+        let known = periods[index].filter(|period| period.start <= time);
+        let mut period = known.unwrap_or_else(|| self.first(client_id));
+        while period.end <= time && period.end != super::NEVER {
+            period = self.after(client_id, period);
+        }
+        periods[index] = Some(period);
+        period
+    }
+}
+
+impl Period {
+    /// Online time from the start of the run to `time`, which lies in this period or at its end.
+    fn online_by(&self, time: SimTime) -> SimDuration {
+        if self.online { self.online_before + time.since(self.start) } else { self.online_before }
+    }
+}
+
+impl AvailabilityModel for Markov {
+    fn is_online(&self, client_id: u32, time: SimTime) -> bool {
+        self.at(client_id, time).online
+    }
+
+    fn next_change(&self, client_id: u32, time: SimTime) -> SimTime {
+        self.at(client_id, time).end
+    }
+
+    fn online_fraction(&self, client_id: u32, until: SimTime) -> f64 {
+        let period = self.at(client_id, until);
+        if until == SimTime::ZERO {
+            return f64::from(u8::from(period.online));
+        }
+        period.online_by(until).as_nanos() as f64 / until.as_nanos() as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn model(seed: u64) -> Box<dyn AvailabilityModel> {
+        MarkovConfig {
+            mean_online: SimDuration::from_nanos(40 * SECOND),
+            mean_offline: SimDuration::from_nanos(20 * SECOND),
+        }
+        .build(&Seeds::new(seed))
+    }
+
+    fn at(seconds: u64) -> SimTime {
+        SimTime::from_nanos(seconds * SECOND)
+    }
+
+    #[test]
+    fn it_starts_in_the_stationary_state() {
+        let model = model(1);
+        let n = 20_000;
+        let online = (0..n).filter(|client| model.is_online(*client, SimTime::ZERO)).count() as f64 / f64::from(n);
+        // p = 40 / (40 + 20) = 2/3; five standard deviations: 5 sqrt(p (1 - p) / n) = 0.017.
+        assert!((online - 2.0 / 3.0).abs() < 0.017, "{online}");
+    }
+
+    #[test]
+    fn the_long_run_online_fraction_and_the_period_means_are_those_of_the_settings() {
+        let model = model(2);
+        let end = at(600_000);
+        // The variance of the online fraction of such a process over a long time T is 2 a²b² / ((a + b)³ T) with means
+        // a and b: 2 x 40² x 20² / (60³ x 600,000) = 9.9e-6, over 20 clients 4.9e-7; five deviations are 0.0035.
+        let mean = (0..20).map(|client| model.online_fraction(client, end)).sum::<f64>() / 20.0;
+        assert!((mean - 2.0 / 3.0).abs() < 0.0035, "{mean}");
+
+        let mut lengths = [Vec::new(), Vec::new()];
+        for client in 0..20 {
+            let mut time = model.next_change(client, SimTime::ZERO);
+            while time < end {
+                let next = model.next_change(client, time);
+                lengths[usize::from(model.is_online(client, time))].push(next.since(time).as_secs_f64());
+                time = next;
+            }
+        }
+        for (periods, expected) in lengths.iter().zip([20.0, 40.0]) {
+            // An exponential's deviation is its mean; about 200,000 periods: five deviations are 1.2 %.
+            let n = periods.len() as f64;
+            let mean = periods.iter().sum::<f64>() / n;
+            assert!(n > 150_000.0 && (mean / expected - 1.0).abs() < 5.0 / n.sqrt(), "{mean} of {expected}, n {n}");
+            // P(length > mean) = 1/e.
+            let longer = periods.iter().filter(|length| **length > expected).count() as f64 / n;
+            assert!((longer - (-1f64).exp()).abs() < 5.0 * (0.37 * 0.63 / n).sqrt(), "{longer}");
+        }
+    }
+
+    #[test]
+    fn the_online_fraction_is_the_sum_of_the_online_periods() {
+        let model = model(3);
+        let end = at(1000);
+        let (mut time, mut online) = (SimTime::ZERO, 0);
+        while time < end {
+            let next = model.next_change(5, time).min(end);
+            online += if model.is_online(5, time) { next.since(time).as_nanos() } else { 0 };
+            time = next;
+        }
+        assert_eq!(model.online_fraction(5, end), online as f64 / end.as_nanos() as f64);
+    }
+
+    #[test]
+    fn online_until_and_next_online_agree_with_is_online() {
+        let model = model(4);
+        for client in 0..50 {
+            let time = at(100);
+            let (until, next) = (model.online_until(client, time), model.next_online(client, time));
+            assert_eq!(model.is_online(client, time), until > time);
+            assert_eq!(model.is_online(client, time), next == time);
+            assert!(model.is_online(client, next));
+            assert!(!model.is_online(client, until));
+        }
+    }
+
+    #[test]
+    fn too_short_means_are_named() {
+        let config = MarkovConfig { mean_online: SimDuration::from_nanos(1), mean_offline: SimDuration::ZERO };
+        let paths: Vec<_> = config.problems().into_iter().map(|problem| problem.path).collect();
+        assert_eq!(paths, ["mean_online", "mean_offline"]);
+    }
+
+    proptest! {
+        /// Whatever was asked before, in any order, an answer is that of a model that was asked nothing else.
+        #[test]
+        fn queries_are_pure(queries in prop::collection::vec((0u32..4, 0u64..2000), 1..60)) {
+            let busy = model(9);
+            for (client, seconds) in queries {
+                let (fresh, time) = (model(9), at(seconds));
+                prop_assert_eq!(busy.is_online(client, time), fresh.is_online(client, time));
+                prop_assert_eq!(busy.next_change(client, time), fresh.next_change(client, time));
+                prop_assert_eq!(busy.online_fraction(client, time), fresh.online_fraction(client, time));
+            }
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Transfers between the server and its clients: the seam, the links' settings, and the models behind them.
+//!
+//! A transfer waits for its [`latency`], then is started as a [`Flow`]; a [`NetworkModel`] says when the next flow ends.
+//! A model returns decisions and never touches the calendar: whoever moves the clock asks [`NetworkModel::next`] after
+//! each change.
+
+mod constant;
+mod max_min_fair;
+
+pub use constant::ConstantConfig;
+pub use max_min_fair::MaxMinFairConfig;
+
+use rand::RngExt;
+use rand_distr::StandardNormal;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::one_of;
+use crate::registry::Problem;
+use crate::seed::Stream;
+use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
+
+/// A class of client links: `clients.networks.<name>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkClassConfig {
+    /// Fraction of the clients that are of this class, in (0, 1]. All shares sum to 1.
+    pub share: f64,
+    /// Rate from the server to the client, > 0.
+    pub downlink: Bandwidth,
+    /// Rate from the client to the server, > 0.
+    pub uplink: Bandwidth,
+    /// One-way delay before the first byte of a transfer.
+    pub latency: SimDuration,
+    /// Standard deviation of the delay, normal and cut at zero. 0 is no jitter.
+    #[serde(default)]
+    pub jitter: SimDuration,
+}
+
+/// The server's own link: `server.network`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerNetworkConfig {
+    /// Rate out of the server, shared by all downloads, > 0. None: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uplink: Option<Bandwidth>,
+    /// Rate into the server, shared by all uploads, > 0. None: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downlink: Option<Bandwidth>,
+    /// How transfers share the link.
+    #[serde(default)]
+    pub sharing: SharingConfig,
+}
+
+one_of! {
+    /// How the transfers in flight share the server's link.
+    pub enum SharingConfig: dyn Sharing, setting "server.network.sharing" {
+        "max_min_fair" => MaxMinFair(MaxMinFairConfig), "each transfer gets an equal share, capped by its own link; what is left goes to the others";
+        "constant" => Constant(ConstantConfig), "each transfer runs at its own link's rate; the server's link limits each one alone";
+    }
+}
+
+impl Default for SharingConfig {
+    fn default() -> Self {
+        Self::MaxMinFair(MaxMinFairConfig {})
+    }
+}
+
+impl NetworkClassConfig {
+    /// What is wrong with the settings, the share aside: see [`classes::problems`](super::classes::problems).
+    pub fn problems(&self) -> Vec<Problem> {
+        [("downlink", self.downlink), ("uplink", self.uplink)]
+            .into_iter()
+            .filter_map(|(path, rate)| rate_problem(path, rate))
+            .collect()
+    }
+}
+
+impl ServerNetworkConfig {
+    /// What is wrong with the settings.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut found: Vec<_> = [("uplink", self.uplink), ("downlink", self.downlink)]
+            .into_iter()
+            .filter_map(|(path, rate)| rate_problem(path, rate?).map(|p| p.help("leave it out for no limit")))
+            .collect();
+        found.extend(self.sharing.implementation().problems().into_iter().map(|mut problem| {
+            let key = self.sharing.key();
+            problem.path = match problem.path.as_str() {
+                "" => format!("sharing.{key}"),
+                path => format!("sharing.{key}.{path}"),
+            };
+            problem
+        }));
+        found
+    }
+
+    /// The network of a run.
+    pub fn build(&self) -> Box<dyn NetworkModel> {
+        self.sharing.implementation().build(self)
+    }
+
+    /// Rate of the server's link for transfers in one direction; `None` is no limit.
+    pub fn rate(&self, direction: Direction) -> Option<Bandwidth> {
+        match direction {
+            Direction::Down => self.uplink,
+            Direction::Up => self.downlink,
+        }
+    }
+}
+
+fn rate_problem(path: &str, rate: Bandwidth) -> Option<Problem> {
+    // Written so that NaN is refused too.
+    let usable = rate.bits_per_s() > 0.0 && rate.bits_per_s().is_finite();
+    (!usable).then(|| Problem::new(path, format!("rate {rate} must be above 0; nothing would ever arrive")))
+}
+
+/// Delay before the first byte of a transfer: normal with mean `latency` and standard deviation `jitter`, cut at zero.
+/// `stream` is that of the client in the round, for one direction.
+pub fn latency(class: &NetworkClassConfig, stream: &mut Stream) -> SimDuration {
+    if class.jitter == SimDuration::ZERO {
+        return class.latency;
+    }
+    let z: f64 = stream.sample(StandardNormal);
+    let seconds = class.latency.as_secs_f64() + class.jitter.as_secs_f64() * z;
+    SimDuration::from_secs_f64(seconds.max(0.0)).unwrap_or(SimDuration::from_nanos(u64::MAX))
+}
+
+/// Which way a transfer goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// From the server to a client, over the server's uplink and the client's downlink.
+    Down,
+    /// From a client to the server, over the client's uplink and the server's downlink.
+    Up,
+}
+
+/// One transfer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Flow {
+    /// Its name, unique among the flows in flight. Flows that end at the same time leave in the order of their ids.
+    pub id: u64,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// Rate of the client's own link in that direction, > 0.
+    pub client_rate: Bandwidth,
+    /// How much there is to move. A flow of zero bytes ends at once.
+    pub bytes: Bytes,
+}
+
+/// What a sharing setting must offer. To add one: a file with a config that implements this, a `mod` line and a line in
+/// [`SharingConfig`].
+pub trait Sharing {
+    /// What is wrong with the settings.
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// An empty network with the server's link as given.
+    fn build(&self, server: &ServerNetworkConfig) -> Box<dyn NetworkModel>;
+}
+
+/// The transfers in flight. Time never goes back from one call to the next, and never beyond [`next`](Self::next)
+/// without [`finish`](Self::finish) being called there.
+pub trait NetworkModel: Send {
+    /// Starts a flow at `now`.
+    ///
+    /// # Panics
+    /// If a flow of this id is in flight, or the client's rate is not above zero: both are bugs of the caller.
+    fn start(&mut self, now: SimTime, flow: Flow);
+
+    /// Ends a flow early and returns how many of its bytes had been moved, rounded down; its share is free at once.
+    ///
+    /// # Panics
+    /// If no flow of this id is in flight.
+    fn cancel(&mut self, now: SimTime, id: u64) -> Bytes;
+
+    /// When the next flow ends, if nothing else happens; `None` when nothing is in flight. Never before the flow's
+    /// last byte has been moved, and at most a nanosecond after.
+    fn next(&self) -> Option<SimTime>;
+
+    /// Takes out one flow that has ended by `now`, the one with the lowest id if there are several; `None` when there
+    /// is none. Call it until then.
+    fn finish(&mut self, now: SimTime) -> Option<u64>;
+
+    /// How many flows are in flight, ended ones that have not been taken out included.
+    fn n_flows(&self) -> usize;
+}
+
+/// Time to move `bytes` at `bytes_per_s`, rounded up to a nanosecond. Excess below a thousandth of a nanosecond is
+/// rounding error of the arithmetic and does not count.
+fn transfer_time(bytes: f64, bytes_per_s: f64) -> SimDuration {
+    let nanos = (bytes / bytes_per_s * 1e9).max(0.0);
+    if nanos >= u64::MAX as f64 {
+        return SimDuration::from_nanos(u64::MAX);
+    }
+    let tolerance = f64::max(1e-3, nanos * 4.0 * f64::EPSILON);
+    SimDuration::from_nanos((nanos - tolerance).ceil().max(0.0) as u64)
+}
+
+/// Whole bytes moved of `size`, when `moved` is what the arithmetic says.
+fn whole_bytes(moved: f64, size: Bytes) -> Bytes {
+    // A millionth of a byte makes up for rounding, so that 499,999.9999999 is 500,000.
+    Bytes::new(((moved + 1e-6).floor().max(0.0) as u64).min(size.get()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::{Purpose, Seeds};
+
+    fn class(latency_ms: u64, jitter_ms: u64) -> NetworkClassConfig {
+        NetworkClassConfig {
+            share: 1.0,
+            downlink: Bandwidth::from_bits_per_s(50e6),
+            uplink: Bandwidth::from_bits_per_s(20e6),
+            latency: SimDuration::from_nanos(latency_ms * 1_000_000),
+            jitter: SimDuration::from_nanos(jitter_ms * 1_000_000),
+        }
+    }
+
+    fn latencies_ms(class: &NetworkClassConfig, n: u32) -> Vec<f64> {
+        let stream = |client| Seeds::new(3).task(Purpose::DownlinkLatency, client, 1);
+        (0..n).map(|client| latency(class, &mut stream(client)).as_secs_f64() * 1e3).collect()
+    }
+
+    #[test]
+    fn latency_is_normal() {
+        let latencies = latencies_ms(&class(60, 10), 10_000);
+        let mean = latencies.iter().sum::<f64>() / 1e4;
+        let sd = (latencies.iter().map(|latency| (latency - mean).powi(2)).sum::<f64>() / 1e4).sqrt();
+        // Five standard errors: 5 x 10 / sqrt(10,000) = 0.5 for the mean, 5 x 10 / sqrt(20,000) = 0.36 for the deviation.
+        assert!((mean - 60.0).abs() < 0.5 && (sd - 10.0).abs() < 0.36, "mean {mean}, sd {sd}");
+    }
+
+    #[test]
+    fn latency_is_cut_at_zero_and_exact_without_jitter() {
+        let cut = latencies_ms(&class(5, 20), 1000);
+        // P(Z < -0.25) = 0.40.
+        let zeros = cut.iter().filter(|latency| **latency == 0.0).count();
+        assert!((340..460).contains(&zeros) && cut.iter().all(|latency| *latency >= 0.0), "{zeros}");
+        assert_eq!(latencies_ms(&class(60, 0), 3), [60.0; 3]);
+    }
+
+    #[test]
+    fn rates_must_be_above_zero() {
+        let zero = Bandwidth::from_bits_per_s(0.0);
+        let bad = NetworkClassConfig { uplink: zero, ..class(1, 0) };
+        assert_eq!(bad.problems().len(), 1);
+        assert_eq!(bad.problems()[0].path, "uplink");
+        assert_eq!(bad.problems()[0].message, "rate 0 bps must be above 0; nothing would ever arrive");
+        let server = ServerNetworkConfig { downlink: Some(zero), ..ServerNetworkConfig::default() };
+        let paths: Vec<_> = server.problems().into_iter().map(|problem| problem.path).collect();
+        assert_eq!(paths, ["downlink"]);
+    }
+
+    #[test]
+    fn transfer_times_are_rounded_up_but_not_for_rounding_errors() {
+        let nanos = |bytes, rate| transfer_time(bytes, rate).as_nanos();
+        assert_eq!(nanos(1e6, 6.25e6), 160_000_000);
+        // 1 / 3 s.
+        assert_eq!(nanos(1.0, 3.0), 333_333_334);
+        // 0.1 + 0.2 is slightly more than 0.3.
+        assert_eq!(nanos(0.1 + 0.2, 1.0), 300_000_000);
+        assert_eq!(nanos(0.0, 1.0), 0);
+        assert_eq!(nanos(1.0, 0.0), u64::MAX);
+    }
+}

@@ -1,0 +1,261 @@
+//! What a device pays for training: operations and memory, counted from shapes alone.
+//!
+//! A multiplication with its addition counts as two operations. Counted are matrix products, which make up all but a
+//! few per cent of the work of an encoder: for a linear map of m inputs and n outputs, per token,
+//!
+//! - 2 m n forward,
+//! - 2 m n backward to its input, when something below it is trained,
+//! - 2 m n for the gradient of its weight, when that is trained;
+//!
+//! and for attention over s tokens of width h, 4 s^2 h forward (scores, and the mean of the values) and twice that
+//! backward, when something below it is trained. Below the lowest trained tensor there is no backward pass.
+
+use std::collections::BTreeSet;
+
+use crate::model::{EncoderConfig, EncoderKind, Site, backbone_tensors};
+use crate::params::TensorSpec;
+use crate::petuning::{TrainableTensor, TuningConfig, TuningError, trainable_tensors};
+use crate::units::{Bytes, Flops};
+
+/// What a device pays for training on a data set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TaskCost {
+    /// Operations for one example, forward and backward, on average over the training split.
+    pub flops_per_sample: Flops,
+    /// Memory at the longest example and a full batch.
+    pub memory: Bytes,
+    /// Trained numbers; this many travel.
+    pub n_trainable: usize,
+}
+
+/// Operations for training on one example of `seq_len` tokens: forward, backward through frozen layers, and the
+/// gradients of what is trained.
+///
+/// # Errors
+/// When the method asks for something that the encoder does not have.
+pub fn training_flops(
+    config: &EncoderConfig,
+    tuning: &TuningConfig,
+    n_labels: usize,
+    seq_len: usize,
+) -> Result<Flops, TuningError> {
+    Ok(flops_of_length(config, tuning, n_labels)?.at(seq_len))
+}
+
+/// An estimate of the memory for training with AdamW: weights, gradients and moments in `f32`, and the values that are
+/// kept for the backward pass of a batch of `batch_size` examples of `seq_len` tokens.
+///
+/// Kept are, per token of each layer from the lowest trained one upwards, 9 vectors of the hidden width (input, queries,
+/// keys, values, attended values, and input and output of the two layer normalisations), 2 of the intermediate width,
+/// and one attention weight per head and token attended. Below, one layer at a time.
+///
+/// # Errors
+/// When the method asks for something that the encoder does not have.
+pub fn training_memory(
+    config: &EncoderConfig,
+    tuning: &TuningConfig,
+    n_labels: usize,
+    seq_len: usize,
+    batch_size: usize,
+) -> Result<Bytes, TuningError> {
+    let trained = trainable_tensors(tuning, config, n_labels)?;
+    let count = |tensors: &mut dyn Iterator<Item = &TensorSpec>| tensors.map(TensorSpec::n_elements).sum::<usize>();
+    let n_backbone = count(&mut backbone_tensors(config).iter());
+    let n_trained = count(&mut trained.iter().map(|tensor| &tensor.spec));
+    let n_replaced = count(&mut trained.iter().filter(|tensor| tensor.init.is_none()).map(|tensor| &tensor.spec));
+    let weights = n_backbone - n_replaced + 4 * n_trained;
+    let per_layer = 9 * config.hidden_size + 2 * config.intermediate + config.heads * seq_len;
+    // One layer more than those that are kept stands for the values of the moment.
+    let kept = config.layers.saturating_sub(lowest_depth(config, &trained).saturating_sub(1) / STAGES) + 1;
+    let numbers = weights + batch_size * seq_len * kept * per_layer;
+    Ok(Bytes::new(4 * numbers as u64))
+}
+
+/// Operations as a polynomial of an example's number of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct FlopsOfLength {
+    per_example: f64,
+    per_token: f64,
+    per_token_pair: f64,
+}
+
+impl FlopsOfLength {
+    pub(super) fn at(&self, n_tokens: usize) -> Flops {
+        let n = n_tokens as f64;
+        Flops(self.per_example + n * (self.per_token + n * self.per_token_pair))
+    }
+}
+
+pub(super) fn flops_of_length(
+    config: &EncoderConfig,
+    tuning: &TuningConfig,
+    n_labels: usize,
+) -> Result<FlopsOfLength, TuningError> {
+    let trained = trainable_tensors(tuning, config, n_labels)?;
+    let names: BTreeSet<&str> = trained.iter().map(|tensor| tensor.spec.name.as_str()).collect();
+    let lowest = lowest_depth(config, &trained);
+    // Forward, backward to the input and gradient of the weight are 2 m n operations each.
+    let map = |(n_in, n_out): (usize, usize), to_input: bool, to_weight: bool| {
+        2.0 * n_in as f64 * n_out as f64 * (1 + usize::from(to_input) + usize::from(to_weight)) as f64
+    };
+    let mut flops = FlopsOfLength::default();
+    for site in Site::all(config) {
+        let name = site.to_string();
+        let to_weight = names.contains(format!("{name}.weight").as_str());
+        flops.per_token += map(site.projection.size(config), lowest < depth(config, &name), to_weight);
+    }
+    for inserted in tuning.implementation().inserted(config) {
+        let passes_below = lowest < depth(config, &inserted.site.to_string());
+        for (i, size) in inserted.sizes.iter().enumerate() {
+            flops.per_token += map(*size, i > 0 || passes_below, true);
+        }
+    }
+    for layer in 0..config.layers {
+        let forward = 4.0 * config.hidden_size as f64;
+        let backward = if lowest < attention_depth(layer) { 2.0 * forward } else { 0.0 };
+        flops.per_token_pair += forward + backward;
+    }
+    let hidden = config.hidden_size;
+    let first_of_head = top(config) + 1;
+    flops.per_example = match config.kind {
+        EncoderKind::Bert => {
+            let pooler = map((hidden, hidden), lowest < top(config), names.contains("pooler.dense.weight"));
+            pooler + map((hidden, n_labels), lowest < first_of_head, true)
+        }
+        EncoderKind::Roberta => {
+            map((hidden, hidden), lowest < first_of_head, true) + map((hidden, n_labels), true, true)
+        }
+    };
+    Ok(flops)
+}
+
+/// Places of one layer in the order of computation: queries, keys and values; attention; its output map; the two maps of
+/// the feed-forward part.
+const STAGES: usize = 5;
+
+fn attention_depth(layer: usize) -> usize {
+    1 + layer * STAGES + 1
+}
+
+/// The place of BERT's pooler; the head comes after it.
+fn top(config: &EncoderConfig) -> usize {
+    1 + config.layers * STAGES
+}
+
+fn lowest_depth(config: &EncoderConfig, trained: &[TrainableTensor]) -> usize {
+    trained.iter().map(|tensor| depth(config, &tensor.spec.name)).min().unwrap_or(usize::MAX)
+}
+
+/// The place of a tensor in the order of computation: embeddings 0, then the layers, the pooler, the head.
+fn depth(config: &EncoderConfig, name: &str) -> usize {
+    if name.starts_with("embeddings.") {
+        return 0;
+    }
+    if name.starts_with("pooler.") {
+        return top(config);
+    }
+    let Some((layer, rest)) = name.strip_prefix("encoder.layer.").and_then(|rest| rest.split_once('.')) else {
+        return top(config) + 1;
+    };
+    let layer: usize = layer.parse().expect("layers are numbered");
+    let stage = match rest.split('.').next() {
+        Some("attention") if rest.starts_with("attention.self.") => 0,
+        Some("attention") => 2,
+        Some("intermediate") => 3,
+        _ => 4,
+    };
+    1 + layer * STAGES + stage
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::HiddenAct;
+    use crate::petuning::{FullConfig, HeadConfig, LoraConfig};
+
+    /// h = 8, i = 16, 2 layers, 2 heads.
+    fn shape(kind: EncoderKind) -> EncoderConfig {
+        EncoderConfig {
+            kind,
+            hidden_size: 8,
+            layers: 2,
+            heads: 2,
+            intermediate: 16,
+            vocab_size: 50,
+            max_positions: 32,
+            type_vocab_size: 1,
+            layer_norm_eps: 1e-5,
+            pad_token_id: 1,
+            hidden_dropout: 0.1,
+            attention_dropout: 0.1,
+            classifier_dropout: 0.1,
+            hidden_act: HiddenAct::Gelu,
+            initializer_range: 0.02,
+        }
+    }
+
+    fn flops(kind: EncoderKind, tuning: TuningConfig) -> f64 {
+        // 3 labels, 10 tokens.
+        training_flops(&shape(kind), &tuning, 3, 10).unwrap().0
+    }
+
+    // Forward of both layers: per token 2 (4 h^2 + 2 h i) = 2 (256 + 256) = 1024 a layer, attention 4 s^2 h = 3200.
+    const FORWARD: f64 = 2.0 * (10.0 * 1024.0 + 3200.0);
+
+    #[test]
+    fn a_linear_probe_pays_the_forward_pass_and_its_head() {
+        // RoBERTa's head: dense 2 x 64 forward and weight; out_proj 2 x 24 forward, weight and input.
+        let head = 2.0 * 128.0 + 3.0 * 48.0;
+        assert_eq!(flops(EncoderKind::Roberta, TuningConfig::Head(HeadConfig {})), FORWARD + head);
+        // BERT's: frozen pooler 2 x 64 forward; classifier 2 x 24 forward and weight.
+        let head = 128.0 + 2.0 * 48.0;
+        assert_eq!(flops(EncoderKind::Bert, TuningConfig::Head(HeadConfig {})), FORWARD + head);
+    }
+
+    #[test]
+    fn full_tuning_pays_three_forward_passes() {
+        // All maps have all three parts, attention's backward is twice its forward, and so is the head's.
+        let head = 128.0 + 48.0;
+        let three_times = 3.0 * (FORWARD + head);
+        assert_eq!(flops(EncoderKind::Roberta, TuningConfig::Full(FullConfig {})), three_times);
+        assert_eq!(flops(EncoderKind::Bert, TuningConfig::Full(FullConfig {})), three_times);
+    }
+
+    #[test]
+    fn lora_pays_no_gradients_of_frozen_weights_and_nothing_below_its_lowest_layer() {
+        let lora = LoraConfig { r: 2, ..LoraConfig::default() };
+        // Backward to inputs: layer 1 all of its 1024 per token; layer 0 without queries, keys and values (2 x 3 h^2 =
+        // 384), below which nothing is trained. Attention of both layers 2 x 3200.
+        let backward = 10.0 * (1024.0 + 1024.0 - 384.0) + 2.0 * 2.0 * 3200.0;
+        // A: 2 x 8 x 2 = 32, B: 32 per token and site. Forward and weights 2 x 64; back through B 32; through A 32, but
+        // not in layer 0. Two sites a layer.
+        let updates = 10.0 * (2.0 * (128.0 + 64.0) + 2.0 * (128.0 + 32.0));
+        // The head's dense now passes its gradient on as well.
+        let head = 3.0 * (128.0 + 48.0);
+        let expected = FORWARD + backward + updates + head;
+        assert_eq!(flops(EncoderKind::Roberta, TuningConfig::Lora(lora)), expected);
+    }
+
+    #[test]
+    fn lora_in_the_last_map_of_the_last_layer_leaves_the_encoder_below_alone() {
+        let target_modules = vec!["layer.1.output.dense".to_string()];
+        let lora = LoraConfig { r: 2, target_modules, ..LoraConfig::default() };
+        // A: 16 x 2, B: 2 x 8: forward and weights of both 2 (2 x 64 + 2 x 16...) = 2 x (64 + 32); back through B only 32.
+        let updates = 10.0 * (2.0 * (64.0 + 32.0) + 32.0);
+        let head = 3.0 * (128.0 + 48.0);
+        assert_eq!(flops(EncoderKind::Roberta, TuningConfig::Lora(lora)), FORWARD + updates + head);
+    }
+
+    #[test]
+    fn memory_grows_with_what_is_kept() {
+        let config = shape(EncoderKind::Roberta);
+        let memory = |tuning| training_memory(&config, &tuning, 3, 10, 4).unwrap().get();
+        let head = memory(TuningConfig::Head(HeadConfig {}));
+        let lora = memory(TuningConfig::Lora(LoraConfig { r: 2, ..LoraConfig::default() }));
+        let full = memory(TuningConfig::Full(FullConfig {}));
+        assert!(head < lora && lora < full, "{head} {lora} {full}");
+        // Head: weights 50 x 8 + 32 x 8 + 8 + 16 = 680 of embeddings and 2 x (4 x 72 + 144 + 136 + 32) = 1200 of layers;
+        // head 72 + 27 = 99, four times; one layer of 4 x 10 tokens x (72 + 32 + 20).
+        assert_eq!(head, 4 * (680 + 1200 + 4 * 99 + 40 * 124));
+    }
+}

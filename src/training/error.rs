@@ -1,0 +1,91 @@
+//! What can go wrong in training and evaluation.
+
+use super::Split;
+use crate::petuning::TuningError;
+
+/// Why a job has no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainingError {
+    /// The loss, a gradient or a trained value is NaN or infinite.
+    #[error("client {client_id} diverged in round {round} at step {step}; lower clients.train.learning_rate")]
+    Diverged {
+        /// Whose job.
+        client_id: u32,
+        /// In which round.
+        round: u32,
+        /// At which step, from 0.
+        step: usize,
+    },
+    /// The job was called off.
+    #[error("the training of client {client_id} in round {round} was cancelled")]
+    Cancelled {
+        /// Whose job.
+        client_id: u32,
+        /// In which round.
+        round: u32,
+    },
+    /// A client without examples was asked to train.
+    #[error("client {client_id} has no examples to train on in round {round}")]
+    EmptyShard {
+        /// Whose job.
+        client_id: u32,
+        /// In which round.
+        round: u32,
+    },
+    /// Start values are laid out for other tensors than the method's.
+    #[error("the start values of client {client_id} in round {round} belong to another tuning method or model")]
+    WrongLayout {
+        /// Whose job.
+        client_id: u32,
+        /// In which round.
+        round: u32,
+    },
+    /// The split to evaluate on has no examples.
+    #[error("the {split} split has no examples")]
+    EmptySplit {
+        /// Which.
+        split: Split,
+    },
+    /// An example is longer than the encoder's position table.
+    #[error(
+        "an example of the {split} split has {found} tokens, but the model takes at most {max}; \
+         set dataset.max_seq_length to {max} or less"
+    )]
+    TooLong {
+        /// Which split.
+        split: Split,
+        /// The length of the example.
+        found: usize,
+        /// What the position table holds.
+        max: usize,
+    },
+    /// An example has a token or segment number that the encoder has no row for.
+    #[error("row {row} of the {split} split has {what} {found}, but the model has {rows} of them")]
+    OutsideTable {
+        /// Which split.
+        split: Split,
+        /// The example, from 0.
+        row: usize,
+        /// `token` or `token type`.
+        what: &'static str,
+        /// The number.
+        found: u32,
+        /// Rows of the table.
+        rows: usize,
+    },
+    /// Pretraining cannot begin or go on.
+    #[error("pretraining: {0}")]
+    Pretraining(String),
+    /// The tuning method does not fit the model.
+    #[error(transparent)]
+    Tuning(#[from] TuningError),
+    /// The arithmetic library refuses.
+    #[error("{what}: {source}")]
+    Tensor {
+        /// The job.
+        what: String,
+        /// Why.
+        source: candle_core::Error,
+    },
+}

@@ -1,0 +1,268 @@
+//! The learner that all jobs share.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use candle_core::{Device, Result as TensorResult, Tensor};
+use candle_nn::loss::cross_entropy;
+use rand::Rng;
+use rand::seq::SliceRandom;
+
+use super::cost::{TaskCost, flops_of_length, training_memory};
+use super::optimizer::{Optimizer, clip};
+use super::{Cancel, Evaluation, Schedule, Split, TrainConfig, TrainingError, evaluation};
+use crate::data::{EncodedDataset, EncodedSplit};
+use crate::model::{Backbone, Batch, Hooks, Pass, classify};
+use crate::params::{Layout, Params};
+use crate::petuning::{TrainableVars, TuningConfig, export_adapter, initial_params};
+use crate::seed::{Purpose, Seeds};
+use crate::units::Flops;
+
+/// One client's work in one round.
+#[derive(Debug, Clone)]
+pub struct TrainJob {
+    /// The values to start from.
+    pub start: Arc<Params>,
+    /// Whose shard it is; addresses the client's random streams.
+    pub client_id: u32,
+    /// The round, or any number that tells the client's tasks apart; addresses the random streams.
+    pub round: u32,
+    /// Rows of the training split.
+    pub shard: Arc<[u32]>,
+}
+
+/// What a client sends back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update {
+    /// The trained values.
+    pub params: Params,
+    /// Size of the shard.
+    pub num_examples: usize,
+    /// Mean cross-entropy over the examples as they were seen, in nats.
+    pub train_loss: f64,
+    /// Optimizer steps taken.
+    pub steps: usize,
+}
+
+/// All that jobs share: backbone, method, data and settings.
+#[derive(Debug)]
+pub struct Learner {
+    backbone: Arc<Backbone>,
+    tuning: TuningConfig,
+    data: Arc<EncodedDataset>,
+    config: TrainConfig,
+    seeds: Seeds,
+    initial: Params,
+}
+
+impl Learner {
+    /// Puts the parts together; the number of classes is that of the data set's labels.
+    ///
+    /// # Errors
+    /// When the method does not fit the encoder, or an example does not fit its tables.
+    pub fn new(
+        backbone: Arc<Backbone>,
+        tuning: TuningConfig,
+        data: Arc<EncodedDataset>,
+        config: TrainConfig,
+        seeds: Seeds,
+    ) -> Result<Self, TrainingError> {
+        check_split(&backbone, &data.train, Split::Train)?;
+        check_split(&backbone, &data.validation, Split::Validation)?;
+        if let Some(test) = &data.test {
+            check_split(&backbone, test, Split::Test)?;
+        }
+        let initial = initial_params(&tuning, &backbone, data.labels.len(), &seeds)?;
+        Ok(Self { backbone, tuning, data, config, seeds, initial })
+    }
+
+    /// The tensors that travel.
+    pub fn layout(&self) -> &Arc<Layout> {
+        self.initial.layout()
+    }
+
+    /// The values before the first round.
+    pub fn initial(&self) -> Params {
+        self.initial.clone()
+    }
+
+    /// The shared encoder.
+    pub fn backbone(&self) -> &Arc<Backbone> {
+        &self.backbone
+    }
+
+    /// Trains on a client's shard. The same job gives the same bytes on any thread.
+    ///
+    /// # Errors
+    /// [`Cancelled`](TrainingError::Cancelled) when `cancel` is raised before the last step, and
+    /// [`Diverged`](TrainingError::Diverged) when the loss, a gradient or a value is not finite.
+    pub fn train(&self, job: &TrainJob, cancel: &Cancel) -> Result<Update, TrainingError> {
+        let (client_id, round) = (job.client_id, job.round);
+        if job.shard.is_empty() {
+            return Err(TrainingError::EmptyShard { client_id, round });
+        }
+        if job.start.layout() != self.layout() {
+            return Err(TrainingError::WrongLayout { client_id, round });
+        }
+        let failed = |source| {
+            let what = format!("training of client {client_id} in round {round}");
+            TrainingError::Tensor { what, source }
+        };
+        let device = self.backbone.device();
+        let mut params = (*job.start).clone();
+        let variables = TrainableVars::variables(&params, device).map_err(failed)?;
+        let hooks = self.tuning.implementation().hooks(variables.clone());
+        let mut optimizer = Optimizer::new(&self.config, self.layout());
+        let batches = self.batches(job);
+        let schedule = Schedule::new(&self.config, batches.len());
+        let mut gradient = vec![0f32; self.layout().n_elements()];
+        let (mut loss_sum, mut n_seen) = (0f64, 0usize);
+        for (step, rows) in batches.iter().enumerate() {
+            if cancel.is_cancelled() {
+                return Err(TrainingError::Cancelled { client_id, round });
+            }
+            let key = self.seeds.step(Purpose::DropoutMask, client_id, round, step as u32).next_u64();
+            let mut pass = Pass::training(key, self.config.dropout.map(|p| p as f32));
+            let loss =
+                self.loss_and_gradient(rows, &variables, hooks.as_ref(), &mut pass, &mut gradient).map_err(failed)?;
+            let norm = clip(&mut gradient, self.config.max_grad_norm);
+            if !loss.is_finite() || !norm.is_finite() {
+                return Err(TrainingError::Diverged { client_id, round, step });
+            }
+            loss_sum += loss * rows.len() as f64;
+            n_seen += rows.len();
+            optimizer.step(&mut params, &gradient, self.config.learning_rate * schedule.factor(step));
+            if !params.is_finite() {
+                return Err(TrainingError::Diverged { client_id, round, step });
+            }
+            if step + 1 < batches.len() {
+                variables.set(&params).map_err(failed)?;
+            }
+        }
+        let train_loss = loss_sum / n_seen as f64;
+        Ok(Update { params, num_examples: job.shard.len(), train_loss, steps: batches.len() })
+    }
+
+    /// Measures `params` on a split. The same values give the same bytes on any thread.
+    ///
+    /// # Errors
+    /// When the split is empty or absent, or the device fails.
+    pub fn evaluate(&self, params: &Params, split: Split) -> Result<Evaluation, TrainingError> {
+        let failed = |source| TrainingError::Tensor { what: format!("evaluation on the {split} split"), source };
+        let data = match split {
+            Split::Train => Some(&self.data.train),
+            Split::Validation => Some(&self.data.validation),
+            Split::Test => self.data.test.as_ref(),
+        };
+        let data = data.filter(|data| !data.is_empty()).ok_or(TrainingError::EmptySplit { split })?;
+        let values = TrainableVars::constants(params, self.backbone.device()).map_err(failed)?;
+        let hooks = self.tuning.implementation().hooks(values);
+        let n_labels = self.data.labels.len();
+        evaluation::evaluate(&self.backbone, hooks.as_ref(), data, n_labels).map_err(failed)
+    }
+
+    /// What a device pays for one training example of the data set's mean length.
+    ///
+    /// # Errors
+    /// When the method does not fit the encoder.
+    pub fn cost(&self) -> Result<TaskCost, TrainingError> {
+        let n_labels = self.data.labels.len();
+        let train = &self.data.train;
+        let longest = (0..train.len()).map(|i| train.example(i).0.len()).max().unwrap_or(1);
+        let all: Vec<u32> = (0..train.len() as u32).collect();
+        let flops = self.task_flops(&all)?;
+        Ok(TaskCost {
+            flops_per_sample: Flops(flops.0 / all.len().max(1) as f64),
+            memory: training_memory(
+                self.backbone.config(),
+                &self.tuning,
+                n_labels,
+                longest,
+                self.config.per_device_train_batch_size,
+            )?,
+            n_trainable: self.layout().n_elements(),
+        })
+    }
+
+    /// What a device pays for training once on each of these rows, at their own lengths.
+    ///
+    /// # Errors
+    /// When the method does not fit the encoder.
+    pub fn task_flops(&self, shard: &[u32]) -> Result<Flops, TrainingError> {
+        let flops = flops_of_length(self.backbone.config(), &self.tuning, self.data.labels.len())?;
+        let lengths = shard.iter().map(|&row| self.data.train.example(row as usize).0.len());
+        Ok(Flops(lengths.map(|length| flops.at(length).0).sum()))
+    }
+
+    /// Writes trained values for use elsewhere; see [`export_adapter`]. Gives the files written.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn export_adapter(&self, params: &Params, dir: &Path) -> Result<Vec<PathBuf>, TrainingError> {
+        Ok(export_adapter(&self.tuning, self.backbone.config(), params, dir)?)
+    }
+
+    /// The rows of each step: in each epoch the shard is shuffled anew, and cut into batches of which the last may be
+    /// smaller.
+    fn batches(&self, job: &TrainJob) -> Vec<Vec<u32>> {
+        let mut batches = Vec::new();
+        for epoch in 0..self.config.num_train_epochs {
+            let mut rows = job.shard.to_vec();
+            let mut rng = self.seeds.step(Purpose::Shuffle, job.client_id, job.round, epoch as u32);
+            rows.shuffle(&mut rng);
+            batches.extend(rows.chunks(self.config.per_device_train_batch_size).map(<[u32]>::to_vec));
+        }
+        batches
+    }
+
+    /// Mean loss of a batch; its gradient goes to `gradient`, in layout order.
+    fn loss_and_gradient(
+        &self,
+        rows: &[u32],
+        variables: &TrainableVars,
+        hooks: &dyn Hooks,
+        pass: &mut Pass,
+        gradient: &mut [f32],
+    ) -> TensorResult<f64> {
+        let device = self.backbone.device();
+        let (batch, labels) = collate(&self.data.train, rows, &self.backbone, device)?;
+        let logits = classify(&self.backbone, &batch, hooks, pass)?;
+        let loss = cross_entropy(&logits, &labels)?;
+        let gradients = loss.backward()?;
+        for (index, tensor) in variables.tensors().iter().enumerate() {
+            let target = &mut gradient[self.layout().range(index)];
+            let name = &self.layout().tensors()[index].name;
+            match gradients.get(tensor) {
+                Some(found) => target.copy_from_slice(&found.flatten_all()?.to_vec1::<f32>()?),
+                None => candle_core::bail!("`{name}` is trained but received no gradient"),
+            }
+        }
+        loss.to_scalar::<f32>().map(f64::from)
+    }
+}
+
+fn collate(split: &EncodedSplit, rows: &[u32], backbone: &Backbone, device: &Device) -> TensorResult<(Batch, Tensor)> {
+    let examples: Vec<_> = rows.iter().map(|&row| split.example(row as usize)).collect();
+    let inputs: Vec<_> = examples.iter().map(|(ids, types, _)| (*ids, *types)).collect();
+    let labels: Vec<u32> = examples.iter().map(|(_, _, label)| *label).collect();
+    let labels = Tensor::from_vec(labels, rows.len(), device)?;
+    Ok((Batch::new(&inputs, backbone.config(), device)?, labels))
+}
+
+fn check_split(backbone: &Backbone, data: &EncodedSplit, split: Split) -> Result<(), TrainingError> {
+    let config = backbone.config();
+    let max = config.max_tokens();
+    for row in 0..data.len() {
+        let (ids, types, _) = data.example(row);
+        if ids.len() > max {
+            return Err(TrainingError::TooLong { split, found: ids.len(), max });
+        }
+        for (what, numbers, rows) in [("token", ids, config.vocab_size), ("token type", types, config.type_vocab_size)]
+        {
+            if let Some(&found) = numbers.iter().find(|&&number| number as usize >= rows) {
+                return Err(TrainingError::OutsideTable { split, row, what, found, rows });
+            }
+        }
+    }
+    Ok(())
+}

@@ -9,6 +9,7 @@ mod error;
 mod list;
 mod pretrain;
 mod progress;
+mod recorder;
 mod run;
 mod validate;
 

@@ -40,17 +40,38 @@ pub fn load(source: &ModelSource, base_dir: &Path, seeds: &Seeds) -> Result<(Arc
     Ok((Arc::new(backbone), tokenizer))
 }
 
-fn read_directory(directory: &Path) -> Result<Backbone, ModelError> {
+/// Reads the shape of a model alone: its weights and tokenizer need not be there.
+///
+/// # Errors
+/// When the directory or its `config.json` is missing, or the encoder is not supported.
+pub fn load_config(source: &ModelSource, base_dir: &Path) -> Result<EncoderConfig, ModelError> {
+    match source {
+        ModelSource::Directory(path) => read_config(&base_dir.join(path)),
+        ModelSource::TinyRoberta | ModelSource::TinyRobertaRandom => {
+            let parts = builtin::TINY_ROBERTA.ok_or(ModelError::NotPretrained)?;
+            EncoderConfig::from_json(parts.config, "builtin:tiny-roberta")
+        }
+    }
+}
+
+fn missing(directory: &Path, file: &'static str, help: &'static str) -> ModelError {
+    ModelError::MissingFile { directory: directory.into(), file, help }
+}
+
+fn read_config(directory: &Path) -> Result<EncoderConfig, ModelError> {
     if !directory.is_dir() {
         let known = builtin::NAMES.join(", ");
         return Err(ModelError::NotADirectory { path: directory.into(), known });
     }
-    let missing = |file, help| ModelError::MissingFile { directory: directory.into(), file, help };
     let config_path = directory.join("config.json");
     if !config_path.is_file() {
-        return Err(missing("config.json", "it says what kind of encoder the weights belong to"));
+        return Err(missing(directory, "config.json", "it says what kind of encoder the weights belong to"));
     }
-    let config = EncoderConfig::from_json(&read(&config_path)?, &config_path.display().to_string())?;
+    EncoderConfig::from_json(&read(&config_path)?, &config_path.display().to_string())
+}
+
+fn read_directory(directory: &Path) -> Result<Backbone, ModelError> {
+    let config = read_config(directory)?;
     let (safetensors, pickle) = (directory.join("model.safetensors"), directory.join("pytorch_model.bin"));
     if safetensors.is_file() {
         let origin = safetensors.display().to_string();
@@ -60,9 +81,13 @@ fn read_directory(directory: &Path) -> Result<Backbone, ModelError> {
         let origin = pickle.display().to_string();
         Backbone::read(config, &Weights::pickle(&pickle, &origin)?, &origin)
     } else if directory.join("model.safetensors.index.json").is_file() {
-        Err(missing("model.safetensors", "weights in several files are not supported: save them as one"))
+        Err(missing(directory, "model.safetensors", "weights in several files are not supported: save them as one"))
     } else {
-        Err(missing("model.safetensors", "download the weights (model.safetensors or pytorch_model.bin) into it"))
+        Err(missing(
+            directory,
+            "model.safetensors",
+            "download the weights (model.safetensors or pytorch_model.bin) into it",
+        ))
     }
 }
 

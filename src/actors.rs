@@ -1,1 +1,10 @@
 //! The world, the server and the clients.
+
+pub mod client;
+pub mod house;
+pub mod messages;
+pub mod plan;
+pub mod pool;
+pub mod server;
+pub mod trainer;
+pub mod world;

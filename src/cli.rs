@@ -1,1 +1,51 @@
 //! The command line, one file per verb.
+//!
+//! stdout carries the result only; stderr carries progress, warnings and errors. What went wrong decides the exit code:
+//! see [`Exit`].
+
+mod args;
+mod console;
+mod error;
+mod list;
+mod pretrain;
+mod progress;
+mod run;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, RunArgs, Verb};
+pub use console::Console;
+pub use error::{CliError, Exit};
+
+/// The scenario that a bare `straggler` runs.
+pub const QUICKSTART: &str = include_str!("../scenarios/quickstart.yaml");
+
+/// Reads the command line, does what it says, reports what went wrong.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(help_or_error) => {
+            // an error of writing to a closed terminal has nowhere to go
+            let _ = help_or_error.print();
+            return if help_or_error.use_stderr() { Exit::BadInput.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let console = Console::new(&arguments.global);
+    let done = match arguments.verb.unwrap_or_else(|| Verb::Run(RunArgs::quickstart())) {
+        Verb::Run(args) if args.dry_run => validate::dry_run(&args, &console),
+        Verb::Run(args) => run::execute(&args, &console),
+        Verb::Validate(args) => validate::execute(&args, &console),
+        Verb::List(args) => list::execute(&args, &console),
+        Verb::Pretrain(args) => pretrain::execute(&args, &console),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            console.error(&error);
+            error.exit().into()
+        }
+    }
+}

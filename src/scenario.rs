@@ -10,6 +10,7 @@ mod assertion;
 mod check;
 mod checked;
 mod diagnostic;
+mod explain;
 mod layers;
 mod load;
 mod lock;
@@ -22,6 +23,7 @@ mod settings;
 pub use assertion::{Assertion, AssertionError, Comparison, Outcome};
 pub use checked::{Examples, Scenario, SyntheticExamples};
 pub use diagnostic::{Diagnostic, Diagnostics};
+pub use explain::{ResolvedValue, explain};
 pub use load::load;
 pub use lock::LockHeader;
 pub use settings::{

@@ -48,6 +48,8 @@ pub enum Purpose {
     RandomBackbone = 16,
     /// Masked positions in pretraining.
     MaskedTokens = 17,
+    /// How fast a device of its class is.
+    DeviceSpeed = 18,
 }
 
 /// The root of a run's randomness.

@@ -13,6 +13,7 @@ mod evaluation;
 mod learner;
 mod metrics;
 mod optimizer;
+mod pretraining;
 mod schedule;
 
 pub use cancel::Cancel;
@@ -23,4 +24,5 @@ pub use evaluation::{Evaluation, Split};
 pub use learner::{Learner, TrainJob, Update};
 pub use metrics::Confusion;
 pub use optimizer::Optimizer;
+pub use pretraining::{PretrainProgress, PretrainSettings, Pretrained, pretrain};
 pub use schedule::Schedule;

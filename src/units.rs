@@ -275,6 +275,11 @@ impl SimDuration {
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e9
     }
+
+    /// This part of the span, for a `fraction` in [0, 1].
+    pub fn scaled(self, fraction: f64) -> Self {
+        Self(((self.0 as f64 * fraction) as u64).min(self.0))
+    }
 }
 
 impl Add for SimDuration {
@@ -316,6 +321,11 @@ impl Bytes {
     /// The number.
     pub const fn get(self) -> u64 {
         self.0
+    }
+
+    /// This part of the bytes, rounded down, for a `fraction` in [0, 1].
+    pub fn scaled(self, fraction: f64) -> Self {
+        Self(((self.0 as f64 * fraction) as u64).min(self.0))
     }
 }
 
@@ -374,6 +384,12 @@ impl Bandwidth {
     /// Bytes per second.
     pub fn bytes_per_s(self) -> f64 {
         self.0 / 8.0
+    }
+
+    /// How long this rate needs for so many bytes; the longest duration there is when it would be longer.
+    pub fn time_for(self, bytes: Bytes) -> SimDuration {
+        let seconds = bytes.get() as f64 / self.bytes_per_s();
+        SimDuration::from_secs_f64(seconds).unwrap_or(SimDuration::from_nanos(u64::MAX))
     }
 }
 

@@ -104,6 +104,8 @@ words! {
         Memory = "memory",
         /// Training gave numbers that are not finite.
         Diverged = "diverged",
+        /// The update arrived, but its round failed: fewer than `min_updates` came in.
+        RoundFailed = "round_failed",
     }
 }
 

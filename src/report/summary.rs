@@ -100,6 +100,8 @@ pub struct Updates {
     pub late: u64,
     /// Tasks that failed or whose update was refused, by reason.
     pub dropped: BTreeMap<Reason, u64>,
+    /// Updates that arrived and were not used, by reason.
+    pub rejected: BTreeMap<Reason, u64>,
 }
 
 /// What was moved, in bytes.
@@ -194,6 +196,7 @@ mod tests {
                 aggregated: 6,
                 late: 1,
                 dropped: BTreeMap::from([(Reason::Network, 1), (Reason::Offline, 2)]),
+                rejected: BTreeMap::from([(Reason::Diverged, 0)]),
             },
             bytes: Traffic { up: Bytes::new(1024), down: Bytes::new(2048), wasted: Bytes::new(7) },
         };
@@ -202,7 +205,8 @@ mod tests {
             "metric": "accuracy", "validation": { "best_round": 2, "best": 0.9, "final": 0.875 },
             "test": { "round": 2, "value": 0.5 },
             "target": { "value": 0.95, "reached_round": null, "sim_time_s": null, "bytes": null },
-            "updates": { "selected": 10, "aggregated": 6, "late": 1, "dropped": { "offline": 2, "network": 1 } },
+            "updates": { "selected": 10, "aggregated": 6, "late": 1, "dropped": { "offline": 2, "network": 1 },
+                "rejected": { "diverged": 0 } },
             "bytes": { "up": 1024, "down": 2048, "wasted": 7 },
         });
         // Compared as text, so that the order counts too.

@@ -74,6 +74,11 @@ impl Diagnostic {
     pub fn message(&self) -> &str {
         &self.message
     }
+
+    /// What was probably meant, or what to do about it.
+    pub fn remedy(&self) -> Option<&str> {
+        self.hint.as_deref().or(self.help.as_deref())
+    }
 }
 
 /// Everything that is wrong with a scenario, with the texts that it was read from.
@@ -97,6 +102,11 @@ impl Diagnostics {
     /// The problems, in the order of the file.
     pub fn list(&self) -> &[Diagnostic] {
         &self.list
+    }
+
+    /// Where a problem of this list is: `file:line:column`, or the `--set` itself.
+    pub fn position_of(&self, diagnostic: &Diagnostic) -> Option<String> {
+        diagnostic.place.map(|place| self.position(place))
     }
 
     /// The same text with terminal colours.

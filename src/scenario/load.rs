@@ -1,9 +1,12 @@
 //! The way from text to a checked scenario.
 
+use std::path::PathBuf;
+
 use super::check;
 use super::checked::Scenario;
-use super::diagnostic::{Diagnostic, Diagnostics};
-use super::layers;
+use super::diagnostic::{Diagnostic, Diagnostics, Source};
+use super::layers::{self, Layers};
+use super::node::Node;
 use super::raw::RawScenario;
 use super::schema::{self, Definitions};
 use super::{Input, Overrides};
@@ -13,31 +16,42 @@ use super::{Input, Overrides};
 /// # Errors
 /// Every problem found, each with its place. Nothing is run and nothing is written.
 pub fn load(input: &Input, overrides: &Overrides) -> Result<Scenario, Diagnostics> {
+    read(input, overrides).map(|(scenario, ..)| scenario)
+}
+
+/// The scenario with the tree and the texts that it was read from.
+pub(super) fn read(input: &Input, overrides: &Overrides) -> Result<(Scenario, Node, Vec<Source>), Diagnostics> {
     let definitions = Definitions::new();
-    let layers = layers::read(input, overrides, &definitions);
-    let mut problems = layers.problems;
-    let scenario = layers.root.as_ref().and_then(|root| {
-        let json = schema::check(root, &definitions, &mut problems)?;
-        let raw: RawScenario = match serde_json::from_value(json) {
-            Ok(raw) => raw,
-            // the schema let something pass that the types refuse: still a message, only without a place
-            Err(error) => {
-                problems.push(Diagnostic::new("invalid", error.to_string(), None));
-                return None;
-            }
-        };
-        check::check(&raw, root, &layers.base_dir, &mut problems);
-        let examples = check::examples(&raw)?;
-        Some(Scenario::new(raw, layers.base_dir.clone(), examples))
-    });
-    match scenario {
-        Some(scenario) if problems.is_empty() => Ok(scenario),
+    let Layers { sources, root, base_dir, mut problems } = layers::read(input, overrides, &definitions);
+    let scenario = root.as_ref().and_then(|root| resolve(root, base_dir, &definitions, &mut problems));
+    match (scenario, root) {
+        (Some(scenario), Some(root)) if problems.is_empty() => Ok((scenario, root, sources)),
         _ => {
             problems.sort_by_key(|problem| problem.place);
             problems.dedup();
-            Err(Diagnostics { sources: layers.sources, list: problems })
+            Err(Diagnostics { sources, list: problems })
         }
     }
+}
+
+fn resolve(
+    root: &Node,
+    base_dir: PathBuf,
+    definitions: &Definitions,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Scenario> {
+    let json = schema::check(root, definitions, problems)?;
+    let raw: RawScenario = match serde_json::from_value(json) {
+        Ok(raw) => raw,
+        // the schema let something pass that the types refuse: still a message, only without a place
+        Err(error) => {
+            problems.push(Diagnostic::new("invalid", error.to_string(), None));
+            return None;
+        }
+    };
+    check::check(&raw, root, &base_dir, problems);
+    let examples = check::examples(&raw)?;
+    Some(Scenario::new(raw, base_dir, examples))
 }
 
 #[cfg(test)]

@@ -190,14 +190,78 @@ pub trait NetworkModel: Send {
 /// rounding error of the arithmetic and does not count.
 fn transfer_time(bytes: f64, bytes_per_s: f64) -> SimDuration {
     let nanos = (bytes / bytes_per_s * 1e9).max(0.0);
+    if nanos >= u64::MAX as f64 {
+        return SimDuration::from_nanos(u64::MAX);
+    }
     let tolerance = f64::max(1e-3, nanos * 4.0 * f64::EPSILON);
-    let whole = (nanos - tolerance).ceil().max(0.0);
-    // A cast of a float beyond the range saturates: the transfer then never ends.
-    SimDuration::from_nanos(whole as u64)
+    SimDuration::from_nanos((nanos - tolerance).ceil().max(0.0) as u64)
 }
 
 /// Whole bytes moved of `size`, when `moved` is what the arithmetic says.
 fn whole_bytes(moved: f64, size: Bytes) -> Bytes {
     // A millionth of a byte makes up for rounding, so that 499,999.9999999 is 500,000.
     Bytes::new(((moved + 1e-6).floor().max(0.0) as u64).min(size.get()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::{Purpose, Seeds};
+
+    fn class(latency_ms: u64, jitter_ms: u64) -> NetworkClassConfig {
+        NetworkClassConfig {
+            share: 1.0,
+            downlink: Bandwidth::from_bits_per_s(50e6),
+            uplink: Bandwidth::from_bits_per_s(20e6),
+            latency: SimDuration::from_nanos(latency_ms * 1_000_000),
+            jitter: SimDuration::from_nanos(jitter_ms * 1_000_000),
+        }
+    }
+
+    fn latencies_ms(class: &NetworkClassConfig, n: u32) -> Vec<f64> {
+        let stream = |client| Seeds::new(3).task(Purpose::DownlinkLatency, client, 1);
+        (0..n).map(|client| latency(class, &mut stream(client)).as_secs_f64() * 1e3).collect()
+    }
+
+    #[test]
+    fn latency_is_normal() {
+        let latencies = latencies_ms(&class(60, 10), 10_000);
+        let mean = latencies.iter().sum::<f64>() / 1e4;
+        let sd = (latencies.iter().map(|latency| (latency - mean).powi(2)).sum::<f64>() / 1e4).sqrt();
+        // Five standard errors: 5 x 10 / sqrt(10,000) = 0.5 for the mean, 5 x 10 / sqrt(20,000) = 0.36 for the deviation.
+        assert!((mean - 60.0).abs() < 0.5 && (sd - 10.0).abs() < 0.36, "mean {mean}, sd {sd}");
+    }
+
+    #[test]
+    fn latency_is_cut_at_zero_and_exact_without_jitter() {
+        let cut = latencies_ms(&class(5, 20), 1000);
+        // P(Z < -0.25) = 0.40.
+        let zeros = cut.iter().filter(|latency| **latency == 0.0).count();
+        assert!((340..460).contains(&zeros) && cut.iter().all(|latency| *latency >= 0.0), "{zeros}");
+        assert_eq!(latencies_ms(&class(60, 0), 3), [60.0; 3]);
+    }
+
+    #[test]
+    fn rates_must_be_above_zero() {
+        let zero = Bandwidth::from_bits_per_s(0.0);
+        let bad = NetworkClassConfig { uplink: zero, ..class(1, 0) };
+        assert_eq!(bad.problems().len(), 1);
+        assert_eq!(bad.problems()[0].path, "uplink");
+        assert_eq!(bad.problems()[0].message, "rate 0 bps must be above 0; nothing would ever arrive");
+        let server = ServerNetworkConfig { downlink: Some(zero), ..ServerNetworkConfig::default() };
+        let paths: Vec<_> = server.problems().into_iter().map(|problem| problem.path).collect();
+        assert_eq!(paths, ["downlink"]);
+    }
+
+    #[test]
+    fn transfer_times_are_rounded_up_but_not_for_rounding_errors() {
+        let nanos = |bytes, rate| transfer_time(bytes, rate).as_nanos();
+        assert_eq!(nanos(1e6, 6.25e6), 160_000_000);
+        // 1 / 3 s.
+        assert_eq!(nanos(1.0, 3.0), 333_333_334);
+        // 0.1 + 0.2 is slightly more than 0.3.
+        assert_eq!(nanos(0.1 + 0.2, 1.0), 300_000_000);
+        assert_eq!(nanos(0.0, 1.0), 0);
+        assert_eq!(nanos(1.0, 0.0), u64::MAX);
+    }
 }

@@ -74,6 +74,9 @@ pub enum TrainingError {
         /// Rows of the table.
         rows: usize,
     },
+    /// Pretraining cannot begin or go on.
+    #[error("pretraining: {0}")]
+    Pretraining(String),
     /// The tuning method does not fit the model.
     #[error(transparent)]
     Tuning(#[from] TuningError),

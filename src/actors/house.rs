@@ -1,0 +1,237 @@
+//! Where the actors live: the ractor shells around the behaviours, and their coming and going.
+//!
+//! A registered client that has not been spoken to is nothing at all here. It becomes an actor when it is first told
+//! something, and may leave again when it has been idle for long: its behaviour, if it differs from a fresh one, is then
+//! kept aside and put back at its next activation. There is one event in flight, so every message is a call whose answer
+//! is awaited.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ractor::rpc::CallResult;
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use tokio::task::JoinHandle;
+
+use super::client::{Client, ClientConfusion};
+use super::messages::{ClientMessage, Command, ServerMessage};
+use super::server::{Server, ServerError, View};
+use crate::units::SimTime;
+
+/// Why an actor gave no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HouseError {
+    /// The server cannot go on.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// A client was told something that makes no sense to it.
+    #[error(transparent)]
+    Client(#[from] ClientConfusion),
+    /// The actor panicked or was stopped: a bug.
+    #[error("the actor of {who} did not answer: {cause}")]
+    NoAnswer {
+        /// `the server`, or the client with its number.
+        who: String,
+        /// What ractor said.
+        cause: String,
+    },
+}
+
+type ServerReply = Result<Vec<Command>, ServerError>;
+type ClientReply = Result<Vec<Command>, ClientConfusion>;
+
+/// What the server's shell receives.
+struct ServerCall(SimTime, ServerMessage, RpcReplyPort<ServerReply>);
+
+struct ServerShell {
+    view: View,
+}
+
+impl Actor for ServerShell {
+    type Msg = ServerCall;
+    type State = Server;
+    type Arguments = Server;
+
+    async fn pre_start(&self, _: ActorRef<ServerCall>, server: Server) -> Result<Server, ActorProcessingErr> {
+        Ok(server)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<ServerCall>,
+        ServerCall(now, message, reply): ServerCall,
+        server: &mut Server,
+    ) -> Result<(), ActorProcessingErr> {
+        Ok(reply.send(server.on(now, message, &self.view))?)
+    }
+}
+
+/// What a client's shell receives.
+enum ClientCall {
+    Deliver(ClientMessage, RpcReplyPort<ClientReply>),
+    /// Hand over the behaviour and stop.
+    Leave(RpcReplyPort<Client>),
+}
+
+struct ClientShell;
+
+impl Actor for ClientShell {
+    type Msg = ClientCall;
+    type State = Client;
+    type Arguments = Client;
+
+    async fn pre_start(&self, _: ActorRef<ClientCall>, client: Client) -> Result<Client, ActorProcessingErr> {
+        Ok(client)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<ClientCall>,
+        call: ClientCall,
+        client: &mut Client,
+    ) -> Result<(), ActorProcessingErr> {
+        match call {
+            ClientCall::Deliver(message, reply) => reply.send(client.on(message))?,
+            ClientCall::Leave(reply) => {
+                reply.send(client.clone())?;
+                myself.stop(None);
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Resident {
+    actor: ActorRef<ClientCall>,
+    task: JoinHandle<()>,
+    /// Serial of its entry in the list of idle residents; none while it is at work.
+    idle_serial: Option<u64>,
+}
+
+/// The actors that are alive, and what is left of those that are not.
+pub struct House {
+    server: ActorRef<ServerCall>,
+    server_task: JoinHandle<()>,
+    residents: BTreeMap<u32, Resident>,
+    dormant: BTreeMap<u32, Client>,
+    /// Idle residents, longest idle first; an entry counts only while its resident holds the same serial.
+    idle: VecDeque<(u32, u64)>,
+    next_serial: u64,
+    idle_max: usize,
+}
+
+fn no_answer(who: impl Into<String>, cause: impl ToString) -> HouseError {
+    HouseError::NoAnswer { who: who.into(), cause: cause.to_string() }
+}
+
+fn client_name(client_id: u32) -> String {
+    format!("client {client_id}")
+}
+
+impl House {
+    /// Brings the server to life. At most `idle_max` idle clients stay alive.
+    ///
+    /// # Errors
+    /// When ractor cannot start the actor.
+    pub async fn open(server: Server, view: View, idle_max: usize) -> Result<Self, HouseError> {
+        let (server, server_task) =
+            Actor::spawn(None, ServerShell { view }, server).await.map_err(|cause| no_answer("the server", cause))?;
+        Ok(Self {
+            server,
+            server_task,
+            residents: BTreeMap::new(),
+            dormant: BTreeMap::new(),
+            idle: VecDeque::new(),
+            next_serial: 0,
+            idle_max,
+        })
+    }
+
+    /// Tells the server something and returns what it wants done.
+    ///
+    /// # Errors
+    /// What the server answers, or that it does not.
+    pub async fn tell_server(&self, now: SimTime, message: ServerMessage) -> Result<Vec<Command>, HouseError> {
+        let answer = self.server.call(|reply| ServerCall(now, message, reply), None).await;
+        Ok(received(answer, || "the server".into())??)
+    }
+
+    /// Tells a client something, bringing it to life if need be, and returns what it wants done.
+    ///
+    /// # Errors
+    /// What the client answers, or that it does not.
+    pub async fn tell_client(&mut self, client_id: u32, message: ClientMessage) -> Result<Vec<Command>, HouseError> {
+        if !self.residents.contains_key(&client_id) {
+            self.activate(client_id).await?;
+        }
+        let resident = self.residents.get_mut(&client_id).expect("it was just brought to life");
+        resident.idle_serial = None;
+        let answer = resident.actor.call(|reply| ClientCall::Deliver(message, reply), None).await;
+        let commands = received(answer, || client_name(client_id))??;
+        if matches!(message, ClientMessage::UploadFinished { .. } | ClientMessage::Stopped { .. }) {
+            resident.idle_serial = Some(self.next_serial);
+            self.idle.push_back((client_id, self.next_serial));
+            self.next_serial += 1;
+            self.passivate_the_longest_idle().await?;
+        }
+        Ok(commands)
+    }
+
+    async fn activate(&mut self, client_id: u32) -> Result<(), HouseError> {
+        let client = self.dormant.remove(&client_id).unwrap_or_else(|| Client::new(client_id));
+        let (actor, task) =
+            Actor::spawn(None, ClientShell, client).await.map_err(|cause| no_answer(client_name(client_id), cause))?;
+        self.residents.insert(client_id, Resident { actor, task, idle_serial: None });
+        Ok(())
+    }
+
+    async fn passivate_the_longest_idle(&mut self) -> Result<(), HouseError> {
+        while self.idle.len() > self.idle_max {
+            let Some((client_id, serial)) = self.idle.pop_front() else { return Ok(()) };
+            let is_idle = self.residents.get(&client_id).is_some_and(|resident| resident.idle_serial == Some(serial));
+            if is_idle && let Some(resident) = self.residents.remove(&client_id) {
+                let client = leave(client_id, resident).await?;
+                if client != Client::new(client_id) {
+                    self.dormant.insert(client_id, client);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many client actors are alive.
+    pub fn n_residents(&self) -> usize {
+        self.residents.len()
+    }
+
+    /// Sends everybody home.
+    ///
+    /// # Errors
+    /// When an actor does not answer any more.
+    pub async fn close(mut self) -> Result<(), HouseError> {
+        while let Some((client_id, resident)) = self.residents.pop_first() {
+            leave(client_id, resident).await?;
+        }
+        self.server.stop(None);
+        self.server_task.await.map_err(|cause| no_answer("the server", cause))
+    }
+}
+
+/// Takes a client's behaviour back and waits until its actor is gone, so that it can be activated again.
+async fn leave(client_id: u32, resident: Resident) -> Result<Client, HouseError> {
+    let answer = resident.actor.call(ClientCall::Leave, None).await;
+    let client = received(answer, || client_name(client_id))?;
+    resident.task.await.map_err(|cause| no_answer(client_name(client_id), cause))?;
+    Ok(client)
+}
+
+fn received<T, M>(
+    answer: Result<CallResult<T>, ractor::MessagingErr<M>>,
+    who: impl Fn() -> String,
+) -> Result<T, HouseError> {
+    match answer {
+        Ok(CallResult::Success(value)) => Ok(value),
+        Ok(CallResult::SenderError) => Err(no_answer(who(), "its handler panicked")),
+        Ok(CallResult::Timeout) => Err(no_answer(who(), "it took too long")),
+        Err(cause) => Err(no_answer(who(), cause)),
+    }
+}

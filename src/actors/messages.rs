@@ -1,0 +1,200 @@
+//! What actors are told, and what they want done.
+//!
+//! An actor never touches the clock, the network, the pool or a file. It is told what happened and answers with
+//! [`Command`]s, which the world carries out in order.
+
+use std::sync::Arc;
+
+use crate::params::Params;
+use crate::training::Update;
+use crate::units::{Bytes, SimTime};
+
+/// Number of a task: one client's part in one round. Counted from 1 in order of dispatch.
+pub type TaskId = u64;
+
+/// A version of the global model, as it is sent to clients.
+#[derive(Debug)]
+pub struct GlobalModel {
+    /// 0 at the start, one more with each aggregation.
+    pub version: u32,
+    /// The values of the tensors that travel; none in timing-only runs.
+    pub params: Option<Arc<Params>>,
+    /// Length of the encoded payload.
+    pub payload: Bytes,
+}
+
+/// What the server is told.
+#[derive(Debug)]
+pub enum ServerMessage {
+    /// The run begins.
+    Start,
+    /// An update has arrived in full. Its value can be [collected](Command::Collect).
+    Arrived {
+        /// The task it belongs to.
+        task: TaskId,
+    },
+    /// A client has failed at a task; nothing more comes of it.
+    Failed {
+        /// The task.
+        task: TaskId,
+    },
+    /// A value that was collected.
+    Value {
+        /// The task it belongs to.
+        task: TaskId,
+        /// The value.
+        value: UpdateValue,
+    },
+    /// A moment that the server asked to be woken at.
+    Woken(Alarm),
+}
+
+/// The value of an update.
+#[derive(Debug)]
+pub enum UpdateValue {
+    /// The run is timing-only: there is none.
+    TimingOnly,
+    /// The trained values.
+    Trained(Box<Update>),
+    /// Training ended in a loss or in values that are no finite numbers.
+    Diverged,
+}
+
+/// Why the server wants to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alarm {
+    /// The round's time is up.
+    Deadline {
+        /// The round.
+        round: u32,
+    },
+    /// There were too few clients to begin the round; some are expected now.
+    ClientsExpected {
+        /// The round.
+        round: u32,
+    },
+}
+
+/// What a client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientMessage {
+    /// The model of a task has arrived.
+    ModelReceived {
+        /// The task.
+        task: TaskId,
+    },
+    /// Local training has ended.
+    TrainingFinished {
+        /// The task.
+        task: TaskId,
+    },
+    /// The update has left the client in full.
+    UploadFinished {
+        /// The task.
+        task: TaskId,
+    },
+    /// The task is over: the client failed, or the server no longer wants the update.
+    Stopped {
+        /// The task.
+        task: TaskId,
+    },
+}
+
+/// Why the server does not use an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unused {
+    /// It had not arrived when the round's time was up.
+    Deadline,
+    /// Enough others had arrived.
+    OverSelected,
+    /// Its values are no finite numbers.
+    Diverged,
+    /// It arrived, but the round failed for want of others.
+    RoundFailed,
+}
+
+/// How a round ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RoundEnd {
+    /// The round, counted from 1.
+    pub round: u32,
+    /// The version of the global model after it.
+    pub model_version: u32,
+    /// Updates that went into the new model; 0 when the round failed.
+    pub aggregated: u32,
+    /// Mean training loss of the aggregated updates, weighted by examples; none without training.
+    pub train_loss: Option<f64>,
+}
+
+/// What an actor wants done.
+#[derive(Debug)]
+pub enum Command {
+    /// Server: the round begins now.
+    BeginRound {
+        /// The round, counted from 1.
+        round: u32,
+    },
+    /// Server: send the model to a client and let it train.
+    Dispatch {
+        /// A number not used before.
+        task: TaskId,
+        /// The client.
+        client_id: u32,
+        /// The round.
+        round: u32,
+        /// What is sent.
+        model: Arc<GlobalModel>,
+        /// When an update that has not arrived loses its use.
+        useful_until: Option<SimTime>,
+    },
+    /// Server: wake me.
+    Wake {
+        /// When.
+        at: SimTime,
+        /// Why.
+        alarm: Alarm,
+    },
+    /// Server: give me the values of these updates, in this order.
+    Collect {
+        /// Tasks whose updates have arrived.
+        tasks: Vec<TaskId>,
+        /// Tasks whose values will probably not be wanted: they are not computed meanwhile.
+        withhold: Vec<TaskId>,
+    },
+    /// Server: the update went into the model.
+    Accept {
+        /// The task.
+        task: TaskId,
+    },
+    /// Server: the update is not used. A task that still runs is stopped.
+    Refuse {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        why: Unused,
+    },
+    /// Server: evaluate this model on the validation split.
+    Evaluate {
+        /// The round that it came from.
+        round: u32,
+        /// The model.
+        model: Arc<GlobalModel>,
+    },
+    /// Server: the round is over.
+    EndRound(RoundEnd),
+    /// Server: the run is over.
+    EndRun {
+        /// The last model.
+        model: Arc<GlobalModel>,
+    },
+    /// Client: begin local training.
+    Train {
+        /// The task.
+        task: TaskId,
+    },
+    /// Client: send the update.
+    Upload {
+        /// The task.
+        task: TaskId,
+    },
+}

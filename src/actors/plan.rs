@@ -1,0 +1,108 @@
+//! Everything that a run needs, checked and resolved before the clock starts.
+
+use std::sync::Arc;
+
+use super::server::RoundSettings;
+use super::trainer::Trainer;
+use crate::params::Params;
+use crate::seed::{Purpose, Seeds};
+use crate::sim::{
+    AvailabilityModel, DeviceClassConfig, DropoutConfig, NetworkClassConfig, ServerNetworkConfig, classes,
+};
+use crate::units::{Bytes, Flops};
+
+/// How many training examples each client holds.
+#[derive(Debug, Clone)]
+pub enum ShardSizes {
+    /// The sizes of real shards.
+    Dealt(Arc<[u32]>),
+    /// The same for each client of a timing-only run.
+    Fixed(u32),
+    /// Log-normal over the clients of a timing-only run, rounded, at least 1.
+    Lognormal {
+        /// Half of the clients hold fewer.
+        median: f64,
+        /// Standard deviation of the logarithm.
+        sigma: f64,
+    },
+}
+
+/// The inputs of a run.
+pub struct Plan {
+    /// The root of all draws.
+    pub seeds: Seeds,
+    /// Registered clients.
+    pub n_clients: u32,
+    /// Device classes with their names, in the scenario's order.
+    pub devices: Vec<(String, DeviceClassConfig)>,
+    /// Network classes with their names, in the scenario's order.
+    pub networks: Vec<(String, NetworkClassConfig)>,
+    /// The server's link.
+    pub server_network: ServerNetworkConfig,
+    /// When clients are online.
+    pub availability: Arc<dyn AvailabilityModel>,
+    /// How tasks fail.
+    pub dropout: DropoutConfig,
+    /// How rounds are run.
+    pub rounds: RoundSettings,
+    /// Examples per client.
+    pub shard_sizes: ShardSizes,
+    /// Operations to train on one sample once.
+    pub flops_per_sample: Flops,
+    /// Memory that local training takes on a device.
+    pub training_memory: Bytes,
+    /// Passes over a shard in one task.
+    pub n_epochs: u64,
+    /// Length of the encoded model that a client downloads.
+    pub downlink_payload: Bytes,
+    /// Length of the encoded update that a client uploads.
+    pub uplink_payload: Bytes,
+    /// Learning; none in timing-only runs.
+    pub learning: Option<Learning>,
+    /// Idle client actors that stay alive.
+    pub idle_clients_max: usize,
+}
+
+/// The learning half of a run.
+pub struct Learning {
+    /// Local training and evaluation.
+    pub trainer: Arc<dyn Trainer>,
+    /// The global model at the start.
+    pub initial: Arc<Params>,
+    /// Jobs that compute at the same time.
+    pub workers: usize,
+}
+
+impl Plan {
+    /// How many training examples a client holds.
+    pub fn num_examples(&self, client_id: u32) -> u32 {
+        match &self.shard_sizes {
+            ShardSizes::Dealt(sizes) => sizes[client_id as usize],
+            ShardSizes::Fixed(size) => *size,
+            ShardSizes::Lognormal { median, sigma } => {
+                use rand::RngExt;
+                let z: f64 = self.seeds.client(Purpose::ShardSize, client_id).sample(rand_distr::StandardNormal);
+                // The cast saturates, so an absurd draw becomes the largest size instead of wrapping.
+                ((median * (sigma * z).exp()).round() as u32).max(1)
+            }
+        }
+    }
+
+    /// Number of a client's device class.
+    pub fn device_class(&self, client_id: u32) -> usize {
+        class_of(&self.devices, |(_, class)| class.share, &self.seeds, Purpose::DeviceClass, client_id)
+    }
+
+    /// Number of a client's network class.
+    pub fn network_class(&self, client_id: u32) -> usize {
+        class_of(&self.networks, |(_, class)| class.share, &self.seeds, Purpose::NetworkClass, client_id)
+    }
+}
+
+fn class_of<T>(all: &[T], share: impl Fn(&T) -> f64, seeds: &Seeds, purpose: Purpose, client_id: u32) -> usize {
+    if all.len() == 1 {
+        return 0;
+    }
+    let shares: Vec<f64> = all.iter().map(share).collect();
+    classes::assign(&shares, seeds, purpose, client_id)
+}

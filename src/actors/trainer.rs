@@ -1,0 +1,42 @@
+//! What the world needs of learning: two pure functions.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::params::Params;
+use crate::training::{Evaluation, Update};
+
+/// Why a client's training gave no update, or an evaluation no metrics.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct LearningError(pub String);
+
+/// How training ended.
+#[derive(Debug)]
+pub enum Trained {
+    /// With new values.
+    Update(Box<Update>),
+    /// In numbers that are not finite.
+    Diverged,
+}
+
+/// Local training and evaluation. Both are pure: the same arguments give the same bytes on any thread.
+pub trait Trainer: Send + Sync {
+    /// A client's local training in one round. `None` when `cancelled` was raised and the training stopped.
+    ///
+    /// # Errors
+    /// When the arithmetic itself fails.
+    fn train(
+        &self,
+        start: &Arc<Params>,
+        client_id: u32,
+        round: u32,
+        cancelled: &AtomicBool,
+    ) -> Option<Result<Trained, LearningError>>;
+
+    /// Metrics on the validation split.
+    ///
+    /// # Errors
+    /// When the arithmetic itself fails.
+    fn evaluate(&self, params: &Params) -> Result<Evaluation, LearningError>;
+}

@@ -1,0 +1,339 @@
+//! Keeps the books: records of what happens, counts per round and client, evaluations that are still being computed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::WorldError;
+use super::ledger::{ClientLedger, Totals};
+use super::tasks::{Stage, Task};
+use crate::actors::messages::{RoundEnd, TaskId, Unused};
+use crate::actors::plan::Plan;
+use crate::actors::pool::{Job, PoolCounts};
+use crate::actors::trainer::LearningError;
+use crate::params::Params;
+use crate::report::{EventKind, Reason, Record, ReportError};
+use crate::sim::Phase;
+use crate::training::Evaluation;
+use crate::units::{Bytes, SimTime};
+
+/// Evaluations that may be under way while the rounds go on; the oldest is waited for beyond that.
+const PENDING_EVALUATIONS_MAX: usize = 2;
+
+/// Gets everything that a run makes known, in order.
+pub trait Observer {
+    /// Something happened. Records come in the order of simulated time.
+    ///
+    /// # Errors
+    /// When it cannot be written; the run then ends.
+    fn record(&mut self, record: &Record) -> Result<(), ReportError>;
+
+    /// A round is over and, if it was to be evaluated, evaluated. Rounds come in order.
+    ///
+    /// # Errors
+    /// When it cannot be written; the run then ends.
+    fn round(&mut self, report: &RoundReport) -> Result<(), ReportError>;
+
+    /// The clock has passed the end of a round, whose evaluation may still be under way. For `perf.csv` and progress.
+    ///
+    /// # Errors
+    /// When it cannot be written; the run then ends.
+    fn host(&mut self, round: u32, now: SimTime, work: &HostWork) -> Result<(), ReportError>;
+}
+
+/// What this machine has done since the start of the run. Never a part of the results.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HostWork {
+    /// Events popped from the calendar and from the network.
+    pub events: u64,
+    /// What the pool did.
+    pub pool: PoolCounts,
+    /// Of the pool's busy time, nanoseconds spent in evaluations.
+    pub evaluation_nanos: u64,
+    /// Client actors alive.
+    pub resident_clients: usize,
+}
+
+/// A round that is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoundReport {
+    /// The round, counted from 1.
+    pub round: u32,
+    /// Version of the global model after it.
+    pub model_version: u32,
+    /// When it began.
+    pub start: SimTime,
+    /// When it ended.
+    pub end: SimTime,
+    /// Clients asked.
+    pub selected: u32,
+    /// Updates that arrived in full.
+    pub completed: u32,
+    /// Clients that failed.
+    pub dropped: u32,
+    /// Clients that the server stopped waiting for: past the deadline, or enough others had arrived.
+    pub late: u32,
+    /// Updates that went into the model.
+    pub aggregated: u32,
+    /// Bytes moved to clients.
+    pub bytes_down: Bytes,
+    /// Bytes moved to the server.
+    pub bytes_up: Bytes,
+    /// Of both, bytes of tasks whose update was not used.
+    pub bytes_wasted: Bytes,
+    /// Bytes moved since the start of the run.
+    pub cum_bytes: Bytes,
+    /// Mean training loss of the aggregated updates.
+    pub train_loss: Option<f64>,
+    /// Metrics on the validation split, and the values evaluated.
+    pub evaluation: Option<(Evaluation, Arc<Params>)>,
+}
+
+impl RoundReport {
+    fn begin(round: u32, start: SimTime) -> Self {
+        Self {
+            round,
+            model_version: 0,
+            start,
+            end: start,
+            selected: 0,
+            completed: 0,
+            dropped: 0,
+            late: 0,
+            aggregated: 0,
+            bytes_down: Bytes::ZERO,
+            bytes_up: Bytes::ZERO,
+            bytes_wasted: Bytes::ZERO,
+            cum_bytes: Bytes::ZERO,
+            train_loss: None,
+            evaluation: None,
+        }
+    }
+}
+
+type EvaluationJob = Job<Result<Evaluation, LearningError>>;
+
+struct Pending {
+    report: RoundReport,
+    evaluation: Option<(Arc<Params>, EvaluationJob)>,
+}
+
+pub(super) struct Journal<'a> {
+    observer: &'a mut dyn Observer,
+    clients: Vec<ClientLedger>,
+    totals: Totals,
+    open: Option<Pending>,
+    /// Rounds that are over and not yet reported, oldest first.
+    pending: VecDeque<Pending>,
+}
+
+impl<'a> Journal<'a> {
+    pub(super) fn new(plan: &Plan, observer: &'a mut dyn Observer) -> Self {
+        let clients = vec![ClientLedger::default(); plan.n_clients as usize];
+        Self { observer, clients, totals: Totals::default(), open: None, pending: VecDeque::new() }
+    }
+
+    fn open(&mut self) -> &mut RoundReport {
+        &mut self.open.as_mut().expect("tasks live within a round").report
+    }
+
+    pub(super) fn is_open(&self, round: u32) -> bool {
+        self.open.as_ref().is_some_and(|open| open.report.round == round)
+    }
+
+    pub(super) fn run_event(&mut self, now: SimTime, event: EventKind) -> Result<(), ReportError> {
+        self.observer.record(&Record::new(now, event))
+    }
+
+    pub(super) fn round_event(&mut self, now: SimTime, event: EventKind, round: u32) -> Result<(), ReportError> {
+        self.observer.record(&Record { round: Some(round), ..Record::new(now, event) })
+    }
+
+    fn task_record(now: SimTime, event: EventKind, id: TaskId, task: &Task) -> Record {
+        Record {
+            client_id: Some(task.client_id),
+            round: Some(task.round),
+            task_id: Some(id),
+            model_version: Some(task.model.version),
+            ..Record::new(now, event)
+        }
+    }
+
+    pub(super) fn begin_round(&mut self, now: SimTime, round: u32) -> Result<(), ReportError> {
+        self.open = Some(Pending { report: RoundReport::begin(round, now), evaluation: None });
+        self.round_event(now, EventKind::RoundStart, round)
+    }
+
+    pub(super) fn select(&mut self, now: SimTime, id: TaskId, task: &Task) -> Result<(), ReportError> {
+        self.open().selected += 1;
+        self.totals.selected += 1;
+        self.clients[task.client_id as usize].selected += 1;
+        self.observer.record(&Self::task_record(now, EventKind::Selected, id, task))
+    }
+
+    pub(super) fn phase_starts(
+        &mut self,
+        now: SimTime,
+        event: EventKind,
+        id: TaskId,
+        task: &Task,
+        bytes: Option<Bytes>,
+    ) -> Result<(), ReportError> {
+        self.observer.record(&Record { bytes, ..Self::task_record(now, event, id, task) })
+    }
+
+    pub(super) fn phase_ends(
+        &mut self,
+        now: SimTime,
+        event: EventKind,
+        id: TaskId,
+        task: &Task,
+        bytes: Option<Bytes>,
+    ) -> Result<(), ReportError> {
+        if event == EventKind::UploadEnd {
+            self.open().completed += 1;
+            self.clients[task.client_id as usize].completed += 1;
+        }
+        let duration = Some(now.since(task.stage_start));
+        self.observer.record(&Record { bytes, duration, ..Self::task_record(now, event, id, task) })
+    }
+
+    /// Charges a task that is over to its client, its round and the run.
+    fn charge(&mut self, task: &Task, is_used: bool) {
+        self.clients[task.client_id as usize].charge(task);
+        let moved = task.bytes_down + task.bytes_up;
+        let wasted = if is_used { Bytes::ZERO } else { moved };
+        let open = self.open();
+        open.bytes_down += task.bytes_down;
+        open.bytes_up += task.bytes_up;
+        open.bytes_wasted += wasted;
+        self.totals.bytes_down += task.bytes_down;
+        self.totals.bytes_up += task.bytes_up;
+        self.totals.bytes_wasted += wasted;
+    }
+
+    pub(super) fn accept(&mut self, now: SimTime, id: TaskId, task: &Task) -> Result<(), ReportError> {
+        self.charge(task, true);
+        self.totals.aggregated += 1;
+        let record = Self::task_record(now, EventKind::Accepted, id, task);
+        self.observer.record(&Record { staleness: Some(0), ..record })
+    }
+
+    /// Records the end of a task that was stopped: what the interrupted transfer had moved, and how long its stage lasted.
+    fn record_stop(
+        &mut self,
+        now: SimTime,
+        event: EventKind,
+        id: TaskId,
+        task: &Task,
+        reason: Reason,
+    ) -> Result<(), ReportError> {
+        let bytes = match task.stage {
+            Stage::Download => Some(task.bytes_down),
+            Stage::Upload => Some(task.bytes_up),
+            Stage::Train | Stage::Arrived => None,
+        };
+        let duration = (task.stage != Stage::Arrived).then(|| now.since(task.stage_start));
+        let record = Self::task_record(now, event, id, task);
+        self.observer.record(&Record { bytes, duration, reason: Some(reason), ..record })
+    }
+
+    pub(super) fn drop_out(
+        &mut self,
+        now: SimTime,
+        id: TaskId,
+        task: &mut Task,
+        reason: Reason,
+    ) -> Result<(), ReportError> {
+        self.record_stop(now, EventKind::Dropout, id, task, reason)?;
+        let phase = match task.stage {
+            Stage::Download => Phase::Download,
+            Stage::Train => Phase::Train,
+            Stage::Upload | Stage::Arrived => Phase::Upload,
+        };
+        *self.totals.dropped.entry((reason, phase)).or_default() += 1;
+        self.clients[task.client_id as usize].dropped += 1;
+        self.open().dropped += 1;
+        task.charge(now);
+        self.charge(task, false);
+        Ok(())
+    }
+
+    pub(super) fn refuse(&mut self, now: SimTime, id: TaskId, task: &mut Task, why: Unused) -> Result<(), ReportError> {
+        let reason = match why {
+            Unused::Deadline => Reason::Deadline,
+            Unused::OverSelected => Reason::OverSelected,
+            Unused::Diverged => Reason::Diverged,
+            Unused::RoundFailed => Reason::RoundFailed,
+        };
+        self.record_stop(now, EventKind::Rejected, id, task, reason)?;
+        match why {
+            Unused::Deadline | Unused::OverSelected => {
+                *self.totals.late.entry(reason).or_default() += 1;
+                self.clients[task.client_id as usize].late += 1;
+                self.open().late += 1;
+            }
+            Unused::Diverged | Unused::RoundFailed => *self.totals.rejected.entry(reason).or_default() += 1,
+        }
+        task.charge(now);
+        self.charge(task, false);
+        Ok(())
+    }
+
+    pub(super) fn expect_evaluation(&mut self, params: Arc<Params>, job: EvaluationJob) {
+        let open = self.open.as_mut().expect("a round evaluates before it ends");
+        open.evaluation = Some((params, job));
+    }
+
+    pub(super) fn end_round(&mut self, now: SimTime, end: RoundEnd) -> Result<(), WorldError> {
+        let mut ended = self.open.take().expect("a round that ends has begun");
+        let report = &mut ended.report;
+        report.end = now;
+        report.model_version = end.model_version;
+        report.aggregated = end.aggregated;
+        report.train_loss = end.train_loss;
+        report.cum_bytes = self.totals.bytes_down + self.totals.bytes_up;
+        let model_version = Some(end.model_version);
+        if end.aggregated > 0 {
+            let record = Record { round: Some(end.round), model_version, ..Record::new(now, EventKind::Aggregate) };
+            self.observer.record(&record)?;
+        }
+        if ended.evaluation.is_some() {
+            let record = Record { round: Some(end.round), model_version, ..Record::new(now, EventKind::Eval) };
+            self.observer.record(&record)?;
+        }
+        let duration = Some(now.since(ended.report.start));
+        let record =
+            Record { round: Some(end.round), model_version, duration, ..Record::new(now, EventKind::RoundEnd) };
+        self.observer.record(&record)?;
+        self.pending.push_back(ended);
+        self.settle_evaluations(PENDING_EVALUATIONS_MAX)
+    }
+
+    /// Reports rounds, oldest first, until at most `pending_max` evaluations are still under way.
+    pub(super) fn settle_evaluations(&mut self, pending_max: usize) -> Result<(), WorldError> {
+        let is_evaluated = |pending: &&Pending| pending.evaluation.is_some();
+        while let Some(oldest) = self.pending.front() {
+            if oldest.evaluation.is_some() && self.pending.iter().filter(is_evaluated).count() <= pending_max {
+                break;
+            }
+            let Some(Pending { mut report, evaluation }) = self.pending.pop_front() else { break };
+            if let Some((params, job)) = evaluation {
+                let metrics = job.wait()?.map_err(|source| WorldError::Learning {
+                    what: format!("evaluation of round {}", report.round),
+                    source,
+                })?;
+                report.evaluation = Some((metrics, params));
+            }
+            self.observer.round(&report)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn host(&mut self, round: u32, now: SimTime, work: &HostWork) -> Result<(), ReportError> {
+        self.observer.host(round, now, work)
+    }
+
+    pub(super) fn into_ledgers(self) -> (Vec<ClientLedger>, Totals) {
+        (self.clients, self.totals)
+    }
+}

@@ -1,0 +1,64 @@
+//! What is added up over a run.
+
+use std::collections::BTreeMap;
+
+use super::tasks::Task;
+use crate::report::Reason;
+use crate::sim::Phase;
+use crate::units::{Bytes, SimDuration};
+
+/// What one client did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClientLedger {
+    /// Tasks it was asked for.
+    pub selected: u32,
+    /// Updates that arrived in full.
+    pub completed: u32,
+    /// Tasks at which it failed.
+    pub dropped: u32,
+    /// Tasks that the server stopped waiting for.
+    pub late: u32,
+    /// Time spent downloading, tasks without a good end included.
+    pub download: SimDuration,
+    /// Time spent training, likewise.
+    pub train: SimDuration,
+    /// Time spent uploading, likewise.
+    pub upload: SimDuration,
+    /// Bytes moved to it.
+    pub bytes_down: Bytes,
+    /// Bytes moved from it.
+    pub bytes_up: Bytes,
+}
+
+impl ClientLedger {
+    /// Charges a task that is over.
+    pub(super) fn charge(&mut self, task: &Task) {
+        let [download, train, upload] = task.spent;
+        self.download += download;
+        self.train += train;
+        self.upload += upload;
+        self.bytes_down += task.bytes_down;
+        self.bytes_up += task.bytes_up;
+    }
+}
+
+/// Sums over a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Tasks begun.
+    pub selected: u64,
+    /// Updates that went into a model.
+    pub aggregated: u64,
+    /// Tasks that the server stopped waiting for.
+    pub late: BTreeMap<Reason, u64>,
+    /// Tasks that failed, by cause and phase.
+    pub dropped: BTreeMap<(Reason, Phase), u64>,
+    /// Updates that arrived and were not used.
+    pub rejected: BTreeMap<Reason, u64>,
+    /// Bytes moved to clients.
+    pub bytes_down: Bytes,
+    /// Bytes moved to the server.
+    pub bytes_up: Bytes,
+    /// Of both, bytes of tasks that did not end in an aggregated update.
+    pub bytes_wasted: Bytes,
+}

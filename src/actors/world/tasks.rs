@@ -1,0 +1,171 @@
+//! The tasks under way.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::actors::messages::{GlobalModel, TaskId};
+use crate::actors::pool::Job;
+use crate::actors::trainer::{LearningError, Trained};
+use crate::sim::{Direction, Failure, NEVER};
+use crate::units::{Bytes, SimDuration, SimTime};
+
+/// How far a task has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Download,
+    Train,
+    Upload,
+    /// The update is at the server.
+    Arrived,
+}
+
+/// One client's part in one round.
+pub(super) struct Task {
+    pub(super) client_id: u32,
+    pub(super) round: u32,
+    pub(super) model: Arc<GlobalModel>,
+    pub(super) useful_until: Option<SimTime>,
+    pub(super) device_class: usize,
+    pub(super) network_class: usize,
+    pub(super) failure: Option<Failure>,
+    pub(super) offline_at: SimTime,
+    pub(super) stage: Stage,
+    pub(super) stage_start: SimTime,
+    /// Time spent downloading, training and uploading.
+    pub(super) spent: [SimDuration; 3],
+    /// The transfer in flight: its name in the network and what it is to move.
+    pub(super) flow: Option<(u64, Bytes)>,
+    pub(super) bytes_down: Bytes,
+    pub(super) bytes_up: Bytes,
+    /// The client has been told of the task and not yet of its end.
+    pub(super) is_known_to_client: bool,
+    pub(super) job: Option<Job<Result<Trained, LearningError>>>,
+}
+
+impl Task {
+    pub(super) fn new(
+        client_id: u32,
+        round: u32,
+        model: Arc<GlobalModel>,
+        useful_until: Option<SimTime>,
+        now: SimTime,
+    ) -> Self {
+        Self {
+            client_id,
+            round,
+            model,
+            useful_until,
+            device_class: 0,
+            network_class: 0,
+            failure: None,
+            offline_at: NEVER,
+            stage: Stage::Download,
+            stage_start: now,
+            spent: [SimDuration::ZERO; 3],
+            flow: None,
+            bytes_down: Bytes::ZERO,
+            bytes_up: Bytes::ZERO,
+            is_known_to_client: false,
+            job: None,
+        }
+    }
+
+    /// Ends the current stage, whose time is charged, and begins another.
+    pub(super) fn enter(&mut self, stage: Stage, now: SimTime) {
+        self.charge(now);
+        self.stage = stage;
+    }
+
+    /// Charges the time of the current stage up to now.
+    pub(super) fn charge(&mut self, now: SimTime) {
+        let elapsed = now.since(self.stage_start);
+        match self.stage {
+            Stage::Download => self.spent[0] += elapsed,
+            Stage::Train => self.spent[1] += elapsed,
+            Stage::Upload => self.spent[2] += elapsed,
+            Stage::Arrived => {}
+        }
+        self.stage_start = now;
+    }
+
+    pub(super) fn moved(&mut self, direction: Direction, bytes: Bytes) {
+        match direction {
+            Direction::Down => self.bytes_down += bytes,
+            Direction::Up => self.bytes_up += bytes,
+        }
+    }
+}
+
+/// Tasks by number. Numbers rise and old tasks end soon, so a window over them is all that is kept.
+pub(super) struct Tasks {
+    first: TaskId,
+    window: VecDeque<Option<Box<Task>>>,
+}
+
+impl Tasks {
+    pub(super) fn new() -> Self {
+        Self { first: 0, window: VecDeque::new() }
+    }
+
+    fn index(&self, id: TaskId) -> Option<usize> {
+        id.checked_sub(self.first).and_then(|index| usize::try_from(index).ok())
+    }
+
+    pub(super) fn insert(&mut self, id: TaskId, task: Task) {
+        let index = self.index(id).filter(|&index| index >= self.window.len()).expect("task numbers rise");
+        self.window.resize_with(index, || None);
+        self.window.push_back(Some(Box::new(task)));
+    }
+
+    pub(super) fn get(&self, id: TaskId) -> Option<&Task> {
+        self.window.get(self.index(id)?)?.as_deref()
+    }
+
+    pub(super) fn get_mut(&mut self, id: TaskId) -> Option<&mut Task> {
+        let index = self.index(id)?;
+        self.window.get_mut(index)?.as_deref_mut()
+    }
+
+    pub(super) fn remove(&mut self, id: TaskId) -> Option<Task> {
+        let index = self.index(id)?;
+        let task = self.window.get_mut(index)?.take();
+        while let Some(None) = self.window.front() {
+            self.window.pop_front();
+            self.first += 1;
+        }
+        task.map(|task| *task)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(client_id: u32) -> Task {
+        let model = Arc::new(GlobalModel { version: 0, params: None, payload: Bytes::ZERO });
+        Task::new(client_id, 1, model, None, SimTime::ZERO)
+    }
+
+    #[test]
+    fn tasks_are_found_by_number_after_earlier_ones_have_gone() {
+        let mut tasks = Tasks::new();
+        for id in 0..5 {
+            tasks.insert(id, task(id as u32 + 10));
+        }
+        assert!(tasks.remove(1).is_some() && tasks.remove(0).is_some() && tasks.remove(0).is_none());
+        assert_eq!(tasks.get(3).map(|task| task.client_id), Some(13));
+        assert!(tasks.get(1).is_none() && tasks.get(9).is_none());
+        tasks.insert(5, task(15));
+        assert_eq!(tasks.get_mut(5).map(|task| task.client_id), Some(15));
+    }
+
+    #[test]
+    fn each_stage_is_charged_for_the_time_spent_in_it() {
+        let at = SimTime::from_nanos;
+        let mut task = task(0);
+        task.enter(Stage::Train, at(10));
+        task.enter(Stage::Upload, at(40));
+        task.charge(at(45));
+        assert_eq!(task.spent.map(SimDuration::as_nanos), [10, 30, 5]);
+    }
+}

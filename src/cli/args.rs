@@ -1,0 +1,209 @@
+//! What can be written on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, ColorChoice, Parser, Subcommand};
+
+use crate::scenario::{Input, Overrides};
+
+/// Simulate federated learning with real parameter-efficient tuning on a simulated clock.
+///
+/// Without a verb, runs the built-in quickstart.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    max_term_width = 110,
+    after_help = "\
+Examples:
+  straggler                                   run the built-in quickstart
+  straggler run scenarios/sentiment.yaml      run a scenario
+  straggler validate --explain FILE           show what a scenario comes to
+  straggler list                              show what is built in
+
+Exit codes: 0 ok, 1 run failed, 2 bad usage or input (nothing ran), 3 environment, 4 an assert is unmet"
+)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) verb: Option<Verb>,
+}
+
+/// Switches that every verb has.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Global {
+    /// No progress on stderr
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// More detail on stderr
+    #[arg(short, long, global = true)]
+    pub(super) verbose: bool,
+    /// Colours: `auto` means on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(super) color: ColorChoice,
+    /// Print the result as one JSON object
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Simulate a scenario, or repeat a run from its lock file
+    #[command(after_help = "\
+Examples:
+  straggler run scenarios/quickstart.yaml
+  straggler run sst2.yaml --set tuning.lora.r=16 --set server.deadline=null --seed 7 -j 4
+  straggler run results/quickstart/latest/scenario.lock.yaml")]
+    Run(RunArgs),
+    /// Check a scenario without running it
+    #[command(after_help = "\
+Examples:
+  straggler validate scenarios/quickstart.yaml
+  straggler validate --explain sst2.yaml --profile async")]
+    Validate(ValidateArgs),
+    /// Show what is built in: methods, partitions, models, data sets, metrics
+    #[command(after_help = "\
+Examples:
+  straggler list
+  straggler list tuning
+  straggler list --json")]
+    List(ListArgs),
+    /// Pretrain the built-in encoder anew on the project's own grammar
+    #[command(after_help = "\
+Example:
+  straggler pretrain --out tiny-roberta --seed 1 --sentences 20000 --epochs 3")]
+    Pretrain(PretrainArgs),
+}
+
+/// A scenario and what the command line changes in it.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct ScenarioArgs {
+    /// A scenario file, a lock file, or `quickstart`
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Change one setting, such as `server.rounds=20`; null removes it
+    #[arg(long, value_name = "KEY.PATH=VALUE")]
+    pub(super) set: Vec<String>,
+    /// Apply a profile of the file
+    #[arg(long, value_name = "NAME")]
+    pub(super) profile: Vec<String>,
+    /// Root of every random stream
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+    /// Training threads [default: one per core]
+    #[arg(short = 'j', long, value_name = "N")]
+    pub(super) workers: Option<usize>,
+    /// Simulate time and traffic only; train nothing
+    #[arg(long)]
+    pub(super) timing_only: bool,
+}
+
+impl ScenarioArgs {
+    /// Where the scenario is read from. `quickstart` is built in, unless a file of that name is there.
+    pub(super) fn input(&self) -> Input {
+        if self.file.as_os_str() == "quickstart" && !self.file.exists() {
+            return Input::Embedded { name: "quickstart".into(), text: super::QUICKSTART.into() };
+        }
+        Input::File(self.file.clone())
+    }
+
+    /// The changes, those with a switch of their own last.
+    pub(super) fn overrides(&self) -> Overrides {
+        let mut set = self.set.clone();
+        set.extend(self.seed.map(|seed| format!("seed={seed}")));
+        set.extend(self.workers.map(|n| format!("compute.workers={n}")));
+        set.extend(self.timing_only.then(|| "compute.mode=timing_only".to_string()));
+        Overrides { profiles: self.profile.clone(), set }
+    }
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) scenario: ScenarioArgs,
+    /// Folder for the results, in place of the scenario's `output.dir`
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Check and explain the scenario, run nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+impl RunArgs {
+    /// What a bare `straggler` does.
+    pub(super) fn quickstart() -> Self {
+        let scenario = ScenarioArgs { file: "quickstart".into(), ..ScenarioArgs::default() };
+        Self { scenario, ..Self::default() }
+    }
+}
+
+/// Arguments of `validate`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ValidateArgs {
+    #[command(flatten)]
+    pub(super) scenario: ScenarioArgs,
+    /// Show every value with its origin, what the clients get, and what a task costs
+    #[arg(long)]
+    pub(super) explain: bool,
+}
+
+/// Arguments of `list`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ListArgs {
+    /// Only this setting, such as `tuning`
+    #[arg(value_name = "SETTING")]
+    pub(super) setting: Option<String>,
+}
+
+/// Arguments of `pretrain`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct PretrainArgs {
+    /// Folder for config.json, tokenizer.json and model.safetensors; must not exist
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// Root of every random stream
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Sentences of the corpus
+    #[arg(long, default_value_t = 20_000)]
+    pub(super) sentences: usize,
+    /// Passes over the corpus
+    #[arg(long, default_value_t = 3)]
+    pub(super) epochs: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_every_verb_has_an_example() {
+        Arguments::command().debug_assert();
+        for verb in Arguments::command().get_subcommands() {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("straggler {}", verb.get_name())), "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn switches_become_settings() {
+        let arguments = Arguments::try_parse_from([
+            "straggler",
+            "run",
+            "a.yaml",
+            "--seed",
+            "7",
+            "-j",
+            "2",
+            "--timing-only",
+            "--set",
+            "a.b=c",
+        ]);
+        let Ok(Arguments { verb: Some(Verb::Run(run)), .. }) = arguments else { panic!("is a valid line") };
+        let set = run.scenario.overrides().set;
+        assert_eq!(set, ["a.b=c", "seed=7", "compute.workers=2", "compute.mode=timing_only"]);
+    }
+}

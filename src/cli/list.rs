@@ -1,0 +1,115 @@
+//! `straggler list`: what is built in.
+
+use serde_json::{Value, json};
+
+use super::args::ListArgs;
+use super::{CliError, Console, Exit};
+use crate::data::PartitionConfig;
+use crate::petuning::TuningConfig;
+use crate::registry::Entry;
+use crate::scenario::Metric;
+use crate::sim::{AvailabilityConfig, SharingConfig};
+use crate::strategy::{CodecConfig, SelectionConfig, StrategyConfig};
+
+const MODELS: &[Entry] = &[
+    Entry {
+        setting: "model.name",
+        key: "builtin:tiny-roberta",
+        summary: "RoBERTa of 4 layers and width 128, pretrained by this project",
+    },
+    Entry {
+        setting: "model.name",
+        key: "builtin:tiny-roberta-random",
+        summary: "the same with random weights, to show what pretraining gives",
+    },
+];
+
+const DATASETS: &[Entry] = &[
+    Entry { setting: "dataset.name", key: "builtin:intents", summary: "short requests by intent, many classes" },
+    Entry {
+        setting: "dataset.name",
+        key: "builtin:sentiment",
+        summary: "opinions, two classes, with negation and paraphrase",
+    },
+];
+
+/// Everything that can be named in a scenario, by setting.
+fn groups() -> [&'static [Entry]; 10] {
+    [
+        MODELS,
+        DATASETS,
+        PartitionConfig::ENTRIES,
+        TuningConfig::ENTRIES,
+        AvailabilityConfig::ENTRIES,
+        StrategyConfig::ENTRIES,
+        SelectionConfig::ENTRIES,
+        SharingConfig::ENTRIES,
+        CodecConfig::ENTRIES,
+        Metric::ENTRIES,
+    ]
+}
+
+/// Prints the list.
+pub(super) fn execute(args: &ListArgs, console: &Console) -> Result<(), CliError> {
+    let wanted = args.setting.as_deref();
+    let chosen: Vec<_> =
+        groups().into_iter().filter(|group| wanted.is_none_or(|setting| belongs(group[0].setting, setting))).collect();
+    if let (Some(setting), true) = (wanted, chosen.is_empty()) {
+        let known: Vec<&str> = groups().iter().map(|group| group[0].setting).collect();
+        let error = CliError::new(Exit::BadInput, "unknown-setting", format!("nothing is listed under `{setting}`"));
+        return Err(error.help(format!("one of {}", known.join(", "))));
+    }
+    if console.is_json() {
+        return console.result(as_json(&chosen));
+    }
+    console.result(as_table(&chosen))
+}
+
+/// `server` and `server.strategy` both choose `server.strategy`.
+fn belongs(setting: &str, wanted: &str) -> bool {
+    setting == wanted || setting.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn as_table(groups: &[&[Entry]]) -> String {
+    let width = groups.iter().flat_map(|group| group.iter()).map(|entry| entry.key.len()).max().unwrap_or(0);
+    let tables: Vec<String> = groups
+        .iter()
+        .map(|group| {
+            let rows: Vec<String> =
+                group.iter().map(|entry| format!("  {:width$}  {}", entry.key, entry.summary)).collect();
+            format!("{}\n{}", group[0].setting, rows.join("\n"))
+        })
+        .collect();
+    tables.join("\n\n")
+}
+
+fn as_json(groups: &[&[Entry]]) -> Value {
+    groups
+        .iter()
+        .map(|group| {
+            let rows: Vec<Value> =
+                group.iter().map(|entry| json!({ "key": entry.key, "summary": entry.summary })).collect();
+            (group[0].setting.to_string(), Value::Array(rows))
+        })
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_group_has_one_setting_and_every_key_a_summary() {
+        for group in groups() {
+            assert!(group.iter().all(|entry| entry.setting == group[0].setting && !entry.summary.is_empty()));
+        }
+    }
+
+    #[test]
+    fn a_setting_is_chosen_by_its_name_or_its_section() {
+        assert!(belongs("server.strategy", "server.strategy"));
+        assert!(belongs("server.strategy", "server"));
+        assert!(!belongs("server.strategy", "serv"));
+    }
+}

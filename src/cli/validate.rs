@@ -1,0 +1,67 @@
+//! `straggler validate`: checks a scenario, and on request explains what it comes to.
+
+use serde_json::{Value, json};
+
+use super::args::{RunArgs, ScenarioArgs, ValidateArgs};
+use super::{CliError, Console};
+use crate::scenario::{self, Diagnostics, ResolvedValue, Scenario};
+
+/// Checks; explains when asked to.
+pub(super) fn execute(args: &ValidateArgs, console: &Console) -> Result<(), CliError> {
+    check(&args.scenario, args.explain, console)
+}
+
+/// What `run --dry-run` does.
+pub(super) fn dry_run(args: &RunArgs, console: &Console) -> Result<(), CliError> {
+    check(&args.scenario, true, console)
+}
+
+fn check(args: &ScenarioArgs, is_explained: bool, console: &Console) -> Result<(), CliError> {
+    let (scenario, values) = match scenario::explain(&args.input(), &args.overrides()) {
+        Ok(found) => found,
+        Err(diagnostics) => {
+            if console.is_json() {
+                console.result(refused(&diagnostics))?;
+            }
+            return Err(diagnostics.into());
+        }
+    };
+    if console.is_json() {
+        return console.result(accepted(&scenario, &values));
+    }
+    if is_explained {
+        console.result(table(&values))?;
+        console.result("")?;
+    }
+    console.result(format_args!("{} is valid", scenario.name()))
+}
+
+fn table(values: &[ResolvedValue]) -> String {
+    let width = |of: fn(&ResolvedValue) -> &str| values.iter().map(|v| of(v).chars().count()).max().unwrap_or(0);
+    let (path_width, value_width) = (width(|v| &v.path), width(|v| &v.value).min(40));
+    let rows: Vec<String> =
+        values.iter().map(|v| format!("{:path_width$}  {:value_width$}  {}", v.path, v.value, v.origin)).collect();
+    rows.join("\n")
+}
+
+fn accepted(scenario: &Scenario, values: &[ResolvedValue]) -> Value {
+    let values: Vec<Value> =
+        values.iter().map(|v| json!({ "path": v.path, "value": v.value, "origin": v.origin })).collect();
+    json!({ "valid": true, "name": scenario.name(), "values": values })
+}
+
+fn refused(diagnostics: &Diagnostics) -> Value {
+    let problems: Vec<Value> = diagnostics
+        .list()
+        .iter()
+        .map(|problem| {
+            json!({
+                "code": problem.code(),
+                "message": problem.message(),
+                "at": diagnostics.position_of(problem),
+                "help": problem.remedy(),
+            })
+        })
+        .collect();
+    json!({ "valid": false, "problems": problems })
+}

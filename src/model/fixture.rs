@@ -1,5 +1,7 @@
 //! Small encoders and inputs for tests.
 
+use std::path::PathBuf;
+
 use candle_core::{DType, Device, Tensor};
 
 use super::encoder_config::tests::tiny;
@@ -47,6 +49,22 @@ pub(crate) fn batch(config: &EncoderConfig) -> Batch {
         (&[2, 39, 21, 11, 3], &[0, 0, 1, 1, 1]),
     ];
     Batch::new(&examples, config, &Device::Cpu).unwrap()
+}
+
+/// A tokenizer of `n` words `t0`, `t1` and so on, whose numbers are their tokens.
+pub(crate) fn tokenizer_json(n: usize) -> String {
+    let vocab: serde_json::Map<String, serde_json::Value> = (0..n).map(|i| (format!("t{i}"), i.into())).collect();
+    serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": { "type": "WhitespaceSplit" }, "post_processor": null, "decoder": null,
+        "model": { "type": "WordLevel", "vocab": vocab, "unk_token": "t0" },
+    })
+    .to_string()
+}
+
+/// Where the files are that other programs made; see `make_goldens.py` there.
+pub(crate) fn peers() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
 }
 
 fn draw(spec: &TensorSpec, sd: f64) -> Vec<f32> {

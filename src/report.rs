@@ -4,7 +4,10 @@
 //! round to their files; at the end it adds a [`ClientRow`] per client, the [`Summary`] and, from the files, the
 //! figures. Everything but `perf.csv` is decided by the simulation alone and is the same in each run of a scenario.
 
+pub mod check;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod perf;
 mod read;
 mod record;
@@ -18,7 +21,7 @@ mod timeline;
 pub use error::ReportError;
 pub use perf::{PerfRow, Stopwatch, peak_rss_mib};
 pub use read::{RoundsFile, TimelineRow, read_clients, read_rounds, read_timeline};
-pub use record::{EventKind, Reason, Record};
+pub use record::{EventKind, Reason, Record, Unused};
 pub use results::{ResultsWriter, name_problem};
 pub use rows::{ClientRow, RoundRow};
 pub use summary::{SCHEMA_VERSION, Status, Summary, Target, Test, Traffic, Updates, Validation};

@@ -137,3 +137,84 @@ fn malformed(path: &Path, error: &csv::Error) -> ReportError {
     let line = error.position().map_or(0, csv::Position::line);
     ReportError::Malformed { path: path.into(), line, message: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::run;
+    use super::super::{ResultsWriter, check};
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back_to_the_microsecond() {
+        let out = tempfile::tempdir().unwrap();
+        let mut writer = ResultsWriter::create(out.path(), "demo", "abcd", "accuracy").unwrap();
+        let run = run();
+        for row in &run.timeline {
+            writer.record(&row.record).unwrap();
+        }
+        for row in &run.rounds {
+            writer.round(row).unwrap();
+        }
+        for row in &run.clients {
+            writer.client(row).unwrap();
+        }
+        writer.flush().unwrap();
+        writer.summary(&run.summary).unwrap();
+        let directory = writer.directory();
+
+        let micros = |time: SimTime| SimTime::from_nanos((time.as_nanos() + 500) / 1000 * 1000);
+        let rounds = read_rounds(&directory.join("rounds.csv")).unwrap();
+        assert_eq!(rounds.metric, "accuracy");
+        for (read, written) in rounds.rows.iter().zip(&run.rounds) {
+            let expected =
+                RoundRow { sim_start: micros(written.sim_start), sim_end: micros(written.sim_end), ..written.clone() };
+            assert_eq!(*read, expected);
+        }
+        let timeline = read_timeline(&directory.join("timeline.csv")).unwrap();
+        assert_eq!(timeline.len(), run.timeline.len());
+        assert_eq!(timeline[9].record.event, run.timeline[9].record.event);
+        assert_eq!(timeline[9].record.time, micros(run.timeline[9].record.time));
+        let clients = read_clients(&directory.join("clients.csv")).unwrap();
+        assert_eq!(clients.len(), run.clients.len());
+        assert_eq!(*clients[0].device_class, *"phone, high");
+        assert_eq!(check::violations_in(directory).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_columns_are_those_of_the_format() {
+        let out = tempfile::tempdir().unwrap();
+        let mut writer = ResultsWriter::create(out.path(), "demo", "abcd", "macro_f1").unwrap();
+        writer.flush().unwrap();
+        let header = |name: &str| std::fs::read_to_string(writer.directory().join(name)).unwrap();
+        assert_eq!(
+            header("rounds.csv"),
+            "round,model_version,sim_start_s,sim_end_s,selected,completed,dropped,late,stale,aggregated,\
+             staleness_mean,bytes_down,bytes_up,bytes_wasted,cum_bytes,train_loss,eval_loss,eval_macro_f1\n"
+        );
+        assert_eq!(
+            header("clients.csv"),
+            "client_id,device_class,network_class,num_examples,selected,completed,dropped,late,download_s,train_s,\
+             upload_s,bytes_down,bytes_up,availability\n"
+        );
+        assert_eq!(
+            header("perf.csv"),
+            "round,host_s,train_s,eval_s,wait_s,events,events_per_s,workers,jobs,inline_jobs,cancelled_jobs,\
+             peak_rss_mib\n"
+        );
+    }
+
+    #[test]
+    fn a_broken_file_is_named_with_its_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("timeline.csv");
+        let header = TIMELINE_COLUMNS.join(",");
+        std::fs::write(&path, format!("{header}\n0,0.000000,run_start,,,,,,,,\n1,1.0,lost,,,,,,,,\n")).unwrap();
+        let message = read_timeline(&path).unwrap_err().to_string();
+        assert!(message.contains("timeline.csv:3: `lost` is not one of run_start"), "{message}");
+        std::fs::write(&path, "seq,time\n").unwrap();
+        let message = read_timeline(&path).unwrap_err().to_string();
+        assert!(message.contains("timeline.csv:1: the columns are `seq,time`, not"), "{message}");
+        let message = read_rounds(&directory.path().join("rounds.csv")).unwrap_err().to_string();
+        assert!(message.contains("rounds.csv`: no such file"), "{message}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Layer normalisation.
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use super::composed;
 use super::lanes::{sum, vectorised};
@@ -18,14 +18,36 @@ use super::storage::{fits_kernels, slice, with_slice};
 /// # Errors
 /// When the shapes do not fit.
 pub fn layer_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result<Tensor> {
-    let hidden = gamma.dims1()?;
-    if x.dims().last() != Some(&hidden) || beta.dims() != [hidden] || hidden == 0 {
-        bail!("layer normalisation of {:?} by {:?} and {:?}", x.shape(), gamma.shape(), beta.shape());
-    }
+    check(x, gamma, beta)?;
     if !fits_kernels(&[x, gamma, beta]) {
         return composed::layer_norm(x, gamma, beta, eps);
     }
     x.contiguous()?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, LayerNorm { eps: eps as f32 })
+}
+
+/// Layer normalisation of a sum: `layer_norm(x + residual, gamma, beta, eps)` in one pass.
+///
+/// # Shapes
+/// `x` and `residual` have one shape, `[.., hidden]`; otherwise as in [`layer_norm`].
+///
+/// # Errors
+/// When the shapes do not fit.
+pub fn add_layer_norm(x: &Tensor, residual: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result<Tensor> {
+    let trained = gamma.track_op() || beta.track_op();
+    if trained || x.dims() != residual.dims() || !fits_kernels(&[x, residual, gamma, beta]) {
+        return layer_norm(&(x + residual)?, gamma, beta, eps);
+    }
+    check(x, gamma, beta)?;
+    let op = AddLayerNorm { gamma: gamma.contiguous()?, beta: beta.contiguous()?, eps: eps as f32 };
+    x.contiguous()?.apply_op2(&residual.contiguous()?, op)
+}
+
+fn check(x: &Tensor, gamma: &Tensor, beta: &Tensor) -> Result<()> {
+    let hidden = gamma.dims1()?;
+    if x.dims().last() != Some(&hidden) || beta.dims() != [hidden] || hidden == 0 {
+        bail!("layer normalisation of {:?} by {:?} and {:?}", x.shape(), gamma.shape(), beta.shape());
+    }
+    Ok(())
 }
 
 struct LayerNorm {
@@ -46,9 +68,7 @@ impl CustomOp3 for LayerNorm {
         beta: &CpuStorage,
         lb: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let x = slice(x, lx)?;
-        let mut out = vec![0.0; x.len()];
-        forward(x, slice(gamma, lg)?, slice(beta, lb)?, self.eps, &mut out);
+        let out = forward(slice(x, lx)?, slice(gamma, lg)?, slice(beta, lb)?, self.eps);
         Ok((CpuStorage::F32(out), lx.shape().clone()))
     }
 
@@ -61,27 +81,61 @@ impl CustomOp3 for LayerNorm {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let gradient = gradient.contiguous()?;
-        let hidden = gamma.elem_count();
+        let tracked = x.track_op();
         let trained = gamma.track_op() || beta.track_op();
-        let mut dx = if x.track_op() { vec![0.0; x.elem_count()] } else { Vec::new() };
-        let (mut dgamma, mut dbeta) = if trained { (vec![0.0; hidden], vec![0.0; hidden]) } else { Default::default() };
-        with_slice(x, |x| {
+        let (dx, dscale) = with_slice(x, |x| {
             with_slice(gamma, |gamma| {
                 with_slice(&gradient, |gradient| {
-                    if !dx.is_empty() {
-                        input_gradient(x, gamma, self.eps, gradient, &mut dx);
-                    }
-                    if trained {
-                        scale_gradient(x, self.eps, gradient, &mut dgamma, &mut dbeta);
-                    }
+                    (
+                        if tracked { input_gradient(x, gamma, self.eps, gradient) } else { Vec::new() },
+                        if trained { scale_gradient(x, gamma.len(), self.eps, gradient) } else { Default::default() },
+                    )
                 })
             })
         })???;
         let tensor = |values: Vec<f32>, like: &Tensor| {
-            let wanted = like.track_op();
-            wanted.then(|| Tensor::from_vec(values, like.shape(), like.device())).transpose()
+            like.track_op().then(|| Tensor::from_vec(values, like.shape(), like.device())).transpose()
         };
-        Ok((tensor(dx, x)?, tensor(dgamma, gamma)?, tensor(dbeta, beta)?))
+        Ok((tensor(dx, x)?, tensor(dscale.0, gamma)?, tensor(dscale.1, beta)?))
+    }
+}
+
+/// The normalisation of a sum, with frozen scale and offset.
+struct AddLayerNorm {
+    gamma: Tensor,
+    beta: Tensor,
+    eps: f32,
+}
+
+impl CustomOp2 for AddLayerNorm {
+    fn name(&self) -> &'static str {
+        "add-layer-norm"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, r: &CpuStorage, lr: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, residual) = (slice(x, lx)?, slice(r, lr)?);
+        let out = with_slice(&self.gamma, |gamma| {
+            with_slice(&self.beta, |beta| add_forward(x, residual, gamma, beta, self.eps))
+        })??;
+        Ok((CpuStorage::F32(out), lx.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        residual: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let dx = with_slice(&gradient.contiguous()?, |gradient| {
+            with_slice(x, |x| {
+                with_slice(residual, |residual| {
+                    with_slice(&self.gamma, |gamma| add_input_gradient(x, residual, gamma, self.eps, gradient))
+                })
+            })
+        })????;
+        let dx = Tensor::from_vec(dx, x.shape(), x.device())?;
+        Ok((x.track_op().then(|| dx.clone()), residual.track_op().then_some(dx)))
     }
 }
 
@@ -94,47 +148,101 @@ fn moments(row: &[f32], eps: f32) -> (f32, f32) {
     (mean, 1.0 / (variance + eps).sqrt())
 }
 
+#[inline(always)]
+fn forward_row(row: &[f32], gamma: &[f32], beta: &[f32], eps: f32, out: &mut [f32]) {
+    let (mean, scale) = moments(row, eps);
+    for (((out, x), gamma), beta) in out.iter_mut().zip(row).zip(gamma).zip(beta) {
+        *out = (x - mean) * scale * gamma + beta;
+    }
+}
+
+/// With `h = (x - mean) s` and `u = g gamma`: `dx = s (u - mean(u) - h mean(u h))`.
+#[inline(always)]
+fn gradient_row(row: &[f32], gamma: &[f32], eps: f32, gradient: &[f32], dx: &mut [f32]) {
+    let n = row.len() as f32;
+    let (mean, scale) = moments(row, eps);
+    let mean_u = sum([gradient, gamma], |[g, gamma]| g * gamma) / n;
+    let mean_uh = sum([gradient, gamma, row], |[g, gamma, x]| g * gamma * (x - mean)) * scale / n;
+    for (((dx, x), gamma), g) in dx.iter_mut().zip(row).zip(gamma).zip(gradient) {
+        *dx = scale * (g * gamma - mean_u - (x - mean) * scale * mean_uh);
+    }
+}
+
+#[inline(always)]
+fn add_row(x: &[f32], residual: &[f32], sum: &mut [f32]) {
+    for ((sum, x), residual) in sum.iter_mut().zip(x).zip(residual) {
+        *sum = x + residual;
+    }
+}
+
+// Each row is finished in a small buffer before it is appended to the result: this way nothing is zeroed first.
+
 vectorised! {
-    fn forward(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, out: &mut [f32]) {
-        let hidden = gamma.len();
-        let beta = &beta[..hidden];
-        for (row, out) in x.chunks_exact(hidden).zip(out.chunks_exact_mut(hidden)) {
-            let (mean, scale) = moments(row, eps);
-            for i in 0..hidden {
-                out[i] = (row[i] - mean) * scale * gamma[i] + beta[i];
-            }
+    fn forward(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32) -> Vec<f32> {
+        let mut result = Vec::with_capacity(x.len());
+        let mut out = vec![0.0; gamma.len()];
+        for row in x.chunks_exact(gamma.len()) {
+            forward_row(row, gamma, beta, eps, &mut out);
+            result.extend_from_slice(&out);
         }
+        result
     }
 }
 
 vectorised! {
-    /// With `h = (x - mean) s` and `u = g gamma`: `dx = s (u - mean(u) - h mean(u h))`.
-    fn input_gradient(x: &[f32], gamma: &[f32], eps: f32, gradient: &[f32], dx: &mut [f32]) {
+    fn add_forward(x: &[f32], residual: &[f32], gamma: &[f32], beta: &[f32], eps: f32) -> Vec<f32> {
         let hidden = gamma.len();
-        let rows = x.chunks_exact(hidden).zip(gradient.chunks_exact(hidden));
-        for ((row, gradient), dx) in rows.zip(dx.chunks_exact_mut(hidden)) {
-            let (mean, scale) = moments(row, eps);
-            let mean_u = sum([gradient, gamma], |[g, gamma]| g * gamma) / hidden as f32;
-            let mean_uh = sum([gradient, gamma, row], |[g, gamma, x]| g * gamma * (x - mean)) * scale / hidden as f32;
-            for i in 0..hidden {
-                dx[i] = scale * (gradient[i] * gamma[i] - mean_u - (row[i] - mean) * scale * mean_uh);
-            }
+        let mut result = Vec::with_capacity(x.len());
+        let (mut row, mut out) = (vec![0.0; hidden], vec![0.0; hidden]);
+        for (x, residual) in x.chunks_exact(hidden).zip(residual.chunks_exact(hidden)) {
+            add_row(x, residual, &mut row);
+            forward_row(&row, gamma, beta, eps, &mut out);
+            result.extend_from_slice(&out);
         }
+        result
     }
 }
 
 vectorised! {
-    /// Adds `g h` to `dgamma` and `g` to `dbeta`, row after row.
-    fn scale_gradient(x: &[f32], eps: f32, gradient: &[f32], dgamma: &mut [f32], dbeta: &mut [f32]) {
-        let hidden = dgamma.len();
-        let dbeta = &mut dbeta[..hidden];
+    fn input_gradient(x: &[f32], gamma: &[f32], eps: f32, gradient: &[f32]) -> Vec<f32> {
+        let hidden = gamma.len();
+        let mut result = Vec::with_capacity(x.len());
+        let mut dx = vec![0.0; hidden];
+        for (row, gradient) in x.chunks_exact(hidden).zip(gradient.chunks_exact(hidden)) {
+            gradient_row(row, gamma, eps, gradient, &mut dx);
+            result.extend_from_slice(&dx);
+        }
+        result
+    }
+}
+
+vectorised! {
+    fn add_input_gradient(x: &[f32], residual: &[f32], gamma: &[f32], eps: f32, gradient: &[f32]) -> Vec<f32> {
+        let hidden = gamma.len();
+        let mut result = Vec::with_capacity(x.len());
+        let (mut row, mut dx) = (vec![0.0; hidden], vec![0.0; hidden]);
+        let rows = x.chunks_exact(hidden).zip(residual.chunks_exact(hidden));
+        for ((x, residual), gradient) in rows.zip(gradient.chunks_exact(hidden)) {
+            add_row(x, residual, &mut row);
+            gradient_row(&row, gamma, eps, gradient, &mut dx);
+            result.extend_from_slice(&dx);
+        }
+        result
+    }
+}
+
+vectorised! {
+    /// The sums of `g h` and of `g` over all rows: the gradients of scale and offset.
+    fn scale_gradient(x: &[f32], hidden: usize, eps: f32, gradient: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        let (mut dgamma, mut dbeta) = (vec![0.0; hidden], vec![0.0; hidden]);
         for (row, gradient) in x.chunks_exact(hidden).zip(gradient.chunks_exact(hidden)) {
             let (mean, scale) = moments(row, eps);
-            for i in 0..hidden {
-                dgamma[i] += gradient[i] * (row[i] - mean) * scale;
-                dbeta[i] += gradient[i];
+            for (((dgamma, dbeta), x), g) in dgamma.iter_mut().zip(&mut dbeta).zip(row).zip(gradient) {
+                *dgamma += g * (x - mean) * scale;
+                *dbeta += g;
             }
         }
+        (dgamma, dbeta)
     }
 }
 
@@ -155,6 +263,24 @@ mod tests {
                 &inputs,
             );
         }
+    }
+
+    #[test]
+    fn the_normalisation_of_a_sum_equals_the_composed_form() {
+        let frozen = |dtype| [noise(&[37], 2), noise(&[37], 3)].map(|t| t.to_dtype(dtype).unwrap());
+        let inputs = [noise(&[2, 3, 37], 1), noise(&[2, 3, 37], 4)];
+        let composed = |t: &[Tensor]| {
+            let [gamma, beta] = frozen(t[0].dtype());
+            composed::layer_norm(&(&t[0] + &t[1])?, &gamma, &beta, 1e-3)
+        };
+        let [gamma, beta] = frozen(DType::F32);
+        assert_agree(&|t| add_layer_norm(&t[0], &t[1], &gamma, &beta, 1e-3), &composed, &inputs);
+        let all = [inputs.as_slice(), &frozen(DType::F64)].concat();
+        assert_agree(
+            &|t| add_layer_norm(&t[0], &t[1], &t[2], &t[3], 1e-3),
+            &|t| composed::layer_norm(&(&t[0] + &t[1])?, &t[2], &t[3], 1e-3),
+            &all,
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, S
 
 use super::composed;
 use super::lanes::vectorised;
-use super::matrix::{Matrix, Target, multiply};
+use super::matrix::{Matrix, Target, multiply, product};
 use super::storage::{fits_kernels, slice, with_slice};
 
 /// A projection with frozen weights: `x W^T + b`, with a gradient to `x` only.
@@ -34,6 +34,26 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
         None => composed::linear(x, weight, bias),
         Some((x, weight, None)) => x.apply_op2(&weight, Linear),
         Some((x, weight, Some(bias))) => x.apply_op3(&weight, &bias, Linear),
+    }
+}
+
+/// What a low-rank update adds to a projection: `base + scale * x W^T`, with gradients to `base`, `x` and `weight` where
+/// they lead to a variable.
+///
+/// # Shapes
+/// `base` is `[.., out]`, `x` `[.., in]` with the same leading dimensions, `weight` `[out, in]`; the result is `[.., out]`.
+///
+/// # Errors
+/// When the shapes do not fit.
+pub fn add_linear(base: &Tensor, x: &Tensor, weight: &Tensor, scale: f64) -> Result<Tensor> {
+    match prepare(x, weight, None)? {
+        Some((x, weight, _)) if fits_kernels(&[base]) => {
+            if base.shape() != &projected(x.dims(), weight.dims()) {
+                bail!("a projection of {:?} by {:?} cannot be added to {:?}", x.shape(), weight.shape(), base.shape());
+            }
+            base.contiguous()?.apply_op3(&x, &weight, AddLinear { scale: scale as f32 })
+        }
+        _ => base + composed::linear(&(x * scale)?, weight, None)?,
     }
 }
 
@@ -135,6 +155,51 @@ impl CustomOp3 for Linear {
     }
 }
 
+struct AddLinear {
+    scale: f32,
+}
+
+impl CustomOp3 for AddLinear {
+    fn name(&self) -> &'static str {
+        "add-linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        base: &CpuStorage,
+        lb: &Layout,
+        x: &CpuStorage,
+        lx: &Layout,
+        w: &CpuStorage,
+        lw: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (n_out, n_in) = (lw.dims()[0], lw.dims()[1]);
+        let (x, weight) = (slice(x, lx)?, slice(w, lw)?);
+        let mut out = slice(base, lb)?.to_vec();
+        let left = Matrix::new(x, x.len() / n_in, n_in, n_in);
+        multiply(&mut out, n_out, Target::Add, self.scale, left, Matrix::new(weight, n_out, n_in, n_in).t());
+        Ok((CpuStorage::F32(out), lb.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        base: &Tensor,
+        x: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let gradient = gradient.contiguous()?;
+        // Both are narrow or small: scaling them costs less than scaling the gradient.
+        let scaled = |t: Option<Tensor>| t.map(|t| t * f64::from(self.scale)).transpose();
+        Ok((
+            base.track_op().then(|| gradient.clone()),
+            scaled(input_gradient(x, weight, &gradient)?)?,
+            scaled(weight_gradient(x, weight, &gradient)?)?,
+        ))
+    }
+}
+
 /// The shape of `x W^T`.
 fn projected(x: &[usize], weight: &[usize]) -> Shape {
     let mut dims = x.to_vec();
@@ -148,16 +213,12 @@ fn projected(x: &[usize], weight: &[usize]) -> Shape {
 fn project(x: &[f32], weight: &[f32], x_dims: &[usize], weight_dims: &[usize], bias: Option<&[f32]>) -> Vec<f32> {
     let (n_out, n_in) = (weight_dims[0], weight_dims[1]);
     let n_rows = x_dims.iter().product::<usize>() / n_in;
-    let (mut out, target) = match bias {
-        Some(bias) => {
-            let mut out = Vec::with_capacity(n_rows * n_out);
-            (0..n_rows).for_each(|_| out.extend_from_slice(bias));
-            (out, Target::Add)
-        }
-        None => (vec![0.0; n_rows * n_out], Target::Overwrite),
-    };
+    let left = Matrix::new(x, n_rows, n_in, n_in);
     let right = Matrix::new(weight, n_out, n_in, n_in).t();
-    multiply(&mut out, n_out, target, 1.0, Matrix::new(x, n_rows, n_in, n_in), right);
+    let Some(bias) = bias else { return product(left, right) };
+    let mut out = Vec::with_capacity(n_rows * n_out);
+    (0..n_rows).for_each(|_| out.extend_from_slice(bias));
+    multiply(&mut out, n_out, Target::Add, 1.0, left, right);
     out
 }
 
@@ -168,11 +229,9 @@ fn input_gradient(x: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<Opti
     }
     let (n_out, n_in) = weight.dims2()?;
     let n_rows = x.elem_count() / n_in;
-    let mut out = vec![0.0; n_rows * n_in];
-    with_slice(gradient, |gradient| {
+    let out = with_slice(gradient, |gradient| {
         with_slice(weight, |weight| {
-            let left = Matrix::new(gradient, n_rows, n_out, n_out);
-            multiply(&mut out, n_in, Target::Overwrite, 1.0, left, Matrix::new(weight, n_out, n_in, n_in));
+            product(Matrix::new(gradient, n_rows, n_out, n_out), Matrix::new(weight, n_out, n_in, n_in))
         })
     })??;
     Tensor::from_vec(out, x.shape(), x.device()).map(Some)
@@ -185,12 +244,8 @@ fn weight_gradient(x: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<Opt
     }
     let (n_out, n_in) = weight.dims2()?;
     let n_rows = x.elem_count() / n_in;
-    let mut out = vec![0.0; n_out * n_in];
-    with_slice(gradient, |gradient| {
-        with_slice(x, |x| {
-            let left = Matrix::new(gradient, n_rows, n_out, n_out).t();
-            multiply(&mut out, n_in, Target::Overwrite, 1.0, left, Matrix::new(x, n_rows, n_in, n_in));
-        })
+    let out = with_slice(gradient, |gradient| {
+        with_slice(x, |x| product(Matrix::new(gradient, n_rows, n_out, n_out).t(), Matrix::new(x, n_rows, n_in, n_in)))
     })??;
     Tensor::from_vec(out, weight.shape(), weight.device()).map(Some)
 }
@@ -237,6 +292,18 @@ mod tests {
         assert!(distance(&out, &expected) < 1e-5);
         assert!(distance(gradients[0].as_ref().unwrap(), exact[0].as_ref().unwrap()) < 1e-5);
         assert!(gradients[1].is_none() && gradients[2].is_none());
+    }
+
+    #[test]
+    fn a_low_rank_update_equals_the_composed_form() {
+        let inputs = [noise(&[2, 3, 7], 1), noise(&[2, 3, 4], 2), noise(&[7, 4], 3)];
+        assert_agree(
+            &|t| add_linear(&t[0], &t[1], &t[2], 0.5),
+            &|t| &t[0] + (composed::linear(&t[1], &t[2], None)? * 0.5)?,
+            &inputs,
+        );
+        let inputs = inputs.map(|t| t.to_dtype(DType::F32).unwrap());
+        assert!(add_linear(&inputs[1], &inputs[1], &inputs[2], 0.5).is_err());
     }
 
     #[test]

@@ -42,6 +42,22 @@ pub(super) enum Target {
     Add,
 }
 
+/// `left * right`, its rows one after the other.
+///
+/// Runs on the calling thread alone.
+pub(super) fn product(left: Matrix<'_>, right: Matrix<'_>) -> Vec<f32> {
+    let (rows, columns) = (left.rows, right.columns);
+    assert_eq!(left.columns, right.rows, "the inner dimensions of a product must agree");
+    let mut out = Vec::with_capacity(rows * columns);
+    // SAFETY: the vector has room for `rows` rows of `columns` numbers; `gemm` reads none of them before it has written
+    // it, because the target is not to be added to, and it writes all of them, so all are initialised afterwards.
+    unsafe {
+        run(out.as_mut_ptr(), columns, Target::Overwrite, 1.0, left, right);
+        out.set_len(rows * columns);
+    }
+    out
+}
+
 /// Writes or adds `scale * left * right` to the rows of `out`, which lie `out_row_stride` apart.
 ///
 /// Runs on the calling thread alone.
@@ -53,18 +69,27 @@ pub(super) fn multiply(
     left: Matrix<'_>,
     right: Matrix<'_>,
 ) {
-    let (rows, depth, columns) = (left.rows, left.columns, right.columns);
-    assert_eq!(depth, right.rows, "the inner dimensions of a product must agree");
+    let (rows, columns) = (left.rows, right.columns);
+    assert_eq!(left.columns, right.rows, "the inner dimensions of a product must agree");
     assert!(columns <= out_row_stride || rows <= 1, "rows of a product must not overlap");
     assert!(fits(out.len(), rows, columns, out_row_stride), "a product must fit its target");
-    // SAFETY: the assertions here and in `Matrix::new` hold every index that the call forms inside the three slices
-    // (a transposed view has the same last element), and `out` is borrowed exclusively, so it overlaps no operand.
+    // SAFETY: the inner dimensions agree and `out` holds every element of the product; being borrowed exclusively, it
+    // overlaps no operand.
+    unsafe { run(out.as_mut_ptr(), out_row_stride, target, scale, left, right) }
+}
+
+/// # Safety
+/// The inner dimensions of the operands agree, and `out` may be written (and read, when it is to be added to) at the
+/// places of a matrix of the outer dimensions whose rows lie `out_row_stride` apart.
+unsafe fn run(out: *mut f32, out_row_stride: usize, target: Target, scale: f32, left: Matrix<'_>, right: Matrix<'_>) {
+    // SAFETY: `Matrix::new` holds every index of the operands inside their slices (a transposed view has the same last
+    // element), and the caller those of `out`.
     unsafe {
         gemm::gemm(
-            rows,
-            columns,
-            depth,
-            out.as_mut_ptr(),
+            left.rows,
+            right.columns,
+            left.columns,
+            out,
             1,
             out_row_stride as isize,
             target == Target::Add,
@@ -106,6 +131,12 @@ mod tests {
                 assert!((out[i * 6 + j] - expected).abs() < 1e-6);
             }
         }
+        let square = Matrix::new(&left, 3, 3, 3);
+        let squared = product(square, square);
+        // Row 1 is 3, 4, 5 times columns 0, 3, 6 = 0 + 12 + 30.
+        assert_eq!(squared.len(), 9);
+        assert_eq!(squared[3], 42.0);
+        assert_eq!(product(Matrix::new(&[], 2, 0, 0), Matrix::new(&[], 0, 2, 2)), [0.0; 4]);
     }
 
     #[test]

@@ -1,0 +1,24 @@
+//! What the C library does with memory that a training step gives back.
+
+use std::sync::Once;
+
+/// Lets the process keep memory that has been freed instead of returning it to the operating system.
+///
+/// A training step allocates and frees the same few hundred megabytes again and again. By default the GNU C library
+/// hands large blocks back at once and gets them anew, page by page, zeroed by the kernel: one fifth of a step, and
+/// more with several workers, because they queue for the kernel's lock on the address space. Afterwards the process
+/// stays as large as its largest step. Call it once, before training; later calls and other C libraries do nothing.
+pub fn keep_freed_memory() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        #[cfg(all(target_os = "linux", target_env = "gnu"))]
+        {
+            const BYTES: libc::c_int = 1 << 30;
+            // SAFETY: `mallopt` takes two numbers and may be called at any time; what it does not accept it ignores.
+            unsafe {
+                libc::mallopt(libc::M_MMAP_THRESHOLD, BYTES);
+                libc::mallopt(libc::M_TRIM_THRESHOLD, BYTES);
+            }
+        }
+    });
+}

@@ -183,8 +183,7 @@ impl Hooks for LoraHooks {
             None => ops::linear(input, a, None)?,
             Some(dropout) => ops::linear(&ops::dropout(input, dropout)?, a, None)?,
         };
-        // The scale acts on the narrow side, where it is cheapest.
-        output + ops::linear(&(low * self.scale)?, b, None)?
+        ops::add_linear(&output, &low, b, self.scale)
     }
 }
 

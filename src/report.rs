@@ -21,7 +21,7 @@ mod timeline;
 pub use error::ReportError;
 pub use perf::{PerfRow, Stopwatch, peak_rss_mib};
 pub use read::{RoundsFile, TimelineRow, read_clients, read_rounds, read_timeline};
-pub use record::{EventKind, Reason, Record, Unused};
+pub use record::{EventKind, Reason, Record};
 pub use results::{ResultsWriter, name_problem};
 pub use rows::{ClientRow, RoundRow};
 pub use summary::{SCHEMA_VERSION, Status, Summary, Target, Test, Traffic, Updates, Validation};

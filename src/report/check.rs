@@ -2,8 +2,8 @@
 //!
 //! - Bytes: each transfer that starts either arrives whole or is broken off by the end of its task, so that bytes
 //!   offered = delivered + lost; what was moved is what `rounds.csv`, `clients.csv` and `summary.json` charge.
-//! - Tasks: each has one start and one end, so that selected = aggregated + late + dropped + stale, in each round and
-//!   over all.
+//! - Tasks: each has one start and one end, so that selected = aggregated + late + dropped + rejected, in each round
+//!   and over all.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -53,20 +53,22 @@ struct Totals {
     aggregated: u64,
     late: u64,
     dropped: u64,
-    stale: u64,
+    rejected: u64,
     down: Bytes,
     up: Bytes,
 }
 
 impl Totals {
+    /// What a row says; the rejected are those that it does not count otherwise.
     fn of_round(row: &RoundRow) -> Self {
+        let counted = row.aggregated + row.late + row.dropped;
         Self {
             selected: row.selected.into(),
             completed: row.completed.into(),
             aggregated: row.aggregated.into(),
             late: row.late.into(),
             dropped: row.dropped.into(),
-            stale: row.stale.into(),
+            rejected: row.selected.saturating_sub(counted).into(),
             down: row.bytes_down,
             up: row.bytes_up,
         }
@@ -146,7 +148,7 @@ fn follow(
             match reason.counts_as() {
                 Unused::Dropped => sums.dropped += 1,
                 Unused::Late => sums.late += 1,
-                Unused::Stale => sums.stale += 1,
+                Unused::Rejected => sums.rejected += 1,
             }
             close(open, id, bytes, sums)?;
         }
@@ -214,8 +216,10 @@ fn check_rounds(rounds: &[RoundRow], from_timeline: &BTreeMap<u32, Totals>, foun
         if row.sim_start > row.sim_end {
             wrong("ends before it starts".into());
         }
-        if totals.selected != totals.aggregated + totals.late + totals.dropped + totals.stale {
-            wrong(format!("selected is not aggregated + late + dropped + stale: {totals:?}"));
+        if totals.selected != totals.aggregated + totals.late + totals.dropped + totals.rejected
+            || totals.rejected < row.stale.into()
+        {
+            wrong(format!("selected is not aggregated + late + dropped + rejected: {totals:?}"));
         }
         if row.cum_bytes != cum_bytes {
             wrong(format!("cum_bytes is {}, not {}", row.cum_bytes.get(), cum_bytes.get()));
@@ -248,7 +252,8 @@ fn check_totals(rounds: &[RoundRow], clients: &[ClientRow], summary: &Summary, f
         ("summary.json: updates.selected", summary.updates.selected, sum(|t| t.selected)),
         ("summary.json: updates.aggregated", summary.updates.aggregated, sum(|t| t.aggregated)),
         ("summary.json: updates.late", summary.updates.late, sum(|t| t.late)),
-        ("summary.json: updates.dropped", summary.updates.n_dropped(), sum(|t| t.dropped + t.stale)),
+        ("summary.json: updates.dropped", summary.updates.n_dropped(), sum(|t| t.dropped)),
+        ("summary.json: updates.rejected", summary.updates.n_rejected(), sum(|t| t.rejected)),
         ("summary.json: bytes.down", summary.bytes.down.get(), sum(|t| t.down.get())),
         ("summary.json: bytes.up", summary.bytes.up.get(), sum(|t| t.up.get())),
         ("summary.json: bytes.wasted", summary.bytes.wasted.get(), wasted),
@@ -323,7 +328,9 @@ mod tests {
             run.timeline[index].record.reason = None;
         });
         assert!(found.contains("ended without a reason"), "{found}");
-        assert!(after(|run| run.rounds[0].late += 1).contains("selected is not aggregated + late + dropped + stale"));
+        assert!(
+            after(|run| run.rounds[0].late += 5).contains("selected is not aggregated + late + dropped + rejected")
+        );
         assert!(after(|run| run.summary.updates.selected += 1).contains("summary.json: updates.selected"));
         assert!(after(|run| run.clients[3].completed += 1).contains("clients.csv: completed"));
     }

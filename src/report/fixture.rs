@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use rand::RngExt;
 
+use super::record::Unused;
 use super::{
     ClientRow, EventKind, Reason, Record, RoundRow, SCHEMA_VERSION, Status, Summary, Target, Test, TimelineRow,
-    Traffic, Unused, Updates, Validation,
+    Traffic, Updates, Validation,
 };
 use crate::seed::{Purpose, Seeds, Stream};
 use crate::units::{Bytes, SimDuration, SimTime};
@@ -181,6 +182,7 @@ fn summary(rounds: &[RoundRow], dropped: BTreeMap<Reason, u64>) -> Summary {
             aggregated: sum(|row| row.aggregated.into()),
             late: sum(|row| row.late.into()),
             dropped,
+            rejected: BTreeMap::new(),
         },
         bytes: Traffic {
             up: Bytes::new(sum(|row| row.bytes_up.get())),

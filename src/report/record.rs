@@ -111,22 +111,22 @@ words! {
 
 /// How a task that was not used is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unused {
-    /// It failed, or its update was not finite.
+pub(super) enum Unused {
+    /// It failed.
     Dropped,
     /// It was given up because the deadline passed or enough others had arrived.
     Late,
-    /// Its update was refused as based on too old a model.
-    Stale,
+    /// Its update arrived and was refused.
+    Rejected,
 }
 
 impl Reason {
-    /// How a task that ended for this reason is counted in `rounds.csv` and `clients.csv`.
-    pub const fn counts_as(self) -> Unused {
+    /// How a task that ended for this reason is counted.
+    pub(super) const fn counts_as(self) -> Unused {
         match self {
-            Self::Offline | Self::Random | Self::Network | Self::Memory | Self::Diverged => Unused::Dropped,
+            Self::Offline | Self::Random | Self::Network | Self::Memory => Unused::Dropped,
             Self::Deadline | Self::OverSelected => Unused::Late,
-            Self::Stale => Unused::Stale,
+            Self::Stale | Self::Diverged | Self::RoundFailed => Unused::Rejected,
         }
     }
 }

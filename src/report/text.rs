@@ -1,9 +1,10 @@
 //! The short summary at the end of a run.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use super::{Status, Summary};
+use super::{Reason, Status, Summary};
 use crate::units::{Bytes, SimDuration, SimTime};
 
 /// The text that ends a run: what was reached, what became of the updates, what was moved, where the results are, and
@@ -65,14 +66,21 @@ fn metric_lines(summary: &Summary) -> Vec<(&str, String)> {
 
 fn updates(summary: &Summary) -> String {
     let updates = &summary.updates;
-    let dropped = updates.n_dropped();
+    let mut line =
+        format!("{} used, {} late, {}", updates.aggregated, updates.late, by_reason("dropped", &updates.dropped));
+    if updates.n_rejected() > 0 {
+        write!(line, ", {}", by_reason("rejected", &updates.rejected)).expect("a string takes all");
+    }
+    write!(line, ", of {} asked for", updates.selected).expect("a string takes all");
+    line
+}
+
+/// Such as `18 dropped (11 random, 7 network)`.
+fn by_reason(what: &str, counts: &BTreeMap<Reason, u64>) -> String {
+    let total: u64 = counts.values().sum();
     let reasons: Vec<_> =
-        updates.dropped.iter().filter(|(_, n)| **n > 0).map(|(reason, n)| format!("{n} {}", reason.as_str())).collect();
-    let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-    format!(
-        "{} used, {} late, {dropped} dropped{reasons}, of {} asked for",
-        updates.aggregated, updates.late, updates.selected
-    )
+        counts.iter().filter(|(_, n)| **n > 0).map(|(reason, n)| format!("{n} {}", reason.as_str())).collect();
+    if reasons.is_empty() { format!("{total} {what}") } else { format!("{total} {what} ({})", reasons.join(", ")) }
 }
 
 fn traffic(summary: &Summary) -> String {
@@ -127,10 +135,8 @@ pub(super) fn human_duration(duration: SimDuration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::report::{Reason, SCHEMA_VERSION, Target, Test, Traffic, Updates, Validation};
+    use crate::report::{SCHEMA_VERSION, Target, Test, Traffic, Updates, Validation};
 
     fn summary() -> Summary {
         Summary {
@@ -150,10 +156,11 @@ mod tests {
                 bytes: Some(Bytes::new(120_400_000)),
             }),
             updates: Updates {
-                selected: 190,
+                selected: 191,
                 aggregated: 150,
                 late: 22,
                 dropped: BTreeMap::from([(Reason::Random, 11), (Reason::Network, 7)]),
+                rejected: BTreeMap::from([(Reason::Diverged, 1)]),
             },
             bytes: Traffic {
                 up: Bytes::new(52_300_000),
@@ -172,7 +179,7 @@ mod tests {
              \n\
              \x20 accuracy  validation 0.912 (best, round 13; last 0.905), test 0.898 (round 13)\n\
              \x20 target    0.9 reached in round 9, after 43 min 5 s and 120 MB\n\
-             \x20 updates   150 used, 22 late, 18 dropped (11 random, 7 network), of 190 asked for\n\
+             \x20 updates   150 used, 22 late, 18 dropped (11 random, 7 network), 1 rejected (1 diverged), of 191 asked for\n\
              \x20 traffic   52.3 MB up, 104 MB down, of which 20.1 MB (13 %) wasted\n\
              \x20 results   results/quickstart/a\n\
              \n\

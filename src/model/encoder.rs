@@ -70,6 +70,13 @@ impl Model<'_> {
         let beta = self.tensor(&format!("{name}.bias"))?;
         ops::layer_norm(x, &gamma, &beta, self.config().layer_norm_eps)
     }
+
+    /// The layer normalisation of `x + residual`.
+    fn add_layer_norm(&self, name: &str, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        let gamma = self.tensor(&format!("{name}.weight"))?;
+        let beta = self.tensor(&format!("{name}.bias"))?;
+        ops::add_layer_norm(x, residual, &gamma, &beta, self.config().layer_norm_eps)
+    }
 }
 
 fn run(model: &Model<'_>, batch: &Batch, rows: Rows, pass: &mut Pass) -> Result<Tensor> {
@@ -148,7 +155,7 @@ fn add_and_norm(
         Sublayer::Attention => format!("encoder.layer.{layer}.attention.output.LayerNorm"),
         Sublayer::FeedForward => format!("encoder.layer.{layer}.output.LayerNorm"),
     };
-    model.layer_norm(&norm, &(output + x)?)
+    model.add_layer_norm(&norm, &output, x)
 }
 
 fn drop_out(x: &Tensor, pass: &mut Pass, config: &EncoderConfig) -> Result<Tensor> {

@@ -1,6 +1,6 @@
 //! LoRA: `h = W x + b + (lora_alpha / r) B A x`, with A random and B zero at the start (Hu et al. 2021, arXiv 2106.09685).
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{Result, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -183,9 +183,7 @@ impl Hooks for LoraHooks {
             None => ops::linear(input, a, None)?,
             Some(dropout) => ops::linear(&ops::dropout(input, dropout)?, a, None)?,
         };
-        debug_assert_eq!(low.dtype(), DType::F32);
-        // The scale acts on the narrow side, where it is cheapest.
-        output + ops::linear(&(low * self.scale)?, b, None)?
+        ops::add_linear(&output, &low, b, self.scale)
     }
 }
 

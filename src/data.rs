@@ -9,9 +9,11 @@ mod dataset;
 mod encode;
 mod error;
 mod files;
+mod labels;
 mod load;
 pub mod partition;
 pub mod tokenizer;
+mod validation;
 
 pub use builtin::pretraining_corpus;
 pub use config::{ColumnsConfig, DatasetConfig, FilesConfig};

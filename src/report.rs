@@ -4,7 +4,11 @@
 //! round to their files; at the end it adds a [`ClientRow`] per client, the [`Summary`] and, from the files, the
 //! figures. Everything but `perf.csv` is decided by the simulation alone and is the same in each run of a scenario.
 
+pub mod check;
 mod error;
+pub mod figures;
+#[cfg(test)]
+mod fixture;
 mod perf;
 mod read;
 mod record;

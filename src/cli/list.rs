@@ -98,11 +98,25 @@ fn as_json(groups: &[&[Entry]]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::DatasetConfig;
+    use crate::model::ModelSource;
 
     #[test]
     fn every_group_has_one_setting_and_every_key_a_summary() {
         for group in groups() {
             assert!(group.iter().all(|entry| entry.setting == group[0].setting && !entry.summary.is_empty()));
+        }
+    }
+
+    #[test]
+    fn the_built_in_models_and_data_sets_are_those_that_a_scenario_may_name() {
+        for entry in MODELS {
+            let source: ModelSource = entry.key.parse().unwrap();
+            assert!(!matches!(source, ModelSource::Directory(_)), "{}", entry.key);
+        }
+        for entry in DATASETS {
+            let config: DatasetConfig = serde_json::from_value(json!({ "name": entry.key })).unwrap();
+            assert_eq!(config.problems(), []);
         }
     }
 

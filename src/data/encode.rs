@@ -115,3 +115,61 @@ fn encode_split(rows: &[TextExample], tokenizer: &Tokenizer) -> Result<EncodedSp
 fn tokenizer_error(error: tokenizers::Error) -> DataError {
     DataError::Tokenizer(format!("the tokenizer failed: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::tokenizer::train_byte_bpe;
+
+    fn dataset(rows: &[(&str, Option<&str>)]) -> TextDataset {
+        let row = |(i, (text, pair)): (usize, &(&str, Option<&str>))| TextExample {
+            text: text.to_string(),
+            text_pair: pair.map(String::from),
+            label: i as u32,
+        };
+        let rows: Vec<TextExample> = rows.iter().enumerate().map(row).collect();
+        TextDataset::new("a".into(), vec!["no".into(), "yes".into()], rows.clone(), rows.clone(), Some(rows))
+    }
+
+    /// Without merges: one token per byte.
+    fn bytes() -> Tokenizer {
+        train_byte_bpe(&["a b c d e f g h"], 300).expect("large enough")
+    }
+
+    #[test]
+    fn rows_have_the_tokenizers_form_and_are_cut_at_the_end() {
+        let encoded = encode(&dataset(&[("abc", None), ("abcdefgh", None)]), &bytes(), 6).expect("encodes");
+        let id = |c: &str| bytes().token_to_id(c).expect("a byte");
+        let (ids, type_ids, label) = encoded.train.example(0);
+        assert_eq!(ids, [0, id("a"), id("b"), id("c"), 2]);
+        assert_eq!((type_ids, label), ([0; 5].as_slice(), 0));
+        // 6 tokens, 2 of them special.
+        assert_eq!(encoded.train.example(1).0, [0, id("a"), id("b"), id("c"), id("d"), 2]);
+        assert_eq!((encoded.train.len(), encoded.train.n_tokens()), (2, 11));
+        assert_eq!(encoded.test, Some(encoded.train.clone()));
+        assert_eq!(encoded.validation.labels(), [0, 1]);
+    }
+
+    #[test]
+    fn the_longer_text_of_a_pair_is_cut_first() {
+        let encoded = encode(&dataset(&[("abcdef", Some("gh")), ("ab", None)]), &bytes(), 9).expect("encodes");
+        // 9 tokens, 4 of them special, 2 for the second text.
+        let text = bytes().decode(encoded.train.example(0).0, false).expect("decodes");
+        assert_eq!(text, "<s>abc</s></s>gh</s>");
+    }
+
+    #[test]
+    fn the_tokenizers_own_padding_and_truncation_are_not_used() {
+        let mut padded = bytes();
+        padded.with_padding(Some(tokenizers::PaddingParams::default()));
+        padded.with_truncation(Some(TruncationParams { max_length: 4, ..Default::default() })).expect("valid");
+        let rows = dataset(&[("a", None), ("abcdefgh", None)]);
+        assert_eq!(encode(&rows, &padded, 32).expect("encodes"), encode(&rows, &bytes(), 32).expect("encodes"));
+    }
+
+    #[test]
+    fn a_length_without_room_is_refused() {
+        let error = encode(&dataset(&[("a", Some("b"))]), &bytes(), 4).expect_err("4 are special").to_string();
+        assert!(error.contains("max_seq_length is 4"), "{error}");
+    }
+}

@@ -1,10 +1,24 @@
 //! Reading a data set from files: TSV, CSV or JSONL, plain or gzip.
+//!
+//! Every row is either taken or reported as `file:line`; none is skipped silently.
 
-use std::path::Path;
+mod bytes;
+mod csv;
+mod jsonl;
+mod problems;
+mod table;
+mod tsv;
+
+use std::path::{Path, PathBuf};
+
+pub(super) use bytes::read_lines;
+pub(super) use problems::Problems;
+
+use super::ColumnsConfig;
 
 /// How rows are written, told by the file's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FileFormat {
+pub(super) enum FileFormat {
     /// A header line, then columns between tabs; no quoting or escaping.
     Tsv,
     /// A header line, then columns between commas, quoted where needed (RFC 4180).
@@ -15,7 +29,7 @@ pub(crate) enum FileFormat {
 
 impl FileFormat {
     /// The format of a file of this name; `.gz` behind it is looked through.
-    pub(crate) fn of(path: &Path) -> Option<Self> {
+    pub(super) fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?.to_ascii_lowercase();
         let name = name.strip_suffix(".gz").unwrap_or(&name);
         match name.rsplit_once('.')?.1 {
@@ -25,4 +39,60 @@ impl FileFormat {
             _ => None,
         }
     }
+}
+
+/// One row of a file, its label not yet looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RawRow {
+    /// Where the row begins, from 1.
+    pub(super) line: u64,
+    /// The (first) text; not empty.
+    pub(super) text: String,
+    /// The second text, if a column is named for it; not empty.
+    pub(super) text_pair: Option<String>,
+    /// The label as written.
+    pub(super) label: String,
+}
+
+impl RawRow {
+    /// A row of these fields, or what is wrong with them.
+    fn new(line: u64, text: String, text_pair: Option<String>, label: String) -> Result<Self, String> {
+        if text.trim().is_empty() || text_pair.as_ref().is_some_and(|pair| pair.trim().is_empty()) {
+            return Err("the text is empty".into());
+        }
+        if label.trim().is_empty() {
+            return Err("the label is empty".into());
+        }
+        Ok(Self { line, text, text_pair, label: label.trim().into() })
+    }
+}
+
+/// The rows of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RawFile {
+    /// The file.
+    pub(super) path: PathBuf,
+    /// Its sound rows.
+    pub(super) rows: Vec<RawRow>,
+}
+
+/// Reads the file at `path`; what is wrong with it or with a row goes to `problems`.
+pub(super) fn read(path: PathBuf, columns: &ColumnsConfig, problems: &mut Problems) -> RawFile {
+    let n_problems = problems.len();
+    let Some(format) = FileFormat::of(&path) else {
+        problems.of_file(&path, "is not named .tsv, .csv or .jsonl, plain or with .gz behind it");
+        return RawFile { path, rows: Vec::new() };
+    };
+    let rows = match bytes::read(&path, problems) {
+        Some(content) => match format {
+            FileFormat::Tsv => tsv::rows(&path, &content, columns, problems),
+            FileFormat::Csv => csv::rows(&path, &content, columns, problems),
+            FileFormat::Jsonl => jsonl::rows(&path, &content, columns, problems),
+        },
+        None => Vec::new(),
+    };
+    if rows.is_empty() && problems.len() == n_problems {
+        problems.of_file(&path, "has no rows");
+    }
+    RawFile { path, rows }
 }

@@ -54,17 +54,22 @@ pub fn read_clients(path: &Path) -> Result<Vec<ClientRow>, ReportError> {
 /// # Errors
 /// When the file cannot be read, or a row is not what it should be.
 pub fn read_timeline(path: &Path) -> Result<Vec<TimelineRow>, ReportError> {
-    let mut reader = open(path, true)?;
+    timeline_rows(path)?.collect()
+}
+
+/// The rows of `timeline.csv` one by one, for readers that need only the first of them.
+pub(super) fn timeline_rows(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<TimelineRow, ReportError>> + use<>, ReportError> {
+    let mut reader = open(path)?;
     let header = header(path, &mut reader)?;
     check_header(path, &header, &TIMELINE_COLUMNS)?;
-    let mut rows = Vec::new();
-    let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record).map_err(|error| malformed(path, &error))? {
+    let path = path.to_owned();
+    Ok(reader.into_records().map(move |record| {
+        let record = record.map_err(|error| malformed(&path, &error))?;
         let line = record.position().map_or(0, csv::Position::line);
-        let row = timeline_row(&record);
-        rows.push(row.map_err(|message| ReportError::Malformed { path: path.into(), line, message })?);
-    }
-    Ok(rows)
+        timeline_row(&record).map_err(|message| ReportError::Malformed { path: path.clone(), line, message })
+    }))
 }
 
 fn timeline_row(record: &csv::StringRecord) -> Result<TimelineRow, String> {
@@ -103,9 +108,9 @@ fn seconds(column: &str, text: &str) -> Result<Option<u64>, String> {
 
 type Reader = csv::Reader<std::fs::File>;
 
-fn open(path: &Path, has_headers: bool) -> Result<Reader, ReportError> {
+fn open(path: &Path) -> Result<Reader, ReportError> {
     let file = std::fs::File::open(path).map_err(ReportError::read(path))?;
-    Ok(csv::ReaderBuilder::new().has_headers(has_headers).from_reader(file))
+    Ok(csv::Reader::from_reader(file))
 }
 
 fn header(path: &Path, reader: &mut Reader) -> Result<Vec<String>, ReportError> {
@@ -115,7 +120,7 @@ fn header(path: &Path, reader: &mut Reader) -> Result<Vec<String>, ReportError> 
 
 /// Header and rows; the rows are taken by position, as the name of the metric's column varies.
 fn read_table<T: DeserializeOwned>(path: &Path) -> Result<(Vec<String>, Vec<T>), ReportError> {
-    let mut reader = open(path, true)?;
+    let mut reader = open(path)?;
     let header = header(path, &mut reader)?;
     let mut rows = Vec::new();
     for record in reader.records() {
@@ -136,4 +141,85 @@ fn check_header(path: &Path, found: &[String], expected: &[&str]) -> Result<(), 
 fn malformed(path: &Path, error: &csv::Error) -> ReportError {
     let line = error.position().map_or(0, csv::Position::line);
     ReportError::Malformed { path: path.into(), line, message: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::run;
+    use super::super::{ResultsWriter, check};
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back_to_the_microsecond() {
+        let out = tempfile::tempdir().unwrap();
+        let mut writer = ResultsWriter::create(out.path(), "demo", "abcd", "accuracy").unwrap();
+        let run = run();
+        for row in &run.timeline {
+            writer.record(&row.record).unwrap();
+        }
+        for row in &run.rounds {
+            writer.round(row).unwrap();
+        }
+        for row in &run.clients {
+            writer.client(row).unwrap();
+        }
+        writer.flush().unwrap();
+        writer.summary(&run.summary).unwrap();
+        let directory = writer.directory();
+
+        let micros = |time: SimTime| SimTime::from_nanos((time.as_nanos() + 500) / 1000 * 1000);
+        let rounds = read_rounds(&directory.join("rounds.csv")).unwrap();
+        assert_eq!(rounds.metric, "accuracy");
+        for (read, written) in rounds.rows.iter().zip(&run.rounds) {
+            let expected =
+                RoundRow { sim_start: micros(written.sim_start), sim_end: micros(written.sim_end), ..written.clone() };
+            assert_eq!(*read, expected);
+        }
+        let timeline = read_timeline(&directory.join("timeline.csv")).unwrap();
+        assert_eq!(timeline.len(), run.timeline.len());
+        assert_eq!(timeline[9].record.event, run.timeline[9].record.event);
+        assert_eq!(timeline[9].record.time, micros(run.timeline[9].record.time));
+        let clients = read_clients(&directory.join("clients.csv")).unwrap();
+        assert_eq!(clients.len(), run.clients.len());
+        assert_eq!(*clients[0].device_class, *"phone, high");
+        assert_eq!(check::violations_in(directory).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_columns_are_those_of_the_format() {
+        let out = tempfile::tempdir().unwrap();
+        let mut writer = ResultsWriter::create(out.path(), "demo", "abcd", "macro_f1").unwrap();
+        writer.flush().unwrap();
+        let header = |name: &str| std::fs::read_to_string(writer.directory().join(name)).unwrap();
+        assert_eq!(
+            header("rounds.csv"),
+            "round,model_version,sim_start_s,sim_end_s,selected,completed,dropped,late,stale,aggregated,\
+             staleness_mean,bytes_down,bytes_up,bytes_wasted,cum_bytes,train_loss,eval_loss,eval_macro_f1\n"
+        );
+        assert_eq!(
+            header("clients.csv"),
+            "client_id,device_class,network_class,num_examples,selected,completed,dropped,late,download_s,train_s,\
+             upload_s,bytes_down,bytes_up,availability\n"
+        );
+        assert_eq!(
+            header("perf.csv"),
+            "round,host_s,train_s,eval_s,wait_s,events,events_per_s,workers,jobs,inline_jobs,cancelled_jobs,\
+             peak_rss_mib\n"
+        );
+    }
+
+    #[test]
+    fn a_broken_file_is_named_with_its_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("timeline.csv");
+        let header = TIMELINE_COLUMNS.join(",");
+        std::fs::write(&path, format!("{header}\n0,0.000000,run_start,,,,,,,,\n1,1.0,lost,,,,,,,,\n")).unwrap();
+        let message = read_timeline(&path).unwrap_err().to_string();
+        assert!(message.contains("timeline.csv:3: `lost` is not one of run_start"), "{message}");
+        std::fs::write(&path, "seq,time\n").unwrap();
+        let message = read_timeline(&path).unwrap_err().to_string();
+        assert!(message.contains("timeline.csv:1: the columns are `seq,time`, not"), "{message}");
+        let message = read_rounds(&directory.path().join("rounds.csv")).unwrap_err().to_string();
+        assert!(message.contains("rounds.csv`: no such file"), "{message}");
+    }
 }

@@ -61,10 +61,10 @@ words! {
         UploadEnd = "upload_end",
         /// The update will be part of the next model.
         Accepted = "accepted",
-        /// The task ends without being used, by the server's decision: too late, not needed, too stale, diverged.
-        /// `bytes` is what a transfer that it broke off had moved.
+        /// The task ends without being used, by the server's decision; `reason` says why. `bytes` is what a transfer
+        /// that it broke off had moved.
         Rejected = "rejected",
-        /// The task ends because it failed; `bytes` is what a transfer that broke off had moved.
+        /// The task ends because it failed; `reason` says why. `bytes` is what a transfer that broke off had moved.
         Dropout = "dropout",
         /// A client becomes reachable.
         Online = "online",
@@ -106,6 +106,28 @@ words! {
         Diverged = "diverged",
         /// The update arrived, but its round failed: fewer than `min_updates` came in.
         RoundFailed = "round_failed",
+    }
+}
+
+/// How a task that was not used is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unused {
+    /// It failed.
+    Dropped,
+    /// It was given up because the deadline passed or enough others had arrived.
+    Late,
+    /// Its update arrived and was refused.
+    Rejected,
+}
+
+impl Reason {
+    /// How a task that ended for this reason is counted.
+    pub(super) const fn counts_as(self) -> Unused {
+        match self {
+            Self::Offline | Self::Random | Self::Network | Self::Memory => Unused::Dropped,
+            Self::Deadline | Self::OverSelected => Unused::Late,
+            Self::Stale | Self::Diverged | Self::RoundFailed => Unused::Rejected,
+        }
     }
 }
 

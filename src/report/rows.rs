@@ -27,8 +27,9 @@ pub(super) const ROUND_COLUMNS: [&str; 17] = [
     "eval_loss",
 ];
 
-/// A row of `rounds.csv`. Each task counts in the round in which it was selected, and
-/// `selected = aggregated + late + dropped + stale`.
+/// A row of `rounds.csv`. Each task counts in the round in which it was selected, and `selected = aggregated + late +
+/// dropped + rejected`, where the rejected are the `stale` ones and those whose update was not finite or whose round
+/// failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RoundRow {
     /// The round, from 1.
@@ -45,7 +46,7 @@ pub struct RoundRow {
     pub selected: u32,
     /// Tasks whose update arrived, used or not.
     pub completed: u32,
-    /// Tasks that failed, and updates that were not finite.
+    /// Tasks that failed.
     pub dropped: u32,
     /// Tasks that were given up because the deadline passed or enough others had arrived.
     pub late: u32,
@@ -108,7 +109,7 @@ pub struct ClientRow {
     pub selected: u32,
     /// Tasks whose update arrived, used or not.
     pub completed: u32,
-    /// Tasks that failed, and updates that were not finite.
+    /// Tasks that failed.
     pub dropped: u32,
     /// Tasks that were given up because the deadline passed or enough others had arrived.
     pub late: u32,

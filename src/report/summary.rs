@@ -89,7 +89,7 @@ pub struct Target {
     pub bytes: Option<Bytes>,
 }
 
-/// What became of the tasks: `selected = aggregated + late + sum of dropped`.
+/// What became of the tasks: `selected = aggregated + late + dropped + rejected`, the last two summed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Updates {
     /// Tasks handed out.
@@ -98,7 +98,7 @@ pub struct Updates {
     pub aggregated: u64,
     /// Tasks given up because a deadline passed or enough others had arrived.
     pub late: u64,
-    /// Tasks that failed or whose update was refused, by reason.
+    /// Tasks that failed, by reason.
     pub dropped: BTreeMap<Reason, u64>,
     /// Updates that arrived and were not used, by reason.
     pub rejected: BTreeMap<Reason, u64>,
@@ -119,9 +119,14 @@ pub struct Traffic {
 }
 
 impl Updates {
-    /// Tasks that failed or were refused, whatever the reason.
+    /// Tasks that failed, whatever the reason.
     pub fn n_dropped(&self) -> u64 {
         self.dropped.values().sum()
+    }
+
+    /// Updates that arrived and were not used, whatever the reason.
+    pub fn n_rejected(&self) -> u64 {
+        self.rejected.values().sum()
     }
 }
 

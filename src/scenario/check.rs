@@ -10,7 +10,10 @@ use super::raw::RawScenario;
 use super::schema::join;
 use super::settings::{Mode, ShardSizeConfig, Workers};
 use crate::data::DatasetConfig;
+use crate::model::ModelSource;
 use crate::registry::Problem;
+use crate::report::name_problem;
+use crate::sim::{ServerNetworkConfig, classes};
 
 /// Collects every problem of a well-formed scenario.
 pub(super) fn check(raw: &RawScenario, root: &Node, base_dir: &Path, problems: &mut Vec<Diagnostic>) {
@@ -61,7 +64,12 @@ impl Checker<'_> {
     fn room(&mut self, code: &'static str, path: &str, found: Vec<Problem>) {
         for Problem { path: below, message, help } in found {
             let full = if below.is_empty() { path.to_string() } else { join(path, &below) };
-            let problem = self.at(code, &full, message);
+            let mut problem = self.at(code, &full, message);
+            if let Some((first, second)) = self.pair_at(&full) {
+                problem.code = "conflict";
+                problem.place = Some(self.root.locate(&second));
+                problem = problem.other(Some(self.root.locate(&first)));
+            }
             self.problems.push(match help {
                 Some(help) => problem.help(help),
                 None => problem,
@@ -69,11 +77,58 @@ impl Checker<'_> {
         }
     }
 
-    /// One line per room and setting.
+    /// The two settings that exclude each other, when a problem at `path` is that both are written.
+    fn pair_at(&self, path: &str) -> Option<(String, String)> {
+        let (inside, first, second) = match path {
+            "dataset" => (path, "name", "files"),
+            "dataset.labels_file" => ("dataset", "labels", "labels_file"),
+            _ if path.ends_with(".compute") => (path, "flops", "time_per_sample"),
+            _ => return None,
+        };
+        let (first, second) = (join(inside, first), join(inside, second));
+        (self.root.has(&first) && self.root.has(&second)).then_some((first, second))
+    }
+
+    /// What the rooms know about their own settings: one line each.
     fn rooms(&mut self) {
-        let raw = self.raw;
-        self.room("shares", "clients.devices", share_problems(raw.clients.devices.values().map(|class| class.share)));
-        self.room("shares", "clients.networks", share_problems(raw.clients.networks.values().map(|class| class.share)));
+        let RawScenario { model, dataset, tuning, clients, server, compression, .. } = self.raw;
+        self.room("bad-model", "model", model.problems());
+        self.choice("tuning", tuning.key(), tuning.implementation().problems());
+        self.room("out-of-range", "clients.train", clients.train.problems());
+        let devices = clients.devices.iter().map(|(name, class)| (name.as_str(), class.share));
+        self.room("shares", "clients.devices", classes::problems(devices));
+        let networks = clients.networks.iter().map(|(name, class)| (name.as_str(), class.share));
+        self.room("shares", "clients.networks", classes::problems(networks));
+        for (name, class) in &clients.devices {
+            self.room("bad-device", &join("clients.devices", name), class.problems());
+        }
+        for (name, class) in &clients.networks {
+            self.room("bad-network", &join("clients.networks", name), class.problems());
+        }
+        if let Some(dataset) = dataset {
+            self.room("bad-dataset", "dataset", dataset.problems());
+        }
+        let network = server.network.iter().flat_map(ServerNetworkConfig::problems).collect();
+        self.room("bad-network", "server.network", network);
+        self.room("out-of-range", "clients.dropout", clients.dropout.problems());
+        self.choice(
+            "clients.availability",
+            clients.availability.key(),
+            clients.availability.implementation().problems(),
+        );
+        self.choice("server.strategy", server.strategy.key(), server.strategy.implementation().problems());
+        self.choice("server.selection", server.selection.key(), server.selection.implementation().problems());
+        self.choice("compression.uplink", compression.uplink.key(), compression.uplink.implementation().problems());
+        self.choice(
+            "compression.downlink",
+            compression.downlink.key(),
+            compression.downlink.implementation().problems(),
+        );
+    }
+
+    /// Problems of the chosen variant of a one-of setting.
+    fn choice(&mut self, setting: &str, key: &str, found: Vec<Problem>) {
+        self.room("out-of-range", &join(setting, key), found);
     }
 
     fn header(&mut self) {
@@ -84,10 +139,7 @@ impl Checker<'_> {
             format!("{} is not known", raw.version),
             "this program reads version 1",
         );
-        if let Some(message) = name_problem(&raw.name) {
-            let problem = self.at("bad-name", "name", message);
-            self.problems.push(problem.help("it names the folder of the results: letters, digits, `-`, `_` and `.`"));
-        }
+        self.room("bad-name", "name", name_problem(&raw.name).into_iter().collect());
         if raw.repeats != 1 {
             let problem = self.at("not-supported", "repeats", "this version runs one seed at a time");
             self.problems.push(problem.help("run once per seed with `--seed 42`, `--seed 43`, ..."));
@@ -103,10 +155,8 @@ impl Checker<'_> {
     }
 
     fn model(&mut self) {
+        let Ok(ModelSource::Directory(_)) = self.raw.model.source() else { return };
         let name = &self.raw.model.name;
-        if name.starts_with("builtin:") {
-            return;
-        }
         let dir = self.base_dir.join(name);
         if !dir.is_dir() {
             let message = format!("`{name}` is not a directory{}", looked_in(self.base_dir, name));
@@ -213,10 +263,9 @@ impl Checker<'_> {
         self.require(clients.total >= 1, "clients.total", "at least one client is needed", "");
         let names = clients.devices.keys().map(|name| ("clients.devices", name));
         for (path, name) in names.chain(clients.networks.keys().map(|name| ("clients.networks", name))) {
-            if let Some(message) = name_problem(name) {
+            if let Some(message) = class_name_problem(name) {
                 let problem = self.at("bad-name", &join(path, name), message);
-                self.problems
-                    .push(problem.help("class names are columns of clients.csv: letters, digits, `-`, `_` and `.`"));
+                self.problems.push(problem.help("use letters, digits, `-` and `_`"));
             }
         }
     }
@@ -321,25 +370,11 @@ fn looked_in(base_dir: &Path, name: &str) -> String {
     if PathBuf::from(name).is_absolute() { String::new() } else { format!(" in `{}`", base_dir.display()) }
 }
 
-fn name_problem(name: &str) -> Option<String> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() {
-        Some("is empty".into())
-    } else if name.starts_with('.') || name.len() > 100 {
-        Some(format!("`{name}` starts with a dot or is longer than 100 characters"))
-    } else {
-        name.chars().find(|c| !is_plain(*c)).map(|c| format!("`{name}` holds `{c}`"))
+/// Names of classes are parts of dotted paths and values in `clients.csv`.
+fn class_name_problem(name: &str) -> Option<String> {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    if name.is_empty() || name.len() > 100 {
+        return Some("a class name has 1 to 100 characters".into());
     }
-}
-
-fn share_problems(shares: impl Iterator<Item = f64>) -> Vec<Problem> {
-    let shares: Vec<f64> = shares.collect();
-    let sum: f64 = shares.iter().sum();
-    if shares.is_empty() {
-        return vec![Problem::new("", "at least one class is needed")];
-    }
-    if (sum - 1.0).abs() > 1e-6 {
-        return vec![Problem::new("", format!("the shares sum to {sum}, not to 1")).help("change the shares")];
-    }
-    Vec::new()
+    name.chars().find(|c| !is_plain(*c)).map(|c| format!("a class name cannot hold {c:?}"))
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use super::assertion::Assertion;
 use super::lock::LockHeader;
 use super::raw::RawScenario;
-use super::settings::{CompressionConfig, EvaluationConfig, Mode, ModelConfig, OutputConfig, ShardSizeConfig, Workers};
+use super::settings::{CompressionConfig, EvaluationConfig, Mode, OutputConfig, ShardSizeConfig, Workers};
 use crate::data::DatasetConfig;
+use crate::model::{ModelConfig, ModelSource};
 use crate::petuning::TuningConfig;
 use crate::seed::Seeds;
 use crate::sim::{
@@ -23,6 +24,7 @@ pub struct Scenario {
     raw: RawScenario,
     base_dir: PathBuf,
     server_network: ServerNetworkConfig,
+    model_source: ModelSource,
     examples: Examples,
 }
 
@@ -48,10 +50,10 @@ pub struct SyntheticExamples {
 
 impl Scenario {
     /// Takes over what the checks found to be in order.
-    pub(super) fn new(raw: RawScenario, base_dir: PathBuf, examples: Examples) -> Self {
+    pub(super) fn new(raw: RawScenario, base_dir: PathBuf, model_source: ModelSource, examples: Examples) -> Self {
         let unlimited = ServerNetworkConfig { uplink: None, downlink: None, sharing: SharingConfig::default() };
         let server_network = raw.server.network.clone().unwrap_or(unlimited);
-        Self { raw, base_dir, server_network, examples }
+        Self { raw, base_dir, server_network, model_source, examples }
     }
 
     pub(super) fn raw(&self) -> &RawScenario {
@@ -86,6 +88,11 @@ impl Scenario {
     /// The frozen encoder.
     pub fn model(&self) -> &ModelConfig {
         &self.raw.model
+    }
+
+    /// Where the frozen encoder comes from.
+    pub fn model_source(&self) -> &ModelSource {
+        &self.model_source
     }
 
     /// Where the clients' examples come from. Always a data set in [`Mode::Real`].

@@ -143,7 +143,10 @@ impl Diagnostics {
         let Palette { error, message, frame, help } = colours;
         write!(f, "{error}error[{}]{error:#}{message}: {}{message:#}", diagnostic.code, diagnostic.message)?;
         let remedy = diagnostic.help.as_ref().map(|text| format!("{help}help:{help:#} {text}"));
-        match (diagnostic.place, diagnostic.other) {
+        // two places in one line are shown like one
+        let is_apart =
+            |other: &Place| diagnostic.place.is_none_or(|p| (p.source, p.line) != (other.source, other.line));
+        match (diagnostic.place, diagnostic.other.filter(is_apart)) {
             (Some(place), Some(other)) => {
                 write!(f, "\n  {frame}-->{frame:#} {}", self.two_places(place, other))?;
                 if let Some(remedy) = remedy {

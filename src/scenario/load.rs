@@ -51,7 +51,8 @@ fn resolve(
     };
     check::check(&raw, root, &base_dir, problems);
     let examples = check::examples(&raw)?;
-    Some(Scenario::new(raw, base_dir, examples))
+    let model_source = raw.model.source().ok()?;
+    Some(Scenario::new(raw, base_dir, model_source, examples))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checked::Scenario;
 use super::raw::RawScenario;
+use crate::model::ModelSource;
 
 /// The `lock` section of `scenario.lock.yaml`. A run of a lock file verifies it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -34,7 +35,7 @@ impl Scenario {
             let full = self.base_dir().join(&*path);
             *path = std::path::absolute(&full).unwrap_or(full).to_string_lossy().into_owned();
         };
-        if !raw.model.name.starts_with("builtin:") {
+        if let ModelSource::Directory(_) = self.model_source() {
             absolute(&mut raw.model.name);
         }
         if let Some(dataset) = &mut raw.dataset {

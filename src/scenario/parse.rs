@@ -179,13 +179,13 @@ impl<'text> Reader<'text, '_> {
         let problem = Diagnostic::new("bad-yaml", error.info(), Some(place));
         let help = match error.info() {
             "mapping values are not allowed in this context" => {
-                "check the indentation here and above, or quote a text that holds `: `"
+                "check the indentation, and that every `:` in the lines above has a space after it"
             }
             info if info.contains("simple key") || info.contains("':'") => {
                 "each line is `key: value`; check the colon and the space after it"
             }
             info if info.contains("flow") || info.contains("bracket") || info.contains("','") => {
-                "check that every `{` and `[` is closed and items are separated by commas"
+                "check that every `{` and `[` above is closed and items are separated by commas"
             }
             info if info.contains("quoted scalar") => "check that the quotes are closed",
             _ => "check the indentation here and in the line above",

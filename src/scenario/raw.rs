@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::assertion::Assertion;
 use super::lock::LockHeader;
-use super::settings::{
-    CompressionConfig, EvaluationConfig, ExecutionConfig, ModelConfig, OutputConfig, ShardSizeConfig,
-};
+use super::settings::{CompressionConfig, EvaluationConfig, ExecutionConfig, OutputConfig, ShardSizeConfig};
 use crate::data::DatasetConfig;
+use crate::model::ModelConfig;
 use crate::petuning::TuningConfig;
 use crate::sim::{AvailabilityConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, ServerNetworkConfig};
 use crate::strategy::{SelectionConfig, StrategyConfig};

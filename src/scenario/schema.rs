@@ -157,7 +157,10 @@ impl Walker<'_> {
 
     fn wrong_type(&mut self, node: &Node, path: &str, wanted: &str) -> Option<Schema> {
         let message = format!("`{path}` must be {wanted}, not {}", describe(&node.value));
-        self.report(Diagnostic::new("wrong-type", message, Some(node.place)));
+        let problem = Diagnostic::new("wrong-type", message, Some(node.place));
+        let is_quoted_number =
+            matches!(&node.value, Value::Scalar { text, quoted: true } if text.parse::<f64>().is_ok());
+        self.report(if is_quoted_number { problem.help("remove the quotes") } else { problem });
         None
     }
 
@@ -192,7 +195,10 @@ impl Walker<'_> {
         let required = schema.get("required").and_then(Schema::as_array).map_or(&[][..], Vec::as_slice);
         for key in required.iter().filter_map(Schema::as_str).filter(|key| !seen.contains(key)) {
             is_whole = false;
-            self.missing(key, properties, key_place, path);
+            match entries.iter().find(|entry| entry.key == key) {
+                Some(empty) => self.missing(key, properties, empty.key_place, path, true),
+                None => self.missing(key, properties, key_place, path, false),
+            }
         }
         is_whole.then_some(Schema::Object(object))
     }
@@ -221,6 +227,12 @@ impl Walker<'_> {
             return properties.get_key_value(close).filter(|_| is_free).map(|(key, below)| (key.as_str(), below));
         }
         let elsewhere = self.definitions.paths_of(&entry.key);
+        if elsewhere.is_empty()
+            && let Some(whole) = suggest_part(&entry.key, properties.keys().map(String::as_str))
+        {
+            self.report(problem.hint(format!("did you mean `{whole}`?")));
+            return None;
+        }
         self.report(match elsewhere.as_slice() {
             [] => problem
                 .help(format!("known here: {}", properties.keys().map(String::as_str).collect::<Vec<_>>().join(", "))),
@@ -230,7 +242,14 @@ impl Walker<'_> {
         None
     }
 
-    fn missing(&mut self, key: &str, properties: Option<&Map<String, Schema>>, place: Place, path: &str) {
+    fn missing(
+        &mut self,
+        key: &str,
+        properties: Option<&Map<String, Schema>>,
+        place: Place,
+        path: &str,
+        is_empty: bool,
+    ) {
         let what = properties
             .and_then(|properties| properties.get(key))
             .and_then(|schema| {
@@ -240,8 +259,9 @@ impl Walker<'_> {
             .and_then(|text| text.lines().next())
             .unwrap_or_default();
         let inside = if path.is_empty() { "the scenario".to_string() } else { format!("`{path}`") };
-        let problem = Diagnostic::new("missing-key", format!("{inside} needs `{key}`"), Some(place));
-        self.report(if what.is_empty() { problem } else { problem.help(format!("`{key}` is: {what}")) });
+        let message = format!("{inside} needs `{key}`{}", if is_empty { ", which is empty here" } else { "" });
+        let problem = Diagnostic::new("missing-key", message, Some(place));
+        self.report(if what.is_empty() { problem } else { problem.help(format!("{key}: {what}")) });
     }
 
     fn list(&mut self, node: &Node, schema: &Schema, path: &str) -> Option<Schema> {
@@ -307,7 +327,8 @@ impl Walker<'_> {
             return None;
         }
         let problem = Diagnostic::new("unknown-choice", format!("`{path}` cannot be `{text}`"), Some(place));
-        self.report(match suggest(text, names.iter().copied()) {
+        let close = suggest(text, names.iter().copied()).or_else(|| suggest_part(text, names.iter().copied()));
+        self.report(match close {
             Some(close) => problem.hint(format!("did you mean `{close}`?")),
             None => problem.help(format!("one of {}", names.join(", "))),
         });
@@ -460,4 +481,15 @@ pub(super) fn suggest<'k>(written: &str, known: impl Iterator<Item = &'k str>) -
     let distance = |name: &str| strsim::damerau_levenshtein(&written.to_lowercase(), &name.to_lowercase());
     let (name, edits) = known.map(|name| (name, distance(name))).min_by_key(|(_, edits)| *edits)?;
     (edits <= 1 + name.len().min(written.len()) / 4).then_some(name)
+}
+
+/// The one name among `known` that shares whole words with `written`: `lora_alpha` for `alpha`.
+fn suggest_part<'k>(written: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let mut parts = known.filter(|name| has_part(name, written) || has_part(written, name));
+    parts.next().filter(|_| parts.next().is_none())
+}
+
+/// True when `part` is made of whole words of `name`, words being joined by `_`.
+fn has_part(name: &str, part: &str) -> bool {
+    !part.is_empty() && format!("_{name}_").contains(&format!("_{part}_"))
 }

@@ -5,27 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::registry::Entry;
 use crate::strategy::CodecConfig;
+use crate::training::Evaluation;
 use crate::units::Bytes;
-
-/// The frozen encoder: `model`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ModelConfig {
-    /// `builtin:tiny-roberta`, or a Hugging Face directory relative to the scenario file.
-    pub name: String,
-    /// Number format of weights and arithmetic.
-    #[serde(default)]
-    pub dtype: Dtype,
-}
-
-/// A number format.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Dtype {
-    /// 32-bit floating point.
-    #[default]
-    F32,
-}
 
 /// How payloads are encoded: `compression`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -99,6 +80,15 @@ impl Metric {
             Self::Accuracy => "accuracy",
             Self::MacroF1 => "macro_f1",
             Self::Mcc => "mcc",
+        }
+    }
+
+    /// This metric of an evaluation.
+    pub fn of(self, evaluation: &Evaluation) -> f64 {
+        match self {
+            Self::Accuracy => evaluation.accuracy,
+            Self::MacroF1 => evaluation.macro_f1,
+            Self::Mcc => evaluation.mcc,
         }
     }
 

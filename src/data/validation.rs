@@ -1,0 +1,96 @@
+//! Carving validation rows out of the training rows.
+
+use rand::seq::SliceRandom;
+
+use super::{DataError, TextExample};
+use crate::seed::{Purpose, Seeds};
+
+/// Moves about `fraction` of the training rows, chosen at random within each label in proportion to its rows, to a
+/// validation split: at least one row in all, and never a label's last one. Rows keep their order.
+///
+/// # Errors
+/// No label has two rows, so there is none to spare.
+pub(super) fn carve(
+    train: Vec<TextExample>,
+    n_labels: usize,
+    fraction: f64,
+    seeds: &Seeds,
+) -> Result<(Vec<TextExample>, Vec<TextExample>), DataError> {
+    let mut rows_by_label: Vec<Vec<usize>> = vec![Vec::new(); n_labels];
+    for (i, row) in train.iter().enumerate() {
+        rows_by_label[row.label as usize].push(i);
+    }
+    let counts: Vec<usize> = rows_by_label.iter().map(Vec::len).collect();
+    let quotas = quotas(&counts, fraction);
+    if quotas.iter().sum::<usize>() == 0 {
+        return Err(DataError::BadSettings(
+            "there are too few training rows to hold some back for validation; give dataset.files.validation".into(),
+        ));
+    }
+    let mut rng = seeds.global(Purpose::ValidationSplit);
+    let mut is_held_back = vec![false; train.len()];
+    for (rows, quota) in rows_by_label.iter_mut().zip(quotas) {
+        rows.shuffle(&mut rng);
+        rows[..quota].iter().for_each(|&i| is_held_back[i] = true);
+    }
+    let (mut kept, mut held_back) = (Vec::new(), Vec::new());
+    for (row, is_held_back) in train.into_iter().zip(is_held_back) {
+        if is_held_back { held_back.push(row) } else { kept.push(row) }
+    }
+    Ok((kept, held_back))
+}
+
+/// How many rows each label gives: its exact share rounded down, then the largest remainders up to the rounded total,
+/// but never all its rows.
+fn quotas(counts: &[usize], fraction: f64) -> Vec<usize> {
+    let n_rows: usize = counts.iter().sum();
+    let n_wanted = ((n_rows as f64 * fraction).round() as usize).max(1);
+    let share = |count: usize| count as f64 * fraction;
+    let mut quotas: Vec<usize> =
+        counts.iter().map(|&count| (share(count).floor() as usize).min(count.saturating_sub(1))).collect();
+    let mut order: Vec<usize> = (0..counts.len()).collect();
+    order.sort_by(|&a, &b| share(counts[b]).fract().total_cmp(&share(counts[a]).fract()));
+    let mut missing = n_wanted.saturating_sub(quotas.iter().sum());
+    for label in order {
+        if missing > 0 && quotas[label] + 1 < counts[label] {
+            quotas[label] += 1;
+            missing -= 1;
+        }
+    }
+    quotas
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(counts: &[usize]) -> Vec<TextExample> {
+        let label = |(label, &n): (usize, &usize)| vec![label as u32; n];
+        let labels = counts.iter().enumerate().flat_map(label);
+        labels.enumerate().map(|(i, label)| TextExample { text: i.to_string(), text_pair: None, label }).collect()
+    }
+
+    #[test]
+    fn the_split_is_stratified_seeded_and_complete() {
+        let split = |seed| carve(rows(&[60, 30, 1]), 3, 0.1, &Seeds::new(seed)).expect("enough rows");
+        let (train, validation) = split(1);
+        // 91 x 0.1 rounds to 9: shares 6.0, 3.0 and 0.1 floor to 6, 3 and 0.
+        let n = |label| validation.iter().filter(|row| row.label == label).count();
+        assert_eq!([n(0), n(1), n(2)], [6, 3, 0]);
+        let mut all: Vec<usize> = train.iter().chain(&validation).map(|row| row.text.parse().expect("n")).collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..91).collect::<Vec<_>>());
+        assert_eq!((train.clone(), validation.clone()), split(1));
+        assert_ne!(validation, split(2).1);
+    }
+
+    #[test]
+    fn a_label_keeps_its_last_row() {
+        // Half of two rows is one, half of one row rounds down.
+        assert_eq!(quotas(&[2, 1, 1], 0.5), [1, 0, 0]);
+        assert_eq!(quotas(&[3, 3], 0.99), [2, 2]);
+        // Rounding to none still gives one.
+        assert_eq!(quotas(&[4, 3], 0.01), [1, 0]);
+        assert!(carve(rows(&[1, 1]), 2, 0.5, &Seeds::new(1)).is_err());
+    }
+}

@@ -1,0 +1,337 @@
+//! Checks that what a run wrote agrees with itself: conservation of bytes and tasks, and time that never goes back.
+//!
+//! - Bytes: each transfer that starts either arrives whole or is broken off by the end of its task, so that bytes
+//!   offered = delivered + lost; what was moved is what `rounds.csv`, `clients.csv` and `summary.json` charge.
+//! - Tasks: each has one start and one end, so that selected = aggregated + late + dropped + rejected, in each round
+//!   and over all.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::record::Unused;
+use super::{ClientRow, EventKind, ReportError, RoundRow, Summary, TimelineRow};
+use super::{read_clients, read_rounds, read_timeline};
+use crate::units::Bytes;
+
+/// Everything that is wrong with the results in a directory; empty when all agrees. For runs that have ended.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn violations_in(directory: &Path) -> Result<Vec<String>, ReportError> {
+    let timeline = read_timeline(&directory.join("timeline.csv"))?;
+    let rounds = read_rounds(&directory.join("rounds.csv"))?;
+    let clients = read_clients(&directory.join("clients.csv"))?;
+    let path = directory.join("summary.json");
+    let text = std::fs::read_to_string(&path).map_err(ReportError::read(&path))?;
+    let summary: Summary = serde_json::from_str(&text).map_err(|error| ReportError::Malformed {
+        path,
+        line: error.line() as u64,
+        message: error.to_string(),
+    })?;
+    Ok(violations(&timeline, &rounds.rows, &clients, &summary))
+}
+
+/// Everything that is wrong with the results of a run that has ended; empty when all agrees.
+pub fn violations(
+    timeline: &[TimelineRow],
+    rounds: &[RoundRow],
+    clients: &[ClientRow],
+    summary: &Summary,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    let from_timeline = follow_tasks(timeline, &mut found);
+    check_rounds(rounds, &from_timeline, &mut found);
+    check_totals(rounds, clients, summary, &mut found);
+    found
+}
+
+/// What the tasks of one round came to. Also used for sums over rounds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Totals {
+    selected: u64,
+    completed: u64,
+    aggregated: u64,
+    late: u64,
+    dropped: u64,
+    rejected: u64,
+    down: Bytes,
+    up: Bytes,
+}
+
+impl Totals {
+    /// What a row says; the rejected are those that it does not count otherwise.
+    fn of_round(row: &RoundRow) -> Self {
+        let counted = row.aggregated + row.late + row.dropped;
+        Self {
+            selected: row.selected.into(),
+            completed: row.completed.into(),
+            aggregated: row.aggregated.into(),
+            late: row.late.into(),
+            dropped: row.dropped.into(),
+            rejected: row.selected.saturating_sub(counted).into(),
+            down: row.bytes_down,
+            up: row.bytes_up,
+        }
+    }
+}
+
+/// A task between its start and its end.
+struct OpenTask {
+    round: u32,
+    /// The transfer under way: its direction and size.
+    transfer: Option<(Way, Bytes)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Down,
+    Up,
+}
+
+/// Follows each task through the timeline and sums up what happened, by the round in which the task was selected.
+fn follow_tasks(timeline: &[TimelineRow], found: &mut Vec<String>) -> BTreeMap<u32, Totals> {
+    let mut open: BTreeMap<u64, OpenTask> = BTreeMap::new();
+    let mut totals: BTreeMap<u32, Totals> = BTreeMap::new();
+    let mut last = None;
+    for (row, number) in timeline.iter().zip(0u64..) {
+        if row.seq != number {
+            found.push(format!("timeline.csv: row {number} has seq {}", row.seq));
+        }
+        if last.is_some_and(|last| last > row.record.time) {
+            found.push(format!("timeline.csv: time goes back at seq {}", row.seq));
+        }
+        last = Some(row.record.time);
+        if let Err(message) = follow(row, &mut open, &mut totals) {
+            found.push(format!("timeline.csv: seq {}: {message}", row.seq));
+        }
+    }
+    found.extend(open.keys().map(|task| format!("timeline.csv: task {task} has no end")));
+    totals
+}
+
+fn follow(
+    row: &TimelineRow,
+    open: &mut BTreeMap<u64, OpenTask>,
+    totals: &mut BTreeMap<u32, Totals>,
+) -> Result<(), String> {
+    let record = &row.record;
+    let Some(id) = record.task_id else {
+        return Ok(());
+    };
+    if record.event == EventKind::Selected {
+        let round = record.round.ok_or("`selected` names no round")?;
+        totals.entry(round).or_default().selected += 1;
+        let before = open.insert(id, OpenTask { round, transfer: None });
+        return if before.is_none() { Ok(()) } else { Err(format!("task {id} is selected twice")) };
+    }
+    let task = open.get_mut(&id).ok_or_else(|| format!("task {id} has not been selected, or has ended"))?;
+    let sums = totals.entry(task.round).or_default();
+    let bytes = record.bytes.unwrap_or_default();
+    match record.event {
+        EventKind::DownloadStart => start_transfer(task, Way::Down, bytes)?,
+        EventKind::UploadStart => start_transfer(task, Way::Up, bytes)?,
+        EventKind::DownloadEnd => {
+            end_transfer(task, Way::Down, bytes)?;
+            sums.down += bytes;
+        }
+        EventKind::UploadEnd => {
+            end_transfer(task, Way::Up, bytes)?;
+            sums.up += bytes;
+            sums.completed += 1;
+        }
+        EventKind::Accepted => {
+            sums.aggregated += 1;
+            close(open, id, bytes, sums)?;
+        }
+        EventKind::Rejected | EventKind::Dropout => {
+            let reason = record.reason.ok_or_else(|| format!("task {id} ended without a reason"))?;
+            match reason.counts_as() {
+                Unused::Dropped => sums.dropped += 1,
+                Unused::Late => sums.late += 1,
+                Unused::Rejected => sums.rejected += 1,
+            }
+            close(open, id, bytes, sums)?;
+        }
+        EventKind::TrainStart
+        | EventKind::TrainEnd
+        | EventKind::Selected
+        | EventKind::RunStart
+        | EventKind::RoundStart
+        | EventKind::Online
+        | EventKind::Offline
+        | EventKind::Deadline
+        | EventKind::Aggregate
+        | EventKind::Eval
+        | EventKind::Checkpoint
+        | EventKind::RoundEnd
+        | EventKind::RunEnd => {}
+    }
+    Ok(())
+}
+
+fn start_transfer(task: &mut OpenTask, way: Way, bytes: Bytes) -> Result<(), String> {
+    match task.transfer.replace((way, bytes)) {
+        None => Ok(()),
+        Some(_) => Err("a transfer starts while another of its task is under way".into()),
+    }
+}
+
+fn end_transfer(task: &mut OpenTask, way: Way, bytes: Bytes) -> Result<(), String> {
+    match task.transfer.take() {
+        Some(transfer) if transfer == (way, bytes) => Ok(()),
+        Some((_, offered)) => Err(format!("{} B arrived of {} B offered", bytes.get(), offered.get())),
+        None => Err("a transfer ends that has not started".into()),
+    }
+}
+
+/// Ends a task and charges what a transfer that is broken off had moved.
+fn close(open: &mut BTreeMap<u64, OpenTask>, id: u64, moved: Bytes, sums: &mut Totals) -> Result<(), String> {
+    let task = open.remove(&id).expect("its caller has found it");
+    match task.transfer {
+        Some((_, offered)) if moved > offered => {
+            Err(format!("{} B were moved of {} B offered", moved.get(), offered.get()))
+        }
+        Some((Way::Down, _)) => {
+            sums.down += moved;
+            Ok(())
+        }
+        Some((Way::Up, _)) => {
+            sums.up += moved;
+            Ok(())
+        }
+        None if moved > Bytes::ZERO => Err(format!("{} B were moved by no transfer", moved.get())),
+        None => Ok(()),
+    }
+}
+
+fn check_rounds(rounds: &[RoundRow], from_timeline: &BTreeMap<u32, Totals>, found: &mut Vec<String>) {
+    let mut cum_bytes = Bytes::ZERO;
+    for (row, number) in rounds.iter().zip(1..) {
+        let mut wrong = |what: String| found.push(format!("rounds.csv: round {number}: {what}"));
+        let totals = Totals::of_round(row);
+        cum_bytes += row.bytes_down + row.bytes_up;
+        if row.round != number {
+            wrong(format!("is called {}", row.round));
+        }
+        if row.sim_start > row.sim_end {
+            wrong("ends before it starts".into());
+        }
+        if totals.selected != totals.aggregated + totals.late + totals.dropped + totals.rejected
+            || totals.rejected < row.stale.into()
+        {
+            wrong(format!("selected is not aggregated + late + dropped + rejected: {totals:?}"));
+        }
+        if row.cum_bytes != cum_bytes {
+            wrong(format!("cum_bytes is {}, not {}", row.cum_bytes.get(), cum_bytes.get()));
+        }
+        if row.bytes_wasted > row.bytes_down + row.bytes_up {
+            wrong("more is wasted than was moved".into());
+        }
+        let counted = from_timeline.get(&row.round).copied().unwrap_or_default();
+        if counted != totals {
+            wrong(format!("is {totals:?}, but by the timeline {counted:?}"));
+        }
+    }
+    if from_timeline.len() > rounds.len() {
+        found.push(format!("rounds.csv: {} rounds, but {} in the timeline", rounds.len(), from_timeline.len()));
+    }
+}
+
+fn check_totals(rounds: &[RoundRow], clients: &[ClientRow], summary: &Summary, found: &mut Vec<String>) {
+    let sum = |value: fn(&Totals) -> u64| rounds.iter().map(|row| value(&Totals::of_round(row))).sum::<u64>();
+    let over_clients = |value: fn(&ClientRow) -> u64| clients.iter().map(value).sum::<u64>();
+    let wasted: u64 = rounds.iter().map(|row| row.bytes_wasted.get()).sum();
+    let pairs = [
+        ("clients.csv: selected", over_clients(|row| row.selected.into()), sum(|t| t.selected)),
+        ("clients.csv: completed", over_clients(|row| row.completed.into()), sum(|t| t.completed)),
+        ("clients.csv: dropped", over_clients(|row| row.dropped.into()), sum(|t| t.dropped)),
+        ("clients.csv: late", over_clients(|row| row.late.into()), sum(|t| t.late)),
+        ("clients.csv: bytes_down", over_clients(|row| row.bytes_down.get()), sum(|t| t.down.get())),
+        ("clients.csv: bytes_up", over_clients(|row| row.bytes_up.get()), sum(|t| t.up.get())),
+        ("summary.json: rounds", summary.rounds.into(), rounds.len() as u64),
+        ("summary.json: updates.selected", summary.updates.selected, sum(|t| t.selected)),
+        ("summary.json: updates.aggregated", summary.updates.aggregated, sum(|t| t.aggregated)),
+        ("summary.json: updates.late", summary.updates.late, sum(|t| t.late)),
+        ("summary.json: updates.dropped", summary.updates.n_dropped(), sum(|t| t.dropped)),
+        ("summary.json: updates.rejected", summary.updates.n_rejected(), sum(|t| t.rejected)),
+        ("summary.json: bytes.down", summary.bytes.down.get(), sum(|t| t.down.get())),
+        ("summary.json: bytes.up", summary.bytes.up.get(), sum(|t| t.up.get())),
+        ("summary.json: bytes.wasted", summary.bytes.wasted.get(), wasted),
+    ];
+    let wrong = pairs.into_iter().filter(|(_, stated, expected)| stated != expected);
+    found.extend(wrong.map(|(what, stated, expected)| format!("{what} is {stated}, but {expected} over the rounds")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Record;
+    use super::super::fixture::{Run, run};
+    use super::*;
+    use crate::units::SimTime;
+
+    fn of(run: &Run) -> Vec<String> {
+        violations(&run.timeline, &run.rounds, &run.clients, &run.summary)
+    }
+
+    /// Breaks a run that agrees and returns what is found.
+    fn after(breaking: impl FnOnce(&mut Run)) -> String {
+        let mut run = run();
+        breaking(&mut run);
+        let found = of(&run);
+        assert!(!found.is_empty(), "nothing was found");
+        found.join("\n")
+    }
+
+    fn position(run: &Run, event: EventKind) -> usize {
+        run.timeline.iter().position(|row| row.record.event == event).expect("the run has such a row")
+    }
+
+    #[test]
+    fn a_run_that_agrees_has_no_violations() {
+        assert_eq!(of(&run()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn time_must_not_go_back() {
+        let found = after(|run| run.timeline[20].record.time = SimTime::ZERO);
+        assert!(found.contains("time goes back at seq 20"), "{found}");
+    }
+
+    #[test]
+    fn bytes_must_be_conserved() {
+        let shrink = |record: &mut Record| record.bytes = Some(Bytes::new(7));
+        let found = after(|run| {
+            let index = position(run, EventKind::DownloadEnd);
+            shrink(&mut run.timeline[index].record);
+        });
+        assert!(found.contains("7 B arrived of 3500000 B offered"), "{found}");
+        let found = after(|run| {
+            let index = position(run, EventKind::DownloadStart);
+            run.timeline[index].record.event = EventKind::TrainStart;
+        });
+        assert!(found.contains("a transfer ends that has not started"), "{found}");
+        let found = after(|run| run.rounds[2].bytes_up += Bytes::new(1));
+        assert!(found.contains("rounds.csv: round 3: cum_bytes") && found.contains("by the timeline"), "{found}");
+        assert!(after(|run| run.clients[1].bytes_down += Bytes::new(1)).contains("clients.csv: bytes_down"));
+        assert!(after(|run| run.summary.bytes.wasted += Bytes::new(1)).contains("summary.json: bytes.wasted"));
+    }
+
+    #[test]
+    fn tasks_must_be_conserved() {
+        let found = after(|run| {
+            let index = position(run, EventKind::Accepted);
+            run.timeline[index].record.event = EventKind::Eval;
+        });
+        assert!(found.contains("has no end"), "{found}");
+        let found = after(|run| {
+            let index = position(run, EventKind::Dropout);
+            run.timeline[index].record.reason = None;
+        });
+        assert!(found.contains("ended without a reason"), "{found}");
+        assert!(
+            after(|run| run.rounds[0].late += 5).contains("selected is not aggregated + late + dropped + rejected")
+        );
+        assert!(after(|run| run.summary.updates.selected += 1).contains("summary.json: updates.selected"));
+        assert!(after(|run| run.clients[3].completed += 1).contains("clients.csv: completed"));
+    }
+}

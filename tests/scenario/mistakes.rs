@@ -1,0 +1,162 @@
+//! Mistakes in a scenario and the words that explain them, in `mistakes.txt`.
+//!
+//! `REFRESH=1 cargo test --test main mistakes` writes that file anew.
+
+use std::path::Path;
+
+use straggler::scenario::{Input, Overrides, load};
+
+/// A right scenario; each case below changes it.
+const RIGHT: &str = "\
+version: 1
+name: small
+model: { name: builtin:tiny-roberta }
+dataset:
+  name: builtin:intents
+  partition: { dirichlet: { alpha: 0.3 } }
+tuning:
+  lora: { r: 8 }
+clients:
+  total: 8
+  devices:
+    fast: { share: 0.5, compute: { flops: 100 GFLOPS, efficiency: 0.3 } }
+    slow: { share: 0.5, compute: { time_per_sample: 90 ms } }
+  networks:
+    lte: { share: 1, downlink: 5.4 Mbps, uplink: 1.1 Mbps, latency: 60 ms }
+  dropout: { during_train: 0.1 }
+server:
+  rounds: 2
+  clients_per_round: 4
+";
+
+struct Mistake {
+    name: &'static str,
+    /// Texts of [`RIGHT`] and what stands in their place.
+    changes: &'static [(&'static str, &'static str)],
+    set: &'static [&'static str],
+}
+
+const fn edit(name: &'static str, changes: &'static [(&'static str, &'static str)]) -> Mistake {
+    Mistake { name, changes, set: &[] }
+}
+
+const fn set(name: &'static str, set: &'static [&'static str]) -> Mistake {
+    Mistake { name, changes: &[], set }
+}
+
+const MISTAKES: &[Mistake] = &[
+    edit("unknown key with a near one", &[("clients_per_round: 4", "clients_per_ruond: 4")]),
+    edit("unknown key with no near one", &[("  rounds: 2", "  rounds: 2\n  colour: blue")]),
+    edit("unknown key inside a one-of", &[("{ r: 8 }", "{ r: 8, alpha: 16 }")]),
+    edit("key in the wrong section", &[("  total: 8", "  total: 8\n  over_selection: 1.2")]),
+    edit("lost indentation", &[("  rounds: 2\n  clients_per_round: 4", "rounds: 2\nclients_per_round: 4")]),
+    edit("tab in the indentation", &[("  rounds: 2", "\trounds: 2")]),
+    edit("colon without a space", &[("  rounds: 2", "  rounds:2")]),
+    edit("brace not closed", &[("lora: { r: 8 }", "lora: { r: 8")]),
+    edit("over-indented line", &[("  clients_per_round: 4", "    clients_per_round: 4")]),
+    edit("key written twice", &[("  rounds: 2", "  rounds: 2\n  rounds: 3")]),
+    edit("missing required key", &[("  rounds: 2\n", "")]),
+    edit("missing section", &[("tuning:\n  lora: { r: 8 }\n", "")]),
+    edit("empty value of a required key", &[("rounds: 2", "rounds:")]),
+    edit("text for a whole number", &[("rounds: 2", "rounds: ten")]),
+    edit("negative number", &[("rounds: 2", "rounds: -1")]),
+    edit("fraction for a whole number", &[("rounds: 2", "rounds: 2.5")]),
+    edit("quoted number", &[("rounds: 2", "rounds: \"2\"")]),
+    edit("number too large", &[("rounds: 2", "rounds: 5000000000")]),
+    edit("map for a number", &[("rounds: 2", "rounds: { first: 2 }")]),
+    edit("value for a map", &[("  dropout: { during_train: 0.1 }", "  dropout: 0.1")]),
+    edit("no unit", &[("latency: 60 ms", "latency: 60")]),
+    edit("bytes for a rate", &[("downlink: 5.4 Mbps", "downlink: 10 MB/s")]),
+    edit("bits with a slash", &[("downlink: 5.4 Mbps", "downlink: 10 Mb/s")]),
+    edit("bits for a size", &[("share: 0.5, compute: { time", "share: 0.5, memory: 10 Mb, compute: { time")]),
+    edit("unit in the wrong case", &[("100 GFLOPS", "100 gflops")]),
+    edit("unit of another kind", &[("latency: 60 ms", "latency: 60 Mbps")]),
+    edit("unknown choice", &[("dirichlet: { alpha: 0.3 }", "dirichlet_mix: { alpha: 0.3 }")]),
+    edit("unknown choice written bare", &[("partition: { dirichlet: { alpha: 0.3 } }", "partition: idd")]),
+    edit("bare choice that needs settings", &[("partition: { dirichlet: { alpha: 0.3 } }", "partition: dirichlet")]),
+    edit("two choices", &[("  lora: { r: 8 }", "  lora: { r: 8 }\n  head: {}")]),
+    edit("no choice", &[("tuning:\n  lora: { r: 8 }", "tuning: {}")]),
+    edit("unknown word", &[("  dropout:", "  train: { optim: adam }\n  dropout:")]),
+    edit("choice of a later version", &[("  lora: { r: 8 }", "  bitfit: {}")]),
+    edit("key of a later version", &[("tuning:", "sweep: { matrix: {} }\ntuning:")]),
+    edit("more than one repeat", &[("version: 1", "version: 1\nrepeats: 3")]),
+    edit("unknown version", &[("version: 1", "version: 2")]),
+    edit("name that is no folder", &[("name: small", "name: a/b")]),
+    edit("shares that do not sum to 1", &[("fast: { share: 0.5", "fast: { share: 0.6")]),
+    edit("share above 1", &[("lte: { share: 1,", "lte: { share: 1.5,")]),
+    edit(
+        "more dispatches than clients",
+        &[("  clients_per_round: 4", "  clients_per_round: 7\n  over_selection: 1.3")],
+    ),
+    edit("more updates wanted than aggregated", &[("  rounds: 2", "  rounds: 2\n  min_updates: 5")]),
+    edit("over-selection below 1", &[("  rounds: 2", "  rounds: 2\n  over_selection: 0.5")]),
+    edit("no rounds", &[("rounds: 2", "rounds: 0")]),
+    edit("probability above 1", &[("during_train: 0.1", "during_train: 10")]),
+    edit(
+        "both speeds",
+        &[("compute: { time_per_sample: 90 ms }", "compute: { time_per_sample: 90 ms, flops: 1 GFLOPS }")],
+    ),
+    edit("no speed", &[("compute: { time_per_sample: 90 ms }", "compute: {}")]),
+    edit("peak speed without efficiency", &[(", efficiency: 0.3", "")]),
+    edit("rate of zero", &[("uplink: 1.1 Mbps", "uplink: 0 Mbps")]),
+    edit("name and files", &[("  name: builtin:intents", "  name: builtin:intents\n  files: { train: rows.tsv }")]),
+    edit("unknown data set", &[("builtin:intents", "builtin:intent")]),
+    edit("data file that is not there", &[("name: builtin:intents", "files: { train: rows.tsv }")]),
+    edit("no data set", &[("dataset:\n  name: builtin:intents\n  partition: { dirichlet: { alpha: 0.3 } }\n", "")]),
+    edit("concentration of zero", &[("alpha: 0.3", "alpha: 0")]),
+    edit("model that is not there", &[("builtin:tiny-roberta", "FacebookAI/roberta-base")]),
+    edit("directory without weights", &[("builtin:tiny-roberta", "src")]),
+    edit("percent for a target", &[("tuning:", "evaluation: { target: 90 }\ntuning:")]),
+    edit("unknown metric", &[("tuning:", "evaluation: { metric: f1 }\ntuning:")]),
+    edit("condition without a comparison", &[("tuning:", "assert: [final.accuracy]\ntuning:")]),
+    edit("condition on an unknown name", &[("tuning:", "assert: [\"last.accuracy >= 0.5\"]\ntuning:")]),
+    edit("shard sizes in a real run", &[("  total: 8", "  total: 8\n  num_examples: 20")]),
+    edit(
+        "several at once",
+        &[
+            ("clients_per_round: 4", "clients_per_ruond: 40"),
+            ("latency: 60 ms", "latency: 60"),
+            ("{ r: 8 }", "{ r: eight }"),
+        ],
+    ),
+    edit("second document", &[("server:", "---\nserver:")]),
+    edit("a list at the top", &[("version: 1", "- version: 1")]),
+    set("set without a value", &["server.rounds"]),
+    set("set of an unknown key", &["server.round=3"]),
+    set("set of a wrong value", &["server.rounds=many"]),
+    set("set that does not go with the file", &["clients.total=3"]),
+    set("set that is no YAML", &["tuning.lora.target_modules=[query"]),
+    set("timing only without sizes", &["compute.mode=timing_only", "dataset=null"]),
+];
+
+#[test]
+fn every_mistake_is_explained() {
+    let mut written = String::new();
+    for mistake in MISTAKES {
+        let mut text = RIGHT.to_string();
+        for (from, to) in mistake.changes {
+            text = text.replacen(from, to, 1);
+        }
+        let overrides =
+            Overrides { profiles: Vec::new(), set: mistake.set.iter().map(|set| (*set).to_string()).collect() };
+        let input = Input::Embedded { name: "small.yaml".into(), text };
+        let diagnostics = load(&input, &overrides).expect_err(mistake.name);
+        written += &format!("== {}\n{diagnostics}\n\n", mistake.name);
+    }
+    let path = Path::new("tests/scenario/mistakes.txt");
+    if std::env::var_os("REFRESH").is_some() {
+        std::fs::write(path, &written).unwrap();
+    }
+    let expected = std::fs::read_to_string(path).unwrap_or_default();
+    for (got, wanted) in written.split("== ").zip(expected.split("== ")) {
+        assert_eq!(got, wanted);
+    }
+    assert_eq!(written, expected);
+}
+
+#[test]
+fn the_scenario_that_the_mistakes_start_from_is_right() {
+    let input = Input::Embedded { name: "small.yaml".into(), text: RIGHT.into() };
+    let loaded = load(&input, &Overrides::default());
+    assert!(loaded.is_ok(), "{}", loaded.expect_err("was just seen to fail"));
+}

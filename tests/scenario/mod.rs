@@ -1,0 +1,5 @@
+//! Scenarios: the examples are valid, mistakes are explained.
+
+mod examples;
+mod layers;
+mod mistakes;

@@ -27,11 +27,10 @@ impl Axis {
         Self::with_step(label.into(), min, max, step(min, max).max(1.0))
     }
 
-    /// An axis that shows `min..=max` exactly, with ticks inside.
-    pub(super) fn exact(label: impl Into<String>, min: f64, max: f64) -> Self {
-        let mut axis = Self::new(label, min, max);
-        axis.ticks.retain(|(value, _)| (min..=max).contains(value));
-        Self { min, max: if max > min { max } else { min + 1.0 }, ..axis }
+    /// The axis cut to `min..=max`, which may end between two ticks.
+    pub(super) fn cut(mut self, min: f64, max: f64) -> Self {
+        self.ticks.retain(|(value, _)| (min..=max).contains(value));
+        Self { min, max: if max > min { max } else { min + 1.0 }, ..self }
     }
 
     fn with_step(label: String, min: f64, max: f64, step: f64) -> Self {
@@ -99,14 +98,14 @@ mod tests {
         // 130 / 6 = 21.7: steps of 50.
         assert_eq!(labels(&Axis::new("", 0.0, 130.0)), ["0", "50", "100", "150"]);
         assert_eq!(labels(&Axis::whole("", 0.0, 3.0)), ["0", "1", "2", "3"]);
-        assert_eq!(labels(&Axis::exact("", 1.0, 8.5)), ["2", "4", "6", "8"]);
+        assert_eq!(labels(&Axis::new("", 1.0, 8.5).cut(1.0, 8.5)), ["2", "4", "6", "8"]);
     }
 
     #[test]
     fn an_empty_range_still_is_an_axis() {
         let axis = Axis::new("", 0.0, 0.0);
         assert!(axis.max > axis.min && axis.ticks.len() > 1);
-        assert!(Axis::exact("", 5.0, 5.0).max > 5.0);
+        assert!(Axis::new("", 5.0, 5.0).cut(5.0, 5.0).max > 5.0);
     }
 
     #[test]

@@ -109,8 +109,8 @@ fn draw(rounds: &FirstRounds) -> String {
     let mut svg = Svg::new(900.0, height + 150.0, &heading);
     let (unit, nanos) = time_unit(rounds.end.since(SimTime::ZERO));
     let at = |time: SimTime| time.as_nanos() as f64 / nanos;
-    let x = Axis::exact(format!("simulated time [{unit}]"), 0.0, at(rounds.end));
-    let panel = Panel { left: 84.0, top: 84.0, width: 790.0, height, x, y: Axis::exact("", 0.0, 1.0) };
+    let x = Axis::new(format!("simulated time [{unit}]"), 0.0, at(rounds.end)).cut(0.0, at(rounds.end));
+    let panel = Panel { left: 84.0, top: 84.0, width: 790.0, height, x, y: Axis::new("", 0.0, 1.0) };
     panel.draw_x(&mut svg);
     let samples = [
         (Sample::Fill(DOWNLOAD), "download"),

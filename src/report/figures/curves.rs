@@ -11,7 +11,8 @@ pub(super) fn metric_over_time(rounds: &RoundsFile) -> Option<String> {
     let end = rounds.rows.last()?.sim_end;
     let (unit, nanos) = time_unit(end.since(SimTime::ZERO));
     let points = points(rounds, |row| row.sim_end.as_nanos() as f64 / nanos, |row| row.eval_metric);
-    let x = Axis::exact(format!("simulated time [{unit}]"), 0.0, end.as_nanos() as f64 / nanos);
+    let end = end.as_nanos() as f64 / nanos;
+    let x = Axis::new(format!("simulated time [{unit}]"), 0.0, end).cut(0.0, end);
     metric(rounds, "simulated time", x, points)
 }
 
@@ -79,7 +80,8 @@ fn number(row: &RoundRow) -> f64 {
 }
 
 fn rounds_axis(rounds: &RoundsFile) -> Axis {
-    Axis::whole("round", 0.0, rounds.rows.last().map_or(0.0, number))
+    let last = rounds.rows.last().map_or(0.0, number);
+    Axis::whole("round", 0.0, last).cut(0.0, last)
 }
 
 /// An axis for the values of the points; `None` without any.

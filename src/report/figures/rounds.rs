@@ -20,10 +20,9 @@ pub(super) fn rounds(rounds: &RoundsFile) -> Option<String> {
     let (unit, nanos) = time_unit(longest);
     let most = rows.iter().map(|row| row.selected).max()?;
     let mut svg = Svg::new(720.0, 560.0, "Rounds: duration and tasks");
-    let x = Axis::whole("round", 0.0, f64::from(rows.last()?.round));
+    let last = f64::from(rows.last()?.round);
     // Half a round on each side, for the bars at the ends.
-    let x = Axis { min: 0.5, max: f64::from(rows.last()?.round) + 0.5, ..x };
-    let x = Axis { ticks: x.ticks.into_iter().filter(|(value, _)| (x.min..=x.max).contains(value)).collect(), ..x };
+    let x = Axis::whole("round", 0.0, last).cut(0.5, last + 0.5);
     let y = Axis::new(format!("duration [{unit}]"), 0.0, longest.as_nanos() as f64 / nanos);
     let durations = Panel { left: 84.0, top: 44.0, width: 606.0, height: 180.0, x: x.clone(), y };
     let y = Axis::whole("tasks", 0.0, f64::from(most));

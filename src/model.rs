@@ -16,6 +16,8 @@ mod config;
 mod encoder;
 mod encoder_config;
 mod error;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod head;
 mod hooks;
 mod initial;

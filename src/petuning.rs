@@ -7,6 +7,8 @@
 
 mod error;
 mod full;
+#[cfg(test)]
+mod gradients;
 mod head;
 mod lora;
 mod method;

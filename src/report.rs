@@ -6,6 +6,7 @@
 
 pub mod check;
 mod error;
+pub mod figures;
 #[cfg(test)]
 mod fixture;
 mod perf;

@@ -11,6 +11,8 @@ mod cost;
 mod error;
 mod evaluation;
 mod learner;
+#[cfg(test)]
+mod learner_tests;
 mod metrics;
 mod optimizer;
 mod pretraining;

@@ -70,6 +70,12 @@ impl Model<'_> {
         let beta = self.tensor(&format!("{name}.bias"))?;
         ops::layer_norm(x, &gamma, &beta, self.config().layer_norm_eps)
     }
+
+    fn add_layer_norm(&self, name: &str, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        let gamma = self.tensor(&format!("{name}.weight"))?;
+        let beta = self.tensor(&format!("{name}.bias"))?;
+        ops::add_layer_norm(x, residual, &gamma, &beta, self.config().layer_norm_eps)
+    }
 }
 
 fn run(model: &Model<'_>, batch: &Batch, rows: Rows, pass: &mut Pass) -> Result<Tensor> {
@@ -148,7 +154,7 @@ fn add_and_norm(
         Sublayer::Attention => format!("encoder.layer.{layer}.attention.output.LayerNorm"),
         Sublayer::FeedForward => format!("encoder.layer.{layer}.output.LayerNorm"),
     };
-    model.layer_norm(&norm, &(output + x)?)
+    model.add_layer_norm(&norm, &output, x)
 }
 
 fn drop_out(x: &Tensor, pass: &mut Pass, config: &EncoderConfig) -> Result<Tensor> {
@@ -169,4 +175,147 @@ fn in_front(prefix: &Tensor, x: &Tensor) -> Result<Tensor> {
 fn unmasked(prefix: &Tensor, mask: &Tensor) -> Result<Tensor> {
     let ones = Tensor::ones((mask.dim(0)?, prefix.dim(0)?), mask.dtype(), mask.device())?;
     Tensor::cat(&[&ones, mask], 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device, IndexOp};
+    use candle_nn::VarBuilder;
+    use candle_transformers::models::{bert, xlm_roberta};
+
+    use super::*;
+    use crate::model::{EncoderKind, NoHooks, fixture};
+
+    fn builder(backbone: &Backbone) -> VarBuilder<'static> {
+        let tensors = backbone.tensors().iter().map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
+        VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu)
+    }
+
+    /// The largest difference over the tokens that are no padding.
+    fn difference(ours: &Tensor, reference: &Tensor, mask: &Tensor) -> f32 {
+        let difference = (ours - reference).unwrap().broadcast_mul(&mask.unsqueeze(2).unwrap()).unwrap();
+        difference.abs().unwrap().max_all().unwrap().to_scalar().unwrap()
+    }
+
+    fn bert_reference(backbone: &Backbone, batch: &Batch) -> Tensor {
+        let config: bert::Config = serde_json::from_str(&backbone.config().to_json()).unwrap();
+        let model = bert::BertModel::load(builder(backbone), &config).unwrap();
+        model.forward(&batch.input_ids, &batch.token_type_ids, Some(&batch.attention_mask)).unwrap()
+    }
+
+    #[test]
+    fn bert_gives_what_candle_transformers_gives() {
+        let backbone = fixture::backbone(EncoderKind::Bert);
+        let batch = fixture::batch(backbone.config());
+        let ours = encode(&backbone, &batch, &NoHooks, &mut Pass::evaluation()).unwrap();
+        let reference = bert_reference(&backbone, &batch);
+        assert!(difference(&ours, &reference, &batch.attention_mask) < 1e-5);
+    }
+
+    #[test]
+    fn roberta_gives_what_candle_transformers_gives() {
+        let backbone = fixture::backbone(EncoderKind::Roberta);
+        let batch = fixture::batch(backbone.config());
+        let ours = encode(&backbone, &batch, &NoHooks, &mut Pass::evaluation()).unwrap();
+        let config: xlm_roberta::Config = serde_json::from_str(&backbone.config().to_json()).unwrap();
+        let model = xlm_roberta::XLMRobertaModel::new(&config, builder(&backbone)).unwrap();
+        let (mask, types) = (&batch.attention_mask, &batch.token_type_ids);
+        let reference = model.forward(&batch.input_ids, mask, types, None, None, None).unwrap();
+        assert!(difference(&ours, &reference, &batch.attention_mask) < 1e-5);
+    }
+
+    #[test]
+    #[ignore = "needs STRAGGLER_MINILM_DIR"]
+    fn minilm_gives_what_candle_transformers_gives() {
+        let directory = std::env::var("STRAGGLER_MINILM_DIR").unwrap();
+        let source = crate::model::ModelSource::Directory(directory.into());
+        let (backbone, tokenizer) = crate::model::load(&source, "".as_ref(), &crate::seed::Seeds::new(0)).unwrap();
+        assert_eq!(backbone.unused_tensors(), ["embeddings.position_ids"]);
+        let texts = ["a card was declined", "How do I top up by bank transfer? It has been two days.", "hello"];
+        let encodings: Vec<_> = texts.iter().map(|text| tokenizer.encode(*text, true).unwrap()).collect();
+        let examples: Vec<_> = encodings.iter().map(|encoding| (encoding.get_ids(), encoding.get_type_ids())).collect();
+        let batch = Batch::new(&examples, backbone.config(), &Device::Cpu).unwrap();
+        let ours = encode(&backbone, &batch, &NoHooks, &mut Pass::evaluation()).unwrap();
+        let worst = difference(&ours, &bert_reference(&backbone, &batch), &batch.attention_mask);
+        assert!(worst < 1e-5, "{worst}");
+    }
+
+    #[test]
+    fn the_first_token_alone_equals_the_first_of_all() {
+        for kind in [EncoderKind::Bert, EncoderKind::Roberta] {
+            let backbone = fixture::backbone(kind);
+            let batch = fixture::batch(backbone.config());
+            let all = encode(&backbone, &batch, &NoHooks, &mut Pass::evaluation()).unwrap().i((.., 0)).unwrap();
+            let first = encode_first(&backbone, &batch, &NoHooks, &mut Pass::evaluation()).unwrap();
+            let worst = (all - first).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(worst < 1e-5, "{worst}");
+        }
+    }
+
+    #[test]
+    fn an_example_gives_the_same_beside_longer_ones() {
+        let backbone = fixture::backbone(EncoderKind::Roberta);
+        let (long, short): (&[u32], &[u32]) = (&[2, 17, 5, 33, 9, 3], &[2, 8, 3]);
+        let types = [0; 6];
+        let run = |examples: &[(&[u32], &[u32])]| {
+            let batch = Batch::new(examples, backbone.config(), &Device::Cpu).unwrap();
+            encode_first(&backbone, &batch, &NoHooks, &mut Pass::evaluation()).unwrap().to_vec2::<f32>().unwrap()
+        };
+        let alone = run(&[(short, &types[..3])]);
+        let beside = run(&[(long, &types), (short, &types[..3])]);
+        for (a, b) in alone[0].iter().zip(&beside[1]) {
+            assert!((a - b).abs() < 1e-5);
+        }
+    }
+
+    /// Hooks that count where they are called, and put one neutral key in front of each layer.
+    struct Everywhere(std::cell::RefCell<Vec<String>>);
+
+    impl Hooks for Everywhere {
+        fn projection(&self, site: Site, input: &Tensor, output: Tensor, _: &mut Pass) -> Result<Tensor> {
+            self.0.borrow_mut().push(format!("{site} {}", input.dims()[2]));
+            Ok(output)
+        }
+
+        fn sublayer(&self, layer: usize, sublayer: Sublayer, output: Tensor, _: &mut Pass) -> Result<Tensor> {
+            self.0.borrow_mut().push(format!("{layer} {sublayer:?}"));
+            Ok(output)
+        }
+
+        fn prefix(&self, _: usize) -> Result<Option<(Tensor, Tensor)>> {
+            let row = Tensor::zeros((1, 16), DType::F32, &Device::Cpu)?;
+            Ok(Some((row.clone(), row)))
+        }
+
+        fn embeddings(&self, embeddings: Tensor, mask: Tensor, _: &mut Pass) -> Result<(Tensor, Tensor)> {
+            self.0.borrow_mut().push("embeddings".into());
+            Ok((embeddings, mask))
+        }
+    }
+
+    #[test]
+    fn every_hook_is_called_where_it_belongs() {
+        let backbone = fixture::backbone(EncoderKind::Bert);
+        let batch = fixture::batch(backbone.config());
+        let hooks = Everywhere(Vec::new().into());
+        let with_prefix = encode(&backbone, &batch, &hooks, &mut Pass::evaluation()).unwrap();
+        let calls = hooks.0.into_inner();
+        assert_eq!(calls.len(), 1 + 2 * (6 + 2));
+        assert_eq!(
+            calls[..3],
+            ["embeddings", "encoder.layer.0.attention.self.query 16", "encoder.layer.0.attention.self.key 16"]
+        );
+        assert_eq!(
+            calls[5..9],
+            [
+                "0 Attention",
+                "encoder.layer.0.intermediate.dense 16",
+                "encoder.layer.0.output.dense 24",
+                "0 FeedForward"
+            ]
+        );
+        // A key of zeros draws attention away from the others, so the prefix is seen to act.
+        let without = encode(&backbone, &batch, &NoHooks, &mut Pass::evaluation()).unwrap();
+        assert!(difference(&with_prefix, &without, &batch.attention_mask) > 1e-2);
+    }
 }

@@ -19,7 +19,7 @@ pub fn load(source: &ModelSource, base_dir: &Path, seeds: &Seeds) -> Result<(Arc
     let (backbone, tokenizer, origin) = match source {
         ModelSource::Directory(path) => {
             let directory = base_dir.join(path);
-            let backbone = read_directory(&directory)?;
+            let backbone = Backbone::open(&directory)?;
             let file = directory.join("tokenizer.json");
             (backbone, read_tokenizer(&directory)?, file.display().to_string())
         }
@@ -70,24 +70,30 @@ fn read_config(directory: &Path) -> Result<EncoderConfig, ModelError> {
     EncoderConfig::from_json(&read(&config_path)?, &config_path.display().to_string())
 }
 
-fn read_directory(directory: &Path) -> Result<Backbone, ModelError> {
-    let config = read_config(directory)?;
-    let (safetensors, pickle) = (directory.join("model.safetensors"), directory.join("pytorch_model.bin"));
-    if safetensors.is_file() {
-        let origin = safetensors.display().to_string();
-        let bytes = read(&safetensors)?;
-        Backbone::read(config, &Weights::safetensors(&bytes, &origin)?, &origin)
-    } else if pickle.is_file() {
-        let origin = pickle.display().to_string();
-        Backbone::read(config, &Weights::pickle(&pickle, &origin)?, &origin)
-    } else if directory.join("model.safetensors.index.json").is_file() {
-        Err(missing(directory, "model.safetensors", "weights in several files are not supported: save them as one"))
-    } else {
-        Err(missing(
-            directory,
-            "model.safetensors",
-            "download the weights (model.safetensors or pytorch_model.bin) into it",
-        ))
+impl Backbone {
+    /// Reads the encoder of a Hugging Face directory: `config.json` and `model.safetensors` or `pytorch_model.bin`.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, the encoder is not supported, or the tensors do not fit the configuration.
+    pub fn open(directory: &Path) -> Result<Self, ModelError> {
+        let config = read_config(directory)?;
+        let (safetensors, pickle) = (directory.join("model.safetensors"), directory.join("pytorch_model.bin"));
+        if safetensors.is_file() {
+            let origin = safetensors.display().to_string();
+            let bytes = read(&safetensors)?;
+            Backbone::read(config, &Weights::safetensors(&bytes, &origin)?, &origin)
+        } else if pickle.is_file() {
+            let origin = pickle.display().to_string();
+            Backbone::read(config, &Weights::pickle(&pickle, &origin)?, &origin)
+        } else if directory.join("model.safetensors.index.json").is_file() {
+            Err(missing(directory, "model.safetensors", "weights in several files are not supported: save them as one"))
+        } else {
+            Err(missing(
+                directory,
+                "model.safetensors",
+                "download the weights (model.safetensors or pytorch_model.bin) into it",
+            ))
+        }
     }
 }
 
@@ -124,4 +130,95 @@ fn check_vocabulary(tokenizer: &Tokenizer, config: &EncoderConfig, origin: &str)
 
 fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
     std::fs::read(path).map_err(|source| ModelError::Read { path: path.into(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::{EncoderKind, Storage, fixture};
+
+    fn saved(storage: Storage) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fixture::backbone(EncoderKind::Bert).save(dir.path(), storage, &BTreeMap::new()).unwrap();
+        std::fs::write(dir.path().join("tokenizer.json"), fixture::tokenizer_json(40)).unwrap();
+        dir
+    }
+
+    fn refusal(dir: &Path) -> String {
+        let source = ModelSource::Directory("model".into());
+        // The scenario lies beside a link to the model, so that the relative path is exercised.
+        let base = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(dir, base.path().join("model")).unwrap();
+        let message = load(&source, base.path(), &Seeds::new(0)).unwrap_err().to_string();
+        message.replace(&base.path().display().to_string(), "BASE")
+    }
+
+    #[test]
+    fn a_directory_gives_its_backbone_and_tokenizer() {
+        let dir = saved(Storage::F32);
+        let source = ModelSource::Directory(dir.path().into());
+        let (backbone, tokenizer) = load(&source, "elsewhere".as_ref(), &Seeds::new(0)).unwrap();
+        assert_eq!(backbone.hash(), fixture::backbone(EncoderKind::Bert).hash());
+        assert_eq!(tokenizer.encode("t5 t7", false).unwrap().get_ids(), [5, 7]);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let message = refusal("nowhere".as_ref());
+        assert!(message.starts_with("`BASE/model` is not a directory") && message.contains("builtin:"), "{message}");
+        for (file, expected) in [
+            ("config.json", "`BASE/model` has no config.json; it says"),
+            ("tokenizer.json", "`BASE/model` has no tokenizer.json; save it"),
+            ("model.safetensors", "`BASE/model` has no model.safetensors; download the weights"),
+        ] {
+            let dir = saved(Storage::F32);
+            std::fs::remove_file(dir.path().join(file)).unwrap();
+            let message = refusal(dir.path());
+            assert!(message.starts_with(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn damaged_files_are_named() {
+        for (file, expected) in [
+            ("config.json", "BASE/model/config.json: "),
+            ("tokenizer.json", "BASE/model/tokenizer.json: "),
+            ("model.safetensors", "BASE/model/model.safetensors: no safetensors file"),
+        ] {
+            let dir = saved(Storage::F32);
+            std::fs::write(dir.path().join(file), "what?").unwrap();
+            let message = refusal(dir.path());
+            assert!(message.starts_with(expected), "{message}");
+        }
+        let dir = saved(Storage::F32);
+        std::fs::remove_file(dir.path().join("model.safetensors")).unwrap();
+        std::fs::write(dir.path().join("pytorch_model.bin"), "what?").unwrap();
+        assert!(refusal(dir.path()).starts_with("BASE/model/pytorch_model.bin: no PyTorch file"));
+    }
+
+    #[test]
+    fn a_tokenizer_of_another_model_is_refused() {
+        let dir = saved(Storage::F32);
+        std::fs::write(dir.path().join("tokenizer.json"), fixture::tokenizer_json(41)).unwrap();
+        let message = refusal(dir.path());
+        assert!(message.contains("up to token 40, but the embedding table has 40 rows"), "{message}");
+    }
+
+    #[test]
+    fn a_checkpoint_of_another_family_lacks_the_tensors() {
+        let dir = saved(Storage::F32);
+        let config = fixture::backbone(EncoderKind::Roberta).config().to_json();
+        std::fs::write(dir.path().join("config.json"), config).unwrap();
+        let message = refusal(dir.path());
+        assert!(message.contains("lacks 37 of the tensors") && message.contains("and 32 more"), "{message}");
+    }
+
+    #[test]
+    fn an_old_pytorch_file_with_prefix_and_gamma_is_read() {
+        let backbone = Backbone::open(&fixture::peers().join("bert")).unwrap();
+        assert_eq!(backbone.unused_tensors(), Vec::<String>::new());
+        assert_eq!(backbone.tensor("encoder.layer.1.output.LayerNorm.weight").unwrap().dims(), [16]);
+    }
 }

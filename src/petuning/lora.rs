@@ -1,6 +1,6 @@
 //! LoRA: `h = W x + b + (lora_alpha / r) B A x`, with A random and B zero at the start (Hu et al. 2021, arXiv 2106.09685).
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{Result, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -183,9 +183,7 @@ impl Hooks for LoraHooks {
             None => ops::linear(input, a, None)?,
             Some(dropout) => ops::linear(&ops::dropout(input, dropout)?, a, None)?,
         };
-        debug_assert_eq!(low.dtype(), DType::F32);
-        // The scale acts on the narrow side, where it is cheapest.
-        output + ops::linear(&(low * self.scale)?, b, None)?
+        ops::add_linear(&output, &low, b, self.scale)
     }
 }
 
@@ -207,4 +205,96 @@ fn may_match(target: &str) -> bool {
 
 fn known_targets() -> String {
     Projection::ALL.map(|projection| format!("`{}`", projection.name())).join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EncoderKind, fixture};
+    use crate::petuning::{TuningConfig, initial_params};
+    use crate::seed::Seeds;
+
+    fn all_targets() -> LoraConfig {
+        let target_modules = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"];
+        LoraConfig { r: 3, target_modules: target_modules.map(String::from).to_vec(), ..LoraConfig::default() }
+    }
+
+    fn logits(backbone: &Backbone, tuning: &dyn Method, params: &Params) -> Vec<Vec<f32>> {
+        let hooks = tuning.hooks(TrainableVars::constants(params, &candle_core::Device::Cpu).unwrap());
+        let batch = fixture::batch(backbone.config());
+        let logits = crate::model::classify(backbone, &batch, hooks.as_ref(), &mut Pass::evaluation());
+        logits.unwrap().to_vec2().unwrap()
+    }
+
+    #[test]
+    fn targets_match_as_in_peft() {
+        let config = fixture::backbone(EncoderKind::Bert).config().clone();
+        let sites = |targets: &[&str]| {
+            let target_modules = targets.iter().map(|target| target.to_string()).collect();
+            let sites = LoraConfig { target_modules, ..LoraConfig::default() }.sites(&config);
+            sites.map(|sites| sites.iter().map(Site::to_string).collect::<Vec<_>>()).map_err(|error| error.to_string())
+        };
+        assert_eq!(sites(&["layer.1.attention.self.key"]).unwrap(), ["encoder.layer.1.attention.self.key"]);
+        // A suffix behind a dot: `output.dense` is the end of `attention.output.dense` too.
+        assert_eq!(sites(&["output.dense"]).unwrap().len(), 4);
+        assert_eq!(sites(&["query", "value"]).unwrap().len(), 4);
+        let message = sites(&["query", "q_proj"]).unwrap_err();
+        assert!(message.contains("`q_proj`") && message.contains("`attention.self.query`"), "{message}");
+        assert!(sites(&["uery"]).is_err());
+    }
+
+    #[test]
+    fn bad_settings_are_named() {
+        assert_eq!(LoraConfig::default().problems(), []);
+        assert_eq!(all_targets().problems(), []);
+        let config = LoraConfig {
+            r: 0,
+            lora_alpha: 0.0,
+            lora_dropout: 1.0,
+            target_modules: vec!["dense".into(), "q_proj".into(), "layer.7.output.dense".into()],
+            modules_to_save: vec![],
+            ..LoraConfig::default()
+        };
+        let paths: Vec<String> = config.problems().into_iter().map(|problem| problem.path).collect();
+        let expected = ["r", "lora_alpha", "lora_dropout", "target_modules.0", "target_modules.1", "modules_to_save"];
+        assert_eq!(paths, expected);
+    }
+
+    #[test]
+    fn with_b_zero_the_update_is_the_identity() {
+        for kind in [EncoderKind::Bert, EncoderKind::Roberta] {
+            let backbone = fixture::backbone(kind);
+            let (lora, seeds) = (all_targets(), Seeds::new(3));
+            let params = initial_params(&TuningConfig::Lora(lora.clone()), &backbone, 3, &seeds).unwrap();
+            let head = crate::petuning::HeadConfig {};
+            let head_params = initial_params(&TuningConfig::Head(head.clone()), &backbone, 3, &seeds).unwrap();
+            // The head starts from the same values under every method, so the scores must be the same to the bit.
+            assert_eq!(logits(&backbone, &lora, &params), logits(&backbone, &head, &head_params));
+        }
+    }
+
+    #[test]
+    fn merged_equals_unmerged() {
+        for kind in [EncoderKind::Bert, EncoderKind::Roberta] {
+            let backbone = fixture::backbone(kind);
+            let (lora, seeds) = (all_targets(), Seeds::new(3));
+            let params = initial_params(&TuningConfig::Lora(lora.clone()), &backbone, 3, &seeds).unwrap();
+            let params = fixture::stirred(&params);
+            let merged = lora.merge(&backbone, &params).unwrap();
+            // The scores of the merged encoder with the same head and no updates.
+            let head = TuningConfig::Head(crate::petuning::HeadConfig {});
+            let mut head_params = initial_params(&head, &backbone, 3, &seeds).unwrap();
+            let layout = head_params.layout().clone();
+            for (index, spec) in layout.tensors().iter().enumerate() {
+                let values = params.get(&spec.name).unwrap();
+                head_params.values_mut()[layout.range(index)].copy_from_slice(values);
+            }
+            let unmerged = logits(&backbone, &lora, &params);
+            let merged = logits(&merged, head.implementation(), &head_params);
+            for (a, b) in unmerged.iter().flatten().zip(merged.iter().flatten()) {
+                assert!((a - b).abs() < 1e-4 * (1.0 + a.abs()), "{a} {b}");
+            }
+            assert_ne!(unmerged, logits(&backbone, head.implementation(), &head_params), "the update must act");
+        }
+    }
 }

@@ -83,6 +83,16 @@ impl TrainableVars {
         Ok(Self { layout: params.layout().clone(), tensors })
     }
 
+    #[cfg(test)]
+    pub(super) fn in_f64(params: &Params, change: impl Fn(usize, &mut [f64])) -> Self {
+        let wide = |(index, (spec, values)): (usize, (&TensorSpec, &[f32]))| {
+            let mut values: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
+            change(index, &mut values);
+            Tensor::from_vec(values, spec.shape.as_slice(), &Device::Cpu).unwrap()
+        };
+        Self { layout: params.layout().clone(), tensors: params.iter().enumerate().map(wide).collect() }
+    }
+
     /// The tensor of this name.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.layout.position(name).map(|index| &self.tensors[index])

@@ -54,17 +54,22 @@ pub fn read_clients(path: &Path) -> Result<Vec<ClientRow>, ReportError> {
 /// # Errors
 /// When the file cannot be read, or a row is not what it should be.
 pub fn read_timeline(path: &Path) -> Result<Vec<TimelineRow>, ReportError> {
-    let mut reader = open(path, true)?;
+    timeline_rows(path)?.collect()
+}
+
+/// The rows of `timeline.csv` one by one, for readers that need only the first of them.
+pub(super) fn timeline_rows(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<TimelineRow, ReportError>> + use<>, ReportError> {
+    let mut reader = open(path)?;
     let header = header(path, &mut reader)?;
     check_header(path, &header, &TIMELINE_COLUMNS)?;
-    let mut rows = Vec::new();
-    let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record).map_err(|error| malformed(path, &error))? {
+    let path = path.to_owned();
+    Ok(reader.into_records().map(move |record| {
+        let record = record.map_err(|error| malformed(&path, &error))?;
         let line = record.position().map_or(0, csv::Position::line);
-        let row = timeline_row(&record);
-        rows.push(row.map_err(|message| ReportError::Malformed { path: path.into(), line, message })?);
-    }
-    Ok(rows)
+        timeline_row(&record).map_err(|message| ReportError::Malformed { path: path.clone(), line, message })
+    }))
 }
 
 fn timeline_row(record: &csv::StringRecord) -> Result<TimelineRow, String> {
@@ -103,9 +108,9 @@ fn seconds(column: &str, text: &str) -> Result<Option<u64>, String> {
 
 type Reader = csv::Reader<std::fs::File>;
 
-fn open(path: &Path, has_headers: bool) -> Result<Reader, ReportError> {
+fn open(path: &Path) -> Result<Reader, ReportError> {
     let file = std::fs::File::open(path).map_err(ReportError::read(path))?;
-    Ok(csv::ReaderBuilder::new().has_headers(has_headers).from_reader(file))
+    Ok(csv::Reader::from_reader(file))
 }
 
 fn header(path: &Path, reader: &mut Reader) -> Result<Vec<String>, ReportError> {
@@ -115,7 +120,7 @@ fn header(path: &Path, reader: &mut Reader) -> Result<Vec<String>, ReportError> 
 
 /// Header and rows; the rows are taken by position, as the name of the metric's column varies.
 fn read_table<T: DeserializeOwned>(path: &Path) -> Result<(Vec<String>, Vec<T>), ReportError> {
-    let mut reader = open(path, true)?;
+    let mut reader = open(path)?;
     let header = header(path, &mut reader)?;
     let mut rows = Vec::new();
     for record in reader.records() {

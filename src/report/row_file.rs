@@ -1,7 +1,7 @@
 //! A file that grows row by row and always ends with a whole row.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::ReportError;
@@ -59,7 +59,7 @@ impl Write for RowFile {
     fn flush(&mut self) -> io::Result<()> {
         if let Err(error) = self.file.write_all(&self.rows) {
             // Best effort: the error that matters is the first one.
-            let _ = self.file.set_len(self.length);
+            let _ = self.file.set_len(self.length).and_then(|()| self.file.seek(SeekFrom::Start(self.length)));
             return Err(error);
         }
         self.length += self.rows.len() as u64;

@@ -12,7 +12,7 @@ use super::cost::{TaskCost, flops_of_length, training_memory};
 use super::optimizer::{Optimizer, clip};
 use super::{Cancel, Evaluation, Schedule, Split, TrainConfig, TrainingError, evaluation};
 use crate::data::{EncodedDataset, EncodedSplit};
-use crate::model::{Backbone, Batch, Hooks, Pass, classify};
+use crate::model::{Backbone, Batch, Hooks, Pass, classify, ops};
 use crate::params::{Layout, Params};
 use crate::petuning::{TrainableVars, TuningConfig, export_adapter, initial_params};
 use crate::seed::{Purpose, Seeds};
@@ -67,6 +67,7 @@ impl Learner {
         config: TrainConfig,
         seeds: Seeds,
     ) -> Result<Self, TrainingError> {
+        ops::keep_freed_memory();
         check_split(&backbone, &data.train, Split::Train)?;
         check_split(&backbone, &data.validation, Split::Validation)?;
         if let Some(test) = &data.test {

@@ -1,0 +1,72 @@
+//! Small encoders and inputs for tests.
+
+use std::path::PathBuf;
+
+use candle_core::{DType, Device, Tensor};
+
+use super::encoder_config::tests::tiny;
+use super::{Backbone, Batch, EncoderConfig, EncoderKind, Init, backbone_tensors};
+use crate::params::{Params, TensorSpec};
+use crate::seed::{Purpose, Seeds};
+
+/// An encoder whose every tensor matters: weights far larger than at initialisation, biases that are not zero, layer
+/// normalisation away from the identity.
+pub(crate) fn backbone(kind: EncoderKind) -> Backbone {
+    let config = tiny(kind);
+    let tensor = |spec: &TensorSpec| {
+        let mut values = draw(spec, 0.3);
+        if spec.name.ends_with("LayerNorm.weight") {
+            values.iter_mut().for_each(|value| *value += 1.0);
+        }
+        Tensor::from_vec(values, spec.shape.as_slice(), &Device::Cpu).unwrap()
+    };
+    let tensors = backbone_tensors(&config).iter().map(|spec| (spec.name.clone(), tensor(spec))).collect();
+    Backbone::from_tensors(config, &tensors).unwrap()
+}
+
+/// The same numbers with 64 bits, for differences of nearby values.
+pub(crate) fn in_f64(backbone: &Backbone) -> Backbone {
+    let mut wide = backbone.clone();
+    wide.map_tensors(|tensor| tensor.to_dtype(DType::F64).unwrap());
+    wide
+}
+
+/// Values in place of initial ones, so that no trained tensor is zero.
+pub(crate) fn stirred(params: &Params) -> Params {
+    let mut stirred = params.clone();
+    for (index, spec) in params.layout().tensors().iter().enumerate() {
+        let values = &mut stirred.values_mut()[params.layout().range(index)];
+        values.iter_mut().zip(draw(spec, 0.3)).for_each(|(value, change)| *value += change);
+    }
+    stirred
+}
+
+/// Three examples of different lengths.
+pub(crate) fn batch(config: &EncoderConfig) -> Batch {
+    let examples: [(&[u32], &[u32]); 3] = [
+        (&[2, 17, 5, 33, 9, 3], &[0, 0, 0, 1, 1, 1]),
+        (&[2, 8, 3], &[0, 0, 0]),
+        (&[2, 39, 21, 11, 3], &[0, 0, 1, 1, 1]),
+    ];
+    Batch::new(&examples, config, &Device::Cpu).unwrap()
+}
+
+/// A tokenizer of `n` words `t0`, `t1` and so on, whose numbers are their tokens.
+pub(crate) fn tokenizer_json(n: usize) -> String {
+    let vocab: serde_json::Map<String, serde_json::Value> = (0..n).map(|i| (format!("t{i}"), i.into())).collect();
+    serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": { "type": "WhitespaceSplit" }, "post_processor": null, "decoder": null,
+        "model": { "type": "WordLevel", "vocab": vocab, "unk_token": "t0" },
+    })
+    .to_string()
+}
+
+/// Where the files are that other programs made; see `make_goldens.py` there.
+pub(crate) fn peers() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
+}
+
+fn draw(spec: &TensorSpec, sd: f64) -> Vec<f32> {
+    Init::Normal { sd }.draw(spec, Purpose::RandomBackbone, &Seeds::new(11))
+}

@@ -1,0 +1,205 @@
+//! Whole jobs: against PyTorch, repeated on other threads, called off, and with bad input.
+
+use std::sync::Arc;
+
+use super::{Cancel, Learner, Split, TrainConfig, TrainJob, TrainingError};
+use crate::data::{EncodedDataset, TextDataset, TextExample, encode};
+use crate::model::{Backbone, EncoderKind, fixture};
+use crate::params::Params;
+use crate::petuning::{FullConfig, HeadConfig, LoraConfig, TuningConfig, import_adapter};
+use crate::seed::Seeds;
+
+/// A data set with these tokens and labels, the same in all splits.
+fn data(rows: &[(Vec<u32>, u32)], n_labels: usize) -> Arc<EncodedDataset> {
+    let tokenizer = tokenizers::Tokenizer::from_bytes(fixture::tokenizer_json(60)).unwrap();
+    let example = |(ids, label): &(Vec<u32>, u32)| {
+        let text = ids.iter().map(|id| format!("t{id}")).collect::<Vec<_>>().join(" ");
+        TextExample { text, text_pair: None, label: *label }
+    };
+    let rows: Vec<TextExample> = rows.iter().map(example).collect();
+    let dataset = TextDataset {
+        name: "test".into(),
+        labels: (0..n_labels).map(|label| format!("label {label}")).collect(),
+        train: rows.clone(),
+        validation: rows.clone(),
+        test: None,
+        hash: String::new(),
+    };
+    Arc::new(encode(&dataset, &tokenizer, 64).unwrap())
+}
+
+/// Twenty rows whose class is the token behind the first.
+fn separable() -> Arc<EncodedDataset> {
+    let row = |i: u32| (vec![2, 10 + i % 2, 20 + i % 7, 30 + i % 3, 3][..3 + (i as usize) % 3].to_vec(), i % 2);
+    data(&(0..20).map(row).collect::<Vec<_>>(), 2)
+}
+
+fn learner(tuning: TuningConfig, config: TrainConfig) -> Learner {
+    let backbone = Arc::new(fixture::backbone(EncoderKind::Roberta));
+    Learner::new(backbone, tuning, separable(), config, Seeds::new(42)).unwrap()
+}
+
+fn lora() -> TuningConfig {
+    TuningConfig::Lora(LoraConfig { r: 2, lora_dropout: 0.1, ..LoraConfig::default() })
+}
+
+fn job(learner: &Learner) -> TrainJob {
+    TrainJob { start: Arc::new(learner.initial()), client_id: 3, round: 7, shard: (0..20).collect() }
+}
+
+#[test]
+fn three_steps_give_what_pytorch_gives() {
+    for family in ["bert", "roberta"] {
+        let dir = fixture::peers().join(family);
+        let golden: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(dir.join("golden.json")).unwrap()).unwrap();
+        let examples: Vec<Vec<u32>> = serde_json::from_value(golden["examples"].clone()).unwrap();
+        let labels: Vec<u32> = serde_json::from_value(golden["labels"].clone()).unwrap();
+        let rows: Vec<(Vec<u32>, u32)> = examples.into_iter().zip(labels).collect();
+        let backbone = Arc::new(Backbone::open(&dir).unwrap());
+        let (lora, start) = import_adapter(&dir.join("adapter"), backbone.config()).unwrap();
+        let expected = &golden["training"];
+        // A batch of all rows in each of three epochs: the order within it does not matter but for rounding.
+        let config = TrainConfig {
+            num_train_epochs: 3,
+            per_device_train_batch_size: rows.len(),
+            learning_rate: expected["learning_rate"].as_f64().unwrap(),
+            weight_decay: expected["weight_decay"].as_f64().unwrap(),
+            max_grad_norm: expected["max_grad_norm"].as_f64().unwrap(),
+            ..TrainConfig::default()
+        };
+        let tuning = TuningConfig::Lora(lora);
+        let learner = Learner::new(backbone, tuning, data(&rows, 3), config, Seeds::new(0)).unwrap();
+        let shard = (0..rows.len() as u32).collect();
+        let job = TrainJob { start: Arc::new(start), client_id: 0, round: 0, shard };
+        let update = learner.train(&job, &Cancel::new()).unwrap();
+        assert_eq!(update.steps, 3);
+        let losses: Vec<f64> = serde_json::from_value(expected["losses"].clone()).unwrap();
+        let mean = losses.iter().sum::<f64>() / 3.0;
+        assert!((update.train_loss - mean).abs() < 1e-5, "{family}: {} {mean}", update.train_loss);
+        let trained = expected["trained"].as_object().unwrap();
+        assert_eq!(trained.len(), update.params.layout().tensors().len());
+        for (name, values) in trained {
+            let values: Vec<f32> = serde_json::from_value(values.clone()).unwrap();
+            let ours = update.params.get(name.trim_start_matches(&format!("{family}."))).unwrap();
+            for (i, (ours, theirs)) in ours.iter().zip(&values).enumerate() {
+                // Adam divides by the root of the second moment, which magnifies rounding where gradients are small.
+                assert!((ours - theirs).abs() < 5e-5, "{family}: `{name}`[{i}] {ours} {theirs}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_job_gives_the_same_bytes_on_any_thread() {
+    for tuning in [lora(), TuningConfig::Head(HeadConfig {}), TuningConfig::Full(FullConfig {})] {
+        let config = TrainConfig { per_device_train_batch_size: 4, num_train_epochs: 2, ..TrainConfig::default() };
+        let learner = learner(tuning, config);
+        let job = job(&learner);
+        let run = || {
+            let update = learner.train(&job, &Cancel::new()).unwrap();
+            let evaluation = learner.evaluate(&update.params, Split::Validation).unwrap();
+            (update, evaluation)
+        };
+        let here = run();
+        assert_eq!(here.0.steps, 10);
+        let there = std::thread::scope(|scope| {
+            let threads = [scope.spawn(run), scope.spawn(run)];
+            threads.map(|thread| thread.join().unwrap())
+        });
+        for other in there {
+            assert!(other == here);
+        }
+        let other_round = TrainJob { round: 8, ..job.clone() };
+        assert!(learner.train(&other_round, &Cancel::new()).unwrap().params != here.0.params);
+    }
+}
+
+#[test]
+fn training_learns_what_can_be_learnt() {
+    for tuning in [lora(), TuningConfig::Full(FullConfig {})] {
+        let config = TrainConfig {
+            per_device_train_batch_size: 4,
+            num_train_epochs: 12,
+            learning_rate: 1e-2,
+            ..TrainConfig::default()
+        };
+        let learner = learner(tuning, config);
+        let before = learner.evaluate(&learner.initial(), Split::Train).unwrap();
+        let update = learner.train(&job(&learner), &Cancel::new()).unwrap();
+        let after = learner.evaluate(&update.params, Split::Train).unwrap();
+        assert_eq!(after.n, 20);
+        assert!(after.loss < 0.7 * before.loss && after.accuracy > 0.9, "{before:?} {after:?}");
+        assert!(after.mcc > 0.8 && after.macro_f1 > 0.9);
+    }
+}
+
+#[test]
+fn without_learning_nothing_changes_and_losses_agree() {
+    // A rate that rounding swallows: all steps see the start values, so the mean training loss is the evaluation's.
+    let config = TrainConfig {
+        learning_rate: 1e-30,
+        per_device_train_batch_size: 6,
+        dropout: Some(0.0),
+        ..TrainConfig::default()
+    };
+    let learner = learner(TuningConfig::Head(HeadConfig {}), config);
+    let job = job(&learner);
+    let update = learner.train(&job, &Cancel::new()).unwrap();
+    // Biases start at 0, where no change is too small to be kept; all others must be the same to the bit.
+    for (spec, values) in update.params.iter().filter(|(spec, _)| spec.name.ends_with("weight")) {
+        assert_eq!(Some(values), job.start.get(&spec.name));
+    }
+    assert_eq!(update.steps, 4);
+    let evaluation = learner.evaluate(&learner.initial(), Split::Train).unwrap();
+    assert!((update.train_loss - evaluation.loss).abs() < 1e-6, "{} {}", update.train_loss, evaluation.loss);
+}
+
+#[test]
+fn jobs_that_cannot_finish_say_so() {
+    let learner = learner(lora(), TrainConfig::default());
+    let good = job(&learner);
+    let mut broken = learner.initial();
+    broken.values_mut()[0] = f32::NAN;
+    let broken = TrainJob { start: Arc::new(broken), ..good.clone() };
+    let message = learner.train(&broken, &Cancel::new()).unwrap_err().to_string();
+    assert_eq!(message, "client 3 diverged in round 7 at step 0; lower clients.train.learning_rate");
+    let cancel = Cancel::new();
+    cancel.clone().cancel();
+    let error = learner.train(&good, &cancel).unwrap_err();
+    assert!(matches!(error, TrainingError::Cancelled { client_id: 3, round: 7 }), "{error}");
+    let empty = TrainJob { shard: Arc::new([]), ..good.clone() };
+    let message = learner.train(&empty, &Cancel::new()).unwrap_err().to_string();
+    assert_eq!(message, "client 3 has no examples to train on in round 7");
+    let other = Params::zeros(crate::params::Layout::new(Vec::new()));
+    let error = learner.train(&TrainJob { start: Arc::new(other), ..good }, &Cancel::new()).unwrap_err();
+    assert!(matches!(error, TrainingError::WrongLayout { .. }), "{error}");
+    let error = learner.evaluate(&learner.initial(), Split::Test).unwrap_err();
+    assert_eq!(error.to_string(), "the test split has no examples");
+}
+
+#[test]
+fn data_that_does_not_fit_the_model_is_refused() {
+    let new = |ids: Vec<u32>| {
+        let backbone = Arc::new(fixture::backbone(EncoderKind::Roberta));
+        Learner::new(backbone, lora(), data(&[(ids, 0)], 2), TrainConfig::default(), Seeds::new(0))
+            .unwrap_err()
+            .to_string()
+    };
+    let message = new(vec![5; 19]);
+    assert!(message.contains("19 tokens") && message.contains("dataset.max_seq_length to 18"), "{message}");
+    assert_eq!(new(vec![2, 45]), "row 0 of the train split has token 45, but the model has 40 of them");
+}
+
+#[test]
+fn costs_are_counted_at_the_lengths_of_the_data() {
+    let learner = learner(lora(), TrainConfig::default());
+    let cost = learner.cost().unwrap();
+    let config = learner.backbone().config();
+    let of_length = |n| super::training_flops(config, &lora(), 2, n).unwrap().0;
+    // Rows have 3, 4 and 5 tokens in turn: 7, 7 and 6 of them.
+    let expected = (7.0 * of_length(3) + 7.0 * of_length(4) + 6.0 * of_length(5)) / 20.0;
+    assert!((cost.flops_per_sample.0 / expected - 1.0).abs() < 1e-12);
+    assert_eq!(cost.n_trainable, learner.layout().n_elements());
+    assert_eq!(learner.task_flops(&[0, 1]).unwrap().0, of_length(3) + of_length(4));
+}

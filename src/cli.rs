@@ -6,6 +6,7 @@
 mod args;
 mod console;
 mod error;
+mod explain;
 mod list;
 mod pretrain;
 mod progress;

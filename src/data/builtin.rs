@@ -6,6 +6,7 @@
 
 mod grammar;
 mod intents;
+mod opinions;
 mod phrases;
 mod place;
 mod sentiment;

@@ -6,5 +6,6 @@ pub mod messages;
 pub mod plan;
 pub mod pool;
 pub mod server;
+pub mod setup;
 pub mod trainer;
 pub mod world;

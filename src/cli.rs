@@ -6,9 +6,11 @@
 mod args;
 mod console;
 mod error;
+mod explain;
 mod list;
 mod pretrain;
 mod progress;
+mod recorder;
 mod run;
 mod validate;
 

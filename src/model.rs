@@ -35,5 +35,5 @@ pub use error::ModelError;
 pub use head::{classify, head_tensors};
 pub use hooks::{Hooks, NoHooks, Pass, Projection, Site, Sublayer};
 pub use initial::Init;
-pub use load::load;
+pub use load::{load, load_config};
 pub use tensors::backbone_tensors;

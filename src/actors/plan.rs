@@ -27,6 +27,25 @@ pub enum ShardSizes {
     },
 }
 
+/// Operations to train once on one sample, forward and backward.
+#[derive(Debug, Clone)]
+pub enum SampleCosts {
+    /// The same for each client.
+    Same(Flops),
+    /// The mean over each client's samples.
+    ByClient(Arc<[f64]>),
+}
+
+impl SampleCosts {
+    /// The mean over a client's samples.
+    pub fn of(&self, client_id: u32) -> Flops {
+        match self {
+            Self::Same(flops) => *flops,
+            Self::ByClient(flops) => Flops(flops[client_id as usize]),
+        }
+    }
+}
+
 /// The inputs of a run.
 pub struct Plan {
     /// The root of all draws.
@@ -47,8 +66,8 @@ pub struct Plan {
     pub rounds: RoundSettings,
     /// Examples per client.
     pub shard_sizes: ShardSizes,
-    /// Operations to train on one sample once.
-    pub flops_per_sample: Flops,
+    /// Operations to train once on one sample.
+    pub sample_costs: SampleCosts,
     /// Memory that local training takes on a device.
     pub training_memory: Bytes,
     /// Passes over a shard in one task.

@@ -13,11 +13,12 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use crate::report::Stopwatch;
+use crate::training::Cancel;
 use crate::units::SimTime;
 
 /// Why a job gave no value.
@@ -127,15 +128,16 @@ struct Slot<T> {
     is_abandoned: bool,
     /// What `run` gave, until it is settled.
     outcome: Option<Result<T, PoolError>>,
+    /// Tells the run that goes on to stop; a new one for each run.
+    cancel: Cancel,
 }
 
-type Work<T> = dyn Fn(&AtomicBool) -> Option<T> + Send + Sync;
+type Work<T> = dyn Fn(&Cancel) -> Option<T> + Send + Sync;
 
 struct JobState<T> {
     name: String,
     work: Box<Work<T>>,
     slot: Mutex<Slot<T>>,
-    cancelled: AtomicBool,
 }
 
 impl<T: Send> JobState<T> {
@@ -150,7 +152,8 @@ impl<T: Send> Runnable for JobState<T> {
     }
 
     fn run(&self) {
-        let outcome = match catch_unwind(AssertUnwindSafe(|| (self.work)(&self.cancelled))) {
+        let cancel = self.slot().cancel.clone();
+        let outcome = match catch_unwind(AssertUnwindSafe(|| (self.work)(&cancel))) {
             Ok(value) => value.map(Ok),
             Err(panic) => {
                 Some(Err(PoolError::Panicked { job: self.name.clone(), message: panic_text(panic.as_ref()) }))
@@ -215,13 +218,12 @@ impl Pool {
         &self,
         name: String,
         need_by: SimTime,
-        work: impl Fn(&AtomicBool) -> Option<T> + Send + Sync + 'static,
+        work: impl Fn(&Cancel) -> Option<T> + Send + Sync + 'static,
     ) -> Job<T> {
         let state = JobState {
             name,
             work: Box::new(work),
-            slot: Mutex::new(Slot { stage: Stage::Idle, is_abandoned: false, outcome: None }),
-            cancelled: AtomicBool::new(false),
+            slot: Mutex::new(Slot { stage: Stage::Idle, is_abandoned: false, outcome: None, cancel: Cancel::new() }),
         };
         let job = Job { state: Arc::new(state), shared: self.shared.clone() };
         job.enqueue(&mut self.shared.lock(), need_by);
@@ -310,8 +312,9 @@ impl<T: Send + 'static> Job<T> {
         let key = (need_by, queue.next_serial);
         queue.next_serial += 1;
         queue.waiting.insert(key, self.state.clone());
-        self.state.cancelled.store(false, Ordering::Relaxed);
-        self.state.slot().stage = Stage::Queued(key);
+        let mut slot = self.state.slot();
+        slot.stage = Stage::Queued(key);
+        slot.cancel = Cancel::new();
     }
 
     /// The value: computed by a worker, or here.
@@ -384,7 +387,7 @@ impl<T: Send + 'static> Job<T> {
                 queue.waiting.remove(&key);
                 slot.stage = Stage::Idle;
             }
-            Stage::Running => self.state.cancelled.store(true, Ordering::Relaxed),
+            Stage::Running => slot.cancel.cancel(),
             Stage::Idle | Stage::Done(_) => return,
         }
         self.shared.counters.withdrawn.fetch_add(1, Ordering::Relaxed);
@@ -536,9 +539,9 @@ mod tests {
         let pool = Pool::new(1).unwrap();
         let (started, has_started) = mpsc::channel();
         let started = Mutex::new(started);
-        let endless = pool.submit::<()>(String::new(), at(5), move |cancelled| {
+        let endless = pool.submit::<()>(String::new(), at(5), move |cancel| {
             started.lock().unwrap().send(()).unwrap();
-            while !cancelled.load(Ordering::Relaxed) {
+            while !cancel.is_cancelled() {
                 std::thread::yield_now();
             }
             None

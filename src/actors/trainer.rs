@@ -1,10 +1,9 @@
 //! What the world needs of learning: two pure functions.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use crate::params::Params;
-use crate::training::{Evaluation, Update};
+use crate::training::{Cancel, Evaluation, Update};
 
 /// Why a client's training gave no update, or an evaluation no metrics.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -22,7 +21,7 @@ pub enum Trained {
 
 /// Local training and evaluation. Both are pure: the same arguments give the same bytes on any thread.
 pub trait Trainer: Send + Sync {
-    /// A client's local training in one round. `None` when `cancelled` was raised and the training stopped.
+    /// A client's local training in one round. `None` when `cancel` was raised and the training stopped.
     ///
     /// # Errors
     /// When the arithmetic itself fails.
@@ -31,7 +30,7 @@ pub trait Trainer: Send + Sync {
         start: &Arc<Params>,
         client_id: u32,
         round: u32,
-        cancelled: &AtomicBool,
+        cancel: &Cancel,
     ) -> Option<Result<Trained, LearningError>>;
 
     /// Metrics on the validation split.

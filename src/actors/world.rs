@@ -346,7 +346,7 @@ impl World<'_> {
         }
         let work = TrainingWork {
             client_id,
-            flops_per_sample: plan.flops_per_sample,
+            flops_per_sample: plan.sample_costs.of(client_id),
             n_samples: u64::from(plan.num_examples(client_id)),
             n_epochs: plan.n_epochs,
         };
@@ -447,7 +447,7 @@ fn submit(pool: &Pool, learning: &Learning, task: &Task, need_by: SimTime) -> Tr
     let trainer = learning.trainer.clone();
     let start = task.model.params.clone().expect("a run that learns has values");
     let name = format!("training of client {client_id} in round {round}");
-    pool.submit(name, need_by, move |cancelled| trainer.train(&start, client_id, round, cancelled))
+    pool.submit(name, need_by, move |cancel| trainer.train(&start, client_id, round, cancel))
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::args::{RunArgs, ScenarioArgs, ValidateArgs};
-use super::{CliError, Console};
+use super::{CliError, Console, explain};
+use crate::actors::setup;
 use crate::scenario::{self, Diagnostics, ResolvedValue, Scenario};
 
 /// Checks; explains when asked to.
@@ -30,8 +31,8 @@ fn check(args: &ScenarioArgs, is_explained: bool, console: &Console) -> Result<(
         return console.result(accepted(&scenario, &values));
     }
     if is_explained {
-        console.result(table(&values))?;
-        console.result("")?;
+        console.result(format_args!("{}\n", table(&values)))?;
+        console.result(explain::text(&setup::prepare(&scenario)?))?;
     }
     console.result(format_args!("{} is valid", scenario.name()))
 }

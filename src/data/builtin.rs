@@ -6,7 +6,9 @@
 
 mod grammar;
 mod intents;
+mod opinions;
 mod phrases;
+mod place;
 mod sentiment;
 mod statements;
 mod words;
@@ -15,9 +17,9 @@ use std::collections::BTreeSet;
 
 use rand::RngExt;
 use rand::seq::SliceRandom;
-use sha2::{Digest, Sha256};
 
 use self::grammar::Grammar;
+use self::place::Place;
 use super::{TextDataset, TextExample};
 use crate::seed::{Purpose, Seeds, Stream};
 
@@ -61,34 +63,6 @@ const SENTIMENT: Task = Task {
 /// Sentence lengths in words.
 const WORDS: std::ops::RangeInclusive<usize> = 5..=24;
 
-/// Where a sentence may occur. It is a property of the sentence alone, so that no seed can bring a test sentence into
-/// another seed's training rows or into the pretraining corpus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Test,
-    Validation,
-    Training,
-}
-
-impl Place {
-    fn of(sentence: &str) -> Self {
-        match Sha256::digest(sentence)[0] % 8 {
-            0 => Self::Test,
-            1 => Self::Validation,
-            _ => Self::Training,
-        }
-    }
-
-    /// The number of the stream that sentences of this place are drawn from.
-    fn stream(self) -> u32 {
-        match self {
-            Self::Test => 0,
-            Self::Validation => 1,
-            Self::Training => 2,
-        }
-    }
-}
-
 /// The stream of the pretraining corpus.
 const CORPUS_STREAM: u32 = 3;
 
@@ -113,8 +87,8 @@ fn draw_rows(task: &Task, grammar: &Grammar, place: Place, n: usize, seeds: &See
     for i in 0..n {
         let label = i % n_labels;
         let text = loop {
-            let text = (task.sentence)(grammar, label, &mut rng);
-            if is_usable(&text) && Place::of(&text) == place && seen.insert(text.clone()) {
+            let text = place.draw(&mut rng, |rng| (task.sentence)(grammar, label, rng));
+            if is_usable(&text) && seen.insert(text.clone()) {
                 break text;
             }
         };
@@ -134,8 +108,8 @@ fn grammar() -> Grammar {
 }
 
 /// `n_sentences` unlabelled sentences for masked-language-model pretraining: those of both built-in grammars, and
-/// statements about the same words. None of them occurs in a validation or test set of a built-in data set, whatever
-/// its seed.
+/// statements about the same words. None of them is, or joins, a sentence of a validation or test set of a built-in data
+/// set, whatever its seed.
 pub fn pretraining_corpus(n_sentences: usize, seed: u64) -> Vec<String> {
     let grammar = grammar();
     let mut rng = Seeds::new(seed).round(Purpose::DatasetText, CORPUS_STREAM);
@@ -143,12 +117,12 @@ pub fn pretraining_corpus(n_sentences: usize, seed: u64) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let mut corpus = Vec::with_capacity(n_sentences);
     while corpus.len() < n_sentences {
-        let sentence = match rng.random_range(0..100) {
-            0..35 => intents::sentence(&grammar, rng.random_range(0..n_intents), &mut rng),
-            35..60 => sentiment::sentence(&grammar, rng.random_range(0..n_classes), &mut rng),
-            _ => statements::sentence(&grammar, &mut rng),
-        };
-        if is_usable(&sentence) && Place::of(&sentence) == Place::Training && seen.insert(sentence.clone()) {
+        let sentence = Place::Training.draw(&mut rng, |rng| match rng.random_range(0..100) {
+            0..30 => intents::sentence(&grammar, rng.random_range(0..n_intents), rng),
+            30..50 => sentiment::sentence(&grammar, rng.random_range(0..n_classes), rng),
+            _ => statements::sentence(&grammar, rng),
+        });
+        if is_usable(&sentence) && seen.insert(sentence.clone()) {
             corpus.push(sentence);
         }
     }

@@ -40,22 +40,43 @@ pub fn load(source: &ModelSource, base_dir: &Path, seeds: &Seeds) -> Result<(Arc
     Ok((Arc::new(backbone), tokenizer))
 }
 
+/// Reads the shape of a model alone: its weights and tokenizer need not be there.
+///
+/// # Errors
+/// When the directory or its `config.json` is missing, or the encoder is not supported.
+pub fn load_config(source: &ModelSource, base_dir: &Path) -> Result<EncoderConfig, ModelError> {
+    match source {
+        ModelSource::Directory(path) => read_config(&base_dir.join(path)),
+        ModelSource::TinyRoberta | ModelSource::TinyRobertaRandom => {
+            let parts = builtin::TINY_ROBERTA.ok_or(ModelError::NotPretrained)?;
+            EncoderConfig::from_json(parts.config, "builtin:tiny-roberta")
+        }
+    }
+}
+
+fn missing(directory: &Path, file: &'static str, help: &'static str) -> ModelError {
+    ModelError::MissingFile { directory: directory.into(), file, help }
+}
+
+fn read_config(directory: &Path) -> Result<EncoderConfig, ModelError> {
+    if !directory.is_dir() {
+        let known = builtin::NAMES.join(", ");
+        return Err(ModelError::NotADirectory { path: directory.into(), known });
+    }
+    let config_path = directory.join("config.json");
+    if !config_path.is_file() {
+        return Err(missing(directory, "config.json", "it says what kind of encoder the weights belong to"));
+    }
+    EncoderConfig::from_json(&read(&config_path)?, &config_path.display().to_string())
+}
+
 impl Backbone {
     /// Reads the encoder of a Hugging Face directory: `config.json` and `model.safetensors` or `pytorch_model.bin`.
     ///
     /// # Errors
     /// When a file is missing or damaged, the encoder is not supported, or the tensors do not fit the configuration.
     pub fn open(directory: &Path) -> Result<Self, ModelError> {
-        if !directory.is_dir() {
-            let known = builtin::NAMES.join(", ");
-            return Err(ModelError::NotADirectory { path: directory.into(), known });
-        }
-        let missing = |file, help| ModelError::MissingFile { directory: directory.into(), file, help };
-        let config_path = directory.join("config.json");
-        if !config_path.is_file() {
-            return Err(missing("config.json", "it says what kind of encoder the weights belong to"));
-        }
-        let config = EncoderConfig::from_json(&read(&config_path)?, &config_path.display().to_string())?;
+        let config = read_config(directory)?;
         let (safetensors, pickle) = (directory.join("model.safetensors"), directory.join("pytorch_model.bin"));
         if safetensors.is_file() {
             let origin = safetensors.display().to_string();
@@ -65,9 +86,13 @@ impl Backbone {
             let origin = pickle.display().to_string();
             Backbone::read(config, &Weights::pickle(&pickle, &origin)?, &origin)
         } else if directory.join("model.safetensors.index.json").is_file() {
-            Err(missing("model.safetensors", "weights in several files are not supported: save them as one"))
+            Err(missing(directory, "model.safetensors", "weights in several files are not supported: save them as one"))
         } else {
-            Err(missing("model.safetensors", "download the weights (model.safetensors or pytorch_model.bin) into it"))
+            Err(missing(
+                directory,
+                "model.safetensors",
+                "download the weights (model.safetensors or pytorch_model.bin) into it",
+            ))
         }
     }
 }

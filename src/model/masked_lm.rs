@@ -38,3 +38,49 @@ pub fn logits(backbone: &Backbone, hidden: &Tensor, positions: &Tensor, hooks: &
     let bias = model.tensor("lm_head.bias")?;
     ops::linear(&x, &model.tensor("embeddings.word_embeddings.weight")?, Some(&bias))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use candle_core::Device;
+
+    use super::*;
+    use crate::model::checkpoint::Weights;
+    use crate::model::{Batch, NoHooks, Pass, encode, fixture};
+
+    struct Head(BTreeMap<String, Tensor>);
+
+    impl Hooks for Head {
+        fn parameter(&self, name: &str) -> Option<Tensor> {
+            self.0.get(name).cloned()
+        }
+    }
+
+    #[test]
+    fn scores_are_those_of_transformers() {
+        let dir = fixture::peers().join("masked_lm");
+        let backbone = Backbone::open(&dir).unwrap();
+        let bytes = std::fs::read(dir.join("model.safetensors")).unwrap();
+        let weights = Weights::safetensors(&bytes, "masked_lm").unwrap();
+        let head = tensors(backbone.config()).into_iter().map(|(spec, _)| {
+            let tensor = weights.tensor(&spec.name, "masked_lm").unwrap();
+            assert_eq!(tensor.dims(), spec.shape);
+            (spec.name, tensor)
+        });
+        let head = Head(head.collect());
+        let golden: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(dir.join("golden.json")).unwrap()).unwrap();
+        let numbers = |key: &str| -> Vec<u32> { serde_json::from_value(golden[key].clone()).unwrap() };
+        let (example, positions) = (numbers("example"), numbers("positions"));
+        let types = vec![0; example.len()];
+        let batch = Batch::new(&[(&example, &types)], backbone.config(), &Device::Cpu).unwrap();
+        let hidden = encode(&backbone, &batch, &NoHooks, &mut Pass::evaluation()).unwrap();
+        let positions = Tensor::new(positions, &Device::Cpu).unwrap();
+        let ours = logits(&backbone, &hidden, &positions, &head).unwrap().to_vec2::<f32>().unwrap();
+        let theirs: Vec<Vec<f32>> = serde_json::from_value(golden["logits"].clone()).unwrap();
+        for (ours, theirs) in ours.iter().flatten().zip(theirs.iter().flatten()) {
+            assert!((ours - theirs).abs() < 1e-5, "{ours} {theirs}");
+        }
+    }
+}

@@ -8,7 +8,7 @@
 //! | `rounds.svg` | how long each round took and what became of its tasks |
 //! | `clients.svg` | who did what when in the first rounds |
 //!
-//! The writer of SVG is a page of code of our own ([`svg`]): the figures need lines, rectangles and text, and the usual
+//! The writer of SVG is a page of code of our own: the figures need lines, rectangles and text, and the usual
 //! plotting crate has had no release for more than two years.
 
 mod axis;

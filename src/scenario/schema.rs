@@ -493,3 +493,56 @@ fn suggest_part<'k>(written: &str, known: impl Iterator<Item = &'k str>) -> Opti
 fn has_part(name: &str, part: &str) -> bool {
     !part.is_empty() && format!("_{name}_").contains(&format!("_{part}_"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Visits every setting. A type that the walker does not know would be a crash in front of a user.
+    fn visit(schema: &Schema, definitions: &Definitions, path: &str, depth: usize) {
+        let schema = definitions.resolve(schema);
+        let is_known = words(schema).is_some()
+            || ["x-one-of", "x-quantity", "x-assertion", "anyOf"].iter().any(|key| schema.get(key).is_some())
+            || ["object", "array", "string", "boolean", "integer", "number"].contains(&type_of(schema));
+        assert!(is_known && depth < 20, "{path}: {schema}");
+        for (name, below) in choices(schema) {
+            visit(below, definitions, &join(path, name), depth + 1);
+        }
+        for branch in schema.get("anyOf").and_then(Schema::as_array).into_iter().flatten() {
+            visit(branch, definitions, path, depth + 1);
+        }
+        for (name, below) in schema.get("properties").and_then(Schema::as_object).into_iter().flatten() {
+            visit(below, definitions, &join(path, name), depth + 1);
+        }
+        for any in [schema.get("items"), schema.get("additionalProperties").filter(|s| s.is_object())] {
+            any.into_iter().for_each(|any| visit(any, definitions, &join(path, "*"), depth + 1));
+        }
+    }
+
+    #[test]
+    fn the_walker_knows_every_type_of_the_schema() {
+        let definitions = Definitions::new();
+        visit(definitions.root(), &definitions, "", 0);
+    }
+
+    #[test]
+    fn no_setting_of_a_later_version_is_one_of_this_version() {
+        let definitions = Definitions::new();
+        for (path, _) in LATER {
+            let keys = path.split('.');
+            let found = keys.into_iter().try_fold(definitions.root(), |schema, key| definitions.below(schema, key));
+            assert!(found.is_none(), "`{path}` is supported: take it off the list");
+        }
+    }
+
+    #[test]
+    fn near_names_are_suggested_and_far_ones_are_not() {
+        let known = ["rounds", "clients_per_round", "deadline"];
+        let near = |written| suggest(written, known.iter().copied());
+        assert_eq!(near("clients_per_ruond"), Some("clients_per_round"));
+        assert_eq!(near("Deadline"), Some("deadline"));
+        assert_eq!(near("colour"), None);
+        assert_eq!(suggest_part("alpha", ["lora_alpha", "r"].into_iter()), Some("lora_alpha"));
+        assert_eq!(suggest_part("lora", ["lora_alpha", "lora_dropout"].into_iter()), None);
+    }
+}

@@ -87,6 +87,11 @@ impl Learner {
         self.initial.clone()
     }
 
+    /// Whether there are test rows.
+    pub fn has_test(&self) -> bool {
+        self.data.test.as_ref().is_some_and(|test| !test.is_empty())
+    }
+
     /// The shared encoder.
     pub fn backbone(&self) -> &Arc<Backbone> {
         &self.backbone

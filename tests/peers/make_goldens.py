@@ -6,7 +6,8 @@ Run once with torch 2.15, transformers 5.23 and peft 0.21:
 
 For each family a directory with the encoder as transformers saves it (BERT as an old pytorch_model.bin, whose layer
 normalisation has `gamma` and `beta`), a LoRA adapter as PEFT saves it, and golden.json: inputs, class scores, and the
-losses and trained tensors of three AdamW steps.
+losses and trained tensors of three AdamW steps. In masked_lm a RoBERTa with its pretraining head, and the scores over
+the vocabulary at two tokens.
 """
 
 import json
@@ -20,6 +21,7 @@ from transformers import (
     BertConfig,
     BertForSequenceClassification,
     RobertaConfig,
+    RobertaForMaskedLM,
     RobertaForSequenceClassification,
 )
 
@@ -127,3 +129,14 @@ for family, (config, classifier) in FAMILIES.items():
     )
     (target / "golden.json").write_text(json.dumps(golden) + "\n")
     print(family, sorted(load_file(target / "adapter" / "adapter_model.safetensors")))
+
+target = HERE / "masked_lm"
+shutil.rmtree(target, ignore_errors=True)
+torch.manual_seed(8)
+model = RobertaForMaskedLM(FAMILIES["roberta"][0]).eval()
+stir(model.parameters(), torch.Generator().manual_seed(8))
+model.save_pretrained(target)
+example, at = EXAMPLES[0], [1, 4]
+with torch.no_grad():
+    logits = model(input_ids=torch.tensor([example])).logits[0, at].tolist()
+(target / "golden.json").write_text(json.dumps(dict(example=example, positions=at, logits=logits)) + "\n")

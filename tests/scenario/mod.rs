@@ -3,3 +3,4 @@
 mod examples;
 mod layers;
 mod mistakes;
+mod robust;

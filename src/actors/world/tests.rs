@@ -1,9 +1,9 @@
 //! Closed forms, conservation and replay of whole runs with a trainer whose values are known.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::actors::plan::ShardSizes;
+use crate::actors::plan::{SampleCosts, ShardSizes};
 use crate::actors::server::RoundSettings;
 use crate::actors::trainer::Trainer;
 use crate::params::{Layout, Params, TensorSpec};
@@ -11,7 +11,7 @@ use crate::report::Record;
 use crate::seed::Seeds;
 use crate::sim::{AvailabilityConfig, DropoutConfig, ServerNetworkConfig};
 use crate::strategy::{CodecConfig, SelectionConfig, StrategyConfig};
-use crate::training::{Evaluation, Update};
+use crate::training::{Cancel, Evaluation, Update};
 use crate::units::{Bytes, Flops};
 
 fn from_json<T: serde::de::DeserializeOwned>(json: serde_json::Value) -> T {
@@ -27,13 +27,7 @@ struct AddClientId {
 }
 
 impl Trainer for AddClientId {
-    fn train(
-        &self,
-        start: &Arc<Params>,
-        client_id: u32,
-        _: u32,
-        _: &AtomicBool,
-    ) -> Option<Result<Trained, LearningError>> {
+    fn train(&self, start: &Arc<Params>, client_id: u32, _: u32, _: &Cancel) -> Option<Result<Trained, LearningError>> {
         assert!(!self.panicking.contains(&client_id), "cannot train");
         self.trainings.fetch_add(1, Ordering::SeqCst);
         if self.diverging.contains(&client_id) {
@@ -114,7 +108,7 @@ fn plan() -> Plan {
             downlink_codec: CodecConfig::default(),
         },
         shard_sizes: ShardSizes::Fixed(10),
-        flops_per_sample: Flops(0.0),
+        sample_costs: SampleCosts::Same(Flops(0.0)),
         training_memory: Bytes::new(1 << 20),
         n_epochs: 1,
         downlink_payload: Bytes::new(1_000_000),

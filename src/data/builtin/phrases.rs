@@ -126,7 +126,7 @@ pub(super) const OF_INTENTS: &[(&str, &[&str])] = &[
     (
         "order_card",
         &[
-            "{hello?} my plastic has expired send me {it}",
+            "{hello?} mine has expired send me {it}",
             "can {person} have {it} too",
             "how do i become the holder of {it}",
             "i want to pay at the till with {it}",

@@ -5,16 +5,19 @@ use rand::RngExt;
 use rand::seq::IndexedRandom;
 
 use super::grammar::{Class, Grammar};
+use super::intents;
+use super::place::Place;
 use super::sentiment::{CLAUSE, clause};
 use crate::seed::Stream;
 
 /// A statement.
 pub(super) fn sentence(grammar: &Grammar, rng: &mut Stream) -> String {
     match rng.random_range(0..100) {
-        0..35 => about_actions(grammar, rng),
-        35..55 => about_things(grammar, rng),
-        55..75 => about_feelings(grammar, rng),
-        75..92 => in_agreement(grammar, rng),
+        0..22 => about_actions(grammar, rng),
+        22..37 => about_things(grammar, rng),
+        37..52 => about_feelings(grammar, rng),
+        52..67 => in_agreement(grammar, rng),
+        67..95 => in_other_words(grammar, rng),
         _ => grammar.sentence(FACTS, &[], rng),
     }
 }
@@ -73,9 +76,20 @@ fn about_feelings(grammar: &Grammar, rng: &mut Stream) -> String {
 /// Two clauses of one opinion.
 fn in_agreement(grammar: &Grammar, rng: &mut Stream) -> String {
     let praises = rng.random_bool(0.5);
-    let joint = ["and", "and", "and also", "because", "so"].choose(rng).expect("there are joints");
-    let first = clause(grammar, CLAUSE, praises, rng);
-    format!("{first} {joint} {}", clause(grammar, CLAUSE, praises, rng))
+    joined(["and", "and also", "because", "so"], rng, |rng| clause(grammar, CLAUSE, praises, rng))
+}
+
+/// A request, and the same in other words.
+fn in_other_words(grammar: &Grammar, rng: &mut Stream) -> String {
+    let intent = rng.random_range(0..intents::labels().len());
+    joined(["in other words", "that is", "i mean", "or rather"], rng, |rng| intents::sentence(grammar, intent, rng))
+}
+
+/// Two parts with one of the joints between them. Neither part alone is a sentence that is held back.
+fn joined(joints: [&str; 4], rng: &mut Stream, mut part: impl FnMut(&mut Stream) -> String) -> String {
+    let first = Place::Training.draw(rng, &mut part);
+    let second = Place::Training.draw(rng, &mut part);
+    format!("{first} {} {second}", joints.choose(rng).expect("there are joints"))
 }
 
 const SAME_ACTION: &[&str] = &[

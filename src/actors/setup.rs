@@ -1,0 +1,298 @@
+//! From a checked scenario to a [`Plan`]: loads the model and the data, deals the shards, counts what a task costs.
+
+use std::sync::Arc;
+
+use super::plan::{Learning, Plan, SampleCosts, ShardSizes};
+use super::server::RoundSettings;
+use super::trainer::{LearningError, Trained, Trainer};
+use crate::data::{self, DataError, EncodedDataset, PartitionError, PartitionTable};
+use crate::model::{self, EncoderConfig, ModelError};
+use crate::params::{Layout, Params};
+use crate::petuning::{TuningError, trainable_tensors};
+use crate::scenario::{Examples, Mode, Scenario, ShardSizeConfig};
+use crate::seed::Purpose;
+use crate::strategy::{CodecConfig, CodecError};
+use crate::training::{Cancel, Evaluation, Learner, Split, TrainJob, TrainingError, training_flops, training_memory};
+use crate::units::Bytes;
+
+/// Idle client actors that stay alive, so that clients who are asked often need not be brought to life each time. A
+/// resident actor takes about 7 kB.
+const IDLE_CLIENTS_MAX: usize = 1024;
+
+/// What the scenario asks for and cannot be had. Nothing has run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The data set.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The partition.
+    #[error(transparent)]
+    Partition(#[from] PartitionError),
+    /// The tuning method.
+    #[error(transparent)]
+    Tuning(#[from] TuningError),
+    /// Model, method and data do not fit together.
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+    /// A payload.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// A run of a lock file that would not repeat the locked run.
+    #[error("the lock file was written for another {what}: it says {locked}, here it is {found}")]
+    Lock {
+        /// What differs.
+        what: &'static str,
+        /// What the lock file says.
+        locked: String,
+        /// What is here.
+        found: String,
+    },
+    /// The run would take more memory than the scenario allows.
+    #[error("training with {workers} workers takes about {need}, but `compute.memory_limit` is {limit}")]
+    Memory {
+        /// Jobs at a time.
+        workers: usize,
+        /// The estimate.
+        need: Bytes,
+        /// The limit.
+        limit: Bytes,
+    },
+}
+
+/// A scenario that is ready to run.
+pub struct Setup {
+    /// The inputs of the world.
+    pub plan: Plan,
+    /// The learner, unless the run is timing-only.
+    pub learner: Option<Arc<Learner>>,
+    /// SHA-256 of the backbone, when weights were loaded.
+    pub model_hash: Option<String>,
+    /// SHA-256 of the data set, when one was loaded.
+    pub dataset_hash: Option<String>,
+    /// What the clients got, when there is a data set.
+    pub partition: Option<PartitionTable>,
+    /// Tensors of the checkpoint that the encoder does not use.
+    pub unused_tensors: Vec<String>,
+    /// Numbers that are trained and travel.
+    pub n_trainable: usize,
+}
+
+/// The set of matrix kernels that this machine runs. Results of different sets differ in their last bits.
+pub fn kernel() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            return "avx512";
+        }
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            return "avx2";
+        }
+    }
+    std::env::consts::ARCH
+}
+
+/// Loads and resolves what a scenario names.
+///
+/// # Errors
+/// See [`SetupError`].
+pub fn prepare(scenario: &Scenario) -> Result<Setup, SetupError> {
+    match scenario.examples() {
+        Examples::Dataset(config) => from_dataset(scenario, config),
+        Examples::Synthetic(synthetic) => {
+            let encoder = model::load_config(&scenario.model().name.parse()?, scenario.base_dir())?;
+            let sizes = match synthetic.num_examples {
+                ShardSizeConfig::Fixed(size) => ShardSizes::Fixed(size),
+                ShardSizeConfig::Drawn(drawn) => {
+                    ShardSizes::Lognormal { median: drawn.lognormal.median, sigma: drawn.lognormal.sigma }
+                }
+            };
+            let length = synthetic.sequence_length;
+            let flops = training_flops(&encoder, scenario.tuning(), synthetic.num_labels, length)?;
+            let layout = layout_of(scenario, &encoder, synthetic.num_labels)?;
+            let memory = memory_of(scenario, &encoder, synthetic.num_labels, length)?;
+            let plan = plan(scenario, sizes, SampleCosts::Same(flops), memory, &layout)?;
+            Ok(Setup {
+                plan,
+                learner: None,
+                model_hash: None,
+                dataset_hash: None,
+                partition: None,
+                unused_tensors: Vec::new(),
+                n_trainable: layout.n_elements(),
+            })
+        }
+    }
+}
+
+fn from_dataset(scenario: &Scenario, config: &data::DatasetConfig) -> Result<Setup, SetupError> {
+    let seeds = scenario.seeds();
+    let (backbone, tokenizer) = model::load(&scenario.model().name.parse()?, scenario.base_dir(), &seeds)?;
+    let texts = data::load(config, scenario.base_dir(), &seeds)?;
+    check_lock(scenario, backbone.hash(), &texts.hash)?;
+    let encoded = Arc::new(data::encode(&texts, &tokenizer, config.max_seq_length)?);
+    let shards = deal(scenario, config, &encoded)?;
+    let partition = PartitionTable::new(&shards, encoded.train.labels(), &encoded.labels);
+    let shards: Vec<Arc<[u32]>> = shards.into_iter().map(Arc::from).collect();
+    let sizes = ShardSizes::Dealt(shards.iter().map(|shard| shard.len() as u32).collect());
+
+    let learner =
+        Learner::new(backbone.clone(), scenario.tuning().clone(), encoded.clone(), scenario.train().clone(), seeds)?;
+    let learner = Arc::new(learner);
+    let costs = shards.iter().map(|shard| Ok(learner.task_flops(shard)?.0 / shard.len() as f64));
+    let costs = SampleCosts::ByClient(costs.collect::<Result<_, TrainingError>>()?);
+    let memory = learner.cost()?.memory;
+    let layout = learner.layout().clone();
+    let mut plan = plan(scenario, sizes, costs, memory, &layout)?;
+    if scenario.mode() == Mode::Real {
+        let workers = workers_of(scenario);
+        if let Some(limit) = scenario.memory_limit() {
+            let need = Bytes::new(memory.get() * workers as u64);
+            if need > limit {
+                return Err(SetupError::Memory { workers, need, limit });
+            }
+        }
+        let uplink = scenario.compression().uplink.clone();
+        let trainer = Arc::new(LearnerTrainer { learner: learner.clone(), shards, uplink });
+        let downlink = scenario.compression().downlink.implementation();
+        let initial = downlink.decode(&layout, &downlink.encode(&learner.initial())?)?;
+        plan.learning = Some(Learning { trainer, initial: Arc::new(initial), workers });
+    }
+    Ok(Setup {
+        plan,
+        n_trainable: layout.n_elements(),
+        model_hash: Some(backbone.hash().to_owned()),
+        dataset_hash: Some(texts.hash.clone()),
+        partition: Some(partition),
+        unused_tensors: backbone.unused_tensors().to_vec(),
+        learner: Some(learner),
+    })
+}
+
+/// Jobs that compute at the same time on this machine.
+fn workers_of(scenario: &Scenario) -> usize {
+    scenario.workers().on(std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+fn check_lock(scenario: &Scenario, model_hash: &str, dataset_hash: &str) -> Result<(), SetupError> {
+    let Some(lock) = scenario.lock() else { return Ok(()) };
+    let pairs = [
+        ("program version", Some(lock.straggler.as_str()), env!("CARGO_PKG_VERSION")),
+        ("model", lock.model_hash.as_deref(), model_hash),
+        ("data set", lock.dataset_hash.as_deref(), dataset_hash),
+        ("arithmetic kernel", lock.kernel.as_deref(), kernel()),
+    ];
+    for (what, locked, found) in pairs {
+        if let Some(locked) = locked.filter(|locked| *locked != found) {
+            return Err(SetupError::Lock { what, locked: locked.into(), found: found.into() });
+        }
+    }
+    Ok(())
+}
+
+fn deal(
+    scenario: &Scenario,
+    config: &data::DatasetConfig,
+    encoded: &EncodedDataset,
+) -> Result<Vec<Vec<u32>>, SetupError> {
+    let mut stream = scenario.seeds().global(Purpose::Partition);
+    let partition = config.partition.implementation();
+    let (labels, n_labels) = (encoded.train.labels(), encoded.labels.len());
+    Ok(partition.deal(labels, n_labels, scenario.n_clients() as usize, &mut stream)?)
+}
+
+fn layout_of(scenario: &Scenario, encoder: &EncoderConfig, n_labels: usize) -> Result<Arc<Layout>, SetupError> {
+    let tensors = trainable_tensors(scenario.tuning(), encoder, n_labels)?;
+    Ok(Layout::new(tensors.into_iter().map(|tensor| tensor.spec).collect()))
+}
+
+fn memory_of(
+    scenario: &Scenario,
+    encoder: &EncoderConfig,
+    n_labels: usize,
+    length: usize,
+) -> Result<Bytes, SetupError> {
+    let batch_size = scenario.train().per_device_train_batch_size;
+    Ok(training_memory(encoder, scenario.tuning(), n_labels, length, batch_size)?)
+}
+
+fn plan(
+    scenario: &Scenario,
+    shard_sizes: ShardSizes,
+    sample_costs: SampleCosts,
+    training_memory: Bytes,
+    layout: &Layout,
+) -> Result<Plan, SetupError> {
+    let compression = scenario.compression();
+    let payload = |codec: &CodecConfig| codec.implementation().encoded_len(layout);
+    Ok(Plan {
+        seeds: scenario.seeds(),
+        n_clients: scenario.n_clients(),
+        devices: scenario.device_classes().iter().map(|(name, class)| (name.clone(), class.clone())).collect(),
+        networks: scenario.network_classes().iter().map(|(name, class)| (name.clone(), class.clone())).collect(),
+        server_network: scenario.server_network().clone(),
+        availability: scenario.availability().implementation().build(&scenario.seeds()).into(),
+        dropout: *scenario.dropout(),
+        rounds: RoundSettings {
+            rounds: scenario.rounds(),
+            clients_per_round: scenario.clients_per_round() as usize,
+            dispatches_per_round: scenario.dispatches_per_round() as usize,
+            deadline: scenario.deadline(),
+            min_updates: scenario.min_updates() as usize,
+            evaluate_every: scenario.evaluation().every,
+            strategy: scenario.strategy().clone(),
+            selection: scenario.selection().clone(),
+            downlink_codec: compression.downlink.clone(),
+        },
+        shard_sizes,
+        sample_costs,
+        training_memory,
+        n_epochs: scenario.train().num_train_epochs as u64,
+        downlink_payload: payload(&compression.downlink)?,
+        uplink_payload: payload(&compression.uplink)?,
+        learning: None,
+        idle_clients_max: IDLE_CLIENTS_MAX,
+    })
+}
+
+/// The learner with the clients' shards and the codec through which their updates travel.
+struct LearnerTrainer {
+    learner: Arc<Learner>,
+    shards: Vec<Arc<[u32]>>,
+    uplink: CodecConfig,
+}
+
+impl Trainer for LearnerTrainer {
+    fn train(
+        &self,
+        start: &Arc<Params>,
+        client_id: u32,
+        round: u32,
+        cancel: &Cancel,
+    ) -> Option<Result<Trained, LearningError>> {
+        let shard = self.shards[client_id as usize].clone();
+        let job = TrainJob { start: start.clone(), client_id, round, shard };
+        let mut update = match self.learner.train(&job, cancel) {
+            Ok(update) => update,
+            Err(TrainingError::Cancelled { .. }) => return None,
+            Err(TrainingError::Diverged { .. }) => return Some(Ok(Trained::Diverged)),
+            Err(error) => return Some(Err(LearningError(error.to_string()))),
+        };
+        let codec = self.uplink.implementation();
+        let received = codec.encode(&update.params).and_then(|payload| codec.decode(self.learner.layout(), &payload));
+        Some(match received {
+            Ok(params) => {
+                update.params = params;
+                Ok(Trained::Update(Box::new(update)))
+            }
+            Err(error) => Err(LearningError(error.to_string())),
+        })
+    }
+
+    fn evaluate(&self, params: &Params) -> Result<Evaluation, LearningError> {
+        self.learner.evaluate(params, Split::Validation).map_err(|error| LearningError(error.to_string()))
+    }
+}

@@ -1,0 +1,83 @@
+//! What a scenario comes to: who gets which rows and classes, and what a task costs.
+
+use std::fmt::Write;
+
+use crate::actors::plan::Plan;
+use crate::actors::setup::Setup;
+use crate::sim::NetworkClassConfig;
+use crate::units::{Bandwidth, Bytes};
+
+/// Tables for a reader.
+pub(super) fn text(setup: &Setup) -> String {
+    let mut out = String::new();
+    if let Some(partition) = &setup.partition {
+        // writing to a text cannot fail
+        let _ = writeln!(out, "{}\n", partition.to_string().trim_end());
+    }
+    let plan = &setup.plan;
+    out += &classes(
+        "device class",
+        plan,
+        plan.devices.iter().map(|(name, class)| (name, class.share)),
+        Plan::device_class,
+    );
+    out += &classes(
+        "network class",
+        plan,
+        plan.networks.iter().map(|(name, class)| (name, class.share)),
+        Plan::network_class,
+    );
+    out += &task(setup);
+    out
+}
+
+/// How many clients are of each class.
+fn classes<'a>(
+    title: &str,
+    plan: &Plan,
+    shares: impl Iterator<Item = (&'a String, f64)>,
+    class_of: impl Fn(&Plan, u32) -> usize,
+) -> String {
+    let shares: Vec<_> = shares.collect();
+    let mut counts = vec![0u32; shares.len()];
+    (0..plan.n_clients).for_each(|client_id| counts[class_of(plan, client_id)] += 1);
+    let width = shares.iter().map(|(name, _)| name.chars().count()).chain([title.len()]).max().unwrap_or(0);
+    let mut out = format!("{title:width$}  {:>8}  {:>8}\n", "share", "clients");
+    for ((name, share), count) in shares.iter().zip(counts) {
+        let _ = writeln!(out, "{name:width$}  {share:>8}  {count:>8}");
+    }
+    out + "\n"
+}
+
+/// What one client's task costs.
+fn task(setup: &Setup) -> String {
+    let plan = &setup.plan;
+    let n = f64::from(plan.n_clients);
+    let (mut examples, mut flops) = (0.0, 0.0);
+    for client_id in 0..plan.n_clients {
+        let size = f64::from(plan.num_examples(client_id));
+        examples += size;
+        flops += size * plan.sample_costs.of(client_id).0 * plan.n_epochs as f64;
+    }
+    let mut rows = vec![
+        ("trained numbers".to_string(), setup.n_trainable.to_string()),
+        ("download".to_string(), plan.downlink_payload.to_string()),
+        ("upload".to_string(), plan.uplink_payload.to_string()),
+        ("examples (mean)".to_string(), format!("{:.1}, {} times", examples / n, plan.n_epochs)),
+        ("operations (mean)".to_string(), format!("{:.3} GFLOP", flops / n / 1e9)),
+        ("memory to train".to_string(), format!("{:.1} MiB", plan.training_memory.get() as f64 / 1048576.0)),
+    ];
+    let on_networks =
+        plan.networks.iter().map(|(name, class)| (format!("transfers on {name}"), transfers(class, plan)));
+    rows.extend(on_networks);
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let rows: Vec<String> = rows.into_iter().map(|(name, value)| format!("  {name:width$}  {value}")).collect();
+    format!("one task\n{}\n", rows.join("\n"))
+}
+
+/// Times of the two transfers on an idle server link.
+fn transfers(class: &NetworkClassConfig, plan: &Plan) -> String {
+    let time = |bytes: Bytes, rate: Bandwidth| class.latency.as_secs_f64() + bytes.get() as f64 / rate.bytes_per_s();
+    let (down, up) = (time(plan.downlink_payload, class.downlink), time(plan.uplink_payload, class.uplink));
+    format!("{down:.3} s down, {up:.3} s up")
+}

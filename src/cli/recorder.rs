@@ -1,0 +1,162 @@
+//! Writes what a run makes known, keeps the best model, shows progress.
+
+use std::sync::Arc;
+
+use super::Console;
+use super::progress::{Bar, Throttle};
+use crate::actors::world::{HostWork, Observer, RoundReport};
+use crate::params::Params;
+use crate::report::{PerfRow, Record, ReportError, ResultsWriter, RoundRow, Stopwatch, peak_rss_mib};
+use crate::scenario::Metric;
+use crate::training::Evaluation;
+use crate::units::{Bytes, SimTime};
+
+/// An evaluated model.
+#[derive(Debug, Clone)]
+pub(super) struct Evaluated {
+    pub(super) round: u32,
+    pub(super) evaluation: Evaluation,
+    pub(super) params: Arc<Params>,
+}
+
+/// When the target was first met.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Reached {
+    pub(super) round: u32,
+    pub(super) at: SimTime,
+    pub(super) bytes: Bytes,
+}
+
+/// The value of a metric.
+pub(super) fn value_of(metric: Metric, evaluation: &Evaluation) -> f64 {
+    match metric {
+        Metric::Accuracy => evaluation.accuracy,
+        Metric::MacroF1 => evaluation.macro_f1,
+        Metric::Mcc => evaluation.mcc,
+    }
+}
+
+/// The observer of `straggler run`.
+pub(super) struct Recorder<'a> {
+    writer: ResultsWriter,
+    console: &'a Console,
+    bar: Bar,
+    throttle: Throttle,
+    metric: Metric,
+    target: Option<f64>,
+    n_rounds: u32,
+    workers: u32,
+    pub(super) best: Option<Evaluated>,
+    pub(super) last: Option<Evaluated>,
+    pub(super) reached: Option<Reached>,
+    lap: Stopwatch,
+    work_before: HostWork,
+}
+
+impl<'a> Recorder<'a> {
+    pub(super) fn new(
+        writer: ResultsWriter,
+        console: &'a Console,
+        metric: Metric,
+        target: Option<f64>,
+        n_rounds: u32,
+        workers: u32,
+    ) -> Self {
+        Self {
+            writer,
+            console,
+            bar: Bar::new(console, "rounds"),
+            throttle: Throttle::every_10_s(),
+            metric,
+            target,
+            n_rounds,
+            workers,
+            best: None,
+            last: None,
+            reached: None,
+            lap: Stopwatch::start(),
+            work_before: HostWork::default(),
+        }
+    }
+
+    pub(super) fn into_writer(self) -> ResultsWriter {
+        self.writer
+    }
+
+    /// Simulated time, and the last evaluation that is there.
+    fn status(&self, now: SimTime) -> String {
+        let metric = self.last.as_ref().map_or(String::new(), |last| {
+            format!(", {} {:.4} in round {}", self.metric.key(), value_of(self.metric, &last.evaluation), last.round)
+        });
+        format!("{:.1} s simulated{metric}", now.as_secs_f64())
+    }
+}
+
+impl Observer for Recorder<'_> {
+    fn record(&mut self, record: &Record) -> Result<(), ReportError> {
+        self.writer.record(record)
+    }
+
+    fn round(&mut self, report: &RoundReport) -> Result<(), ReportError> {
+        let evaluation = report.evaluation.as_ref().map(|(evaluation, _)| *evaluation);
+        self.writer.round(&RoundRow {
+            round: report.round,
+            model_version: report.model_version,
+            sim_start: report.start,
+            sim_end: report.end,
+            selected: report.selected,
+            completed: report.completed,
+            dropped: report.dropped,
+            late: report.late,
+            stale: 0,
+            aggregated: report.aggregated,
+            staleness_mean: (report.aggregated > 0).then_some(0.0),
+            bytes_down: report.bytes_down,
+            bytes_up: report.bytes_up,
+            bytes_wasted: report.bytes_wasted,
+            cum_bytes: report.cum_bytes,
+            train_loss: report.train_loss,
+            eval_loss: evaluation.map(|evaluation| evaluation.loss),
+            eval_metric: evaluation.map(|evaluation| value_of(self.metric, &evaluation)),
+        })?;
+        self.writer.flush()?;
+        let Some((evaluation, params)) = report.evaluation.clone() else { return Ok(()) };
+        let evaluated = Evaluated { round: report.round, evaluation, params };
+        let value = value_of(self.metric, &evaluated.evaluation);
+        let is_better = self.best.as_ref().is_none_or(|best| value > value_of(self.metric, &best.evaluation));
+        if is_better {
+            self.best = Some(evaluated.clone());
+        }
+        if self.reached.is_none() && self.target.is_some_and(|target| value >= target) {
+            self.reached = Some(Reached { round: report.round, at: report.end, bytes: report.cum_bytes });
+        }
+        self.last = Some(evaluated);
+        Ok(())
+    }
+
+    fn host(&mut self, round: u32, now: SimTime, work: &HostWork) -> Result<(), ReportError> {
+        let (host_s, before) = (self.lap.lap(), std::mem::replace(&mut self.work_before, *work));
+        let seconds = |now: u64, before: u64| (now - before) as f64 / 1e9;
+        let eval_s = seconds(work.evaluation_nanos, before.evaluation_nanos);
+        let events = work.events - before.events;
+        self.writer.perf(&PerfRow {
+            round,
+            host_s,
+            train_s: (seconds(work.pool.busy_nanos, before.pool.busy_nanos) - eval_s).max(0.0),
+            eval_s,
+            wait_s: seconds(work.pool.wait_nanos, before.pool.wait_nanos),
+            events,
+            events_per_s: if host_s > 0.0 { events as f64 / host_s } else { 0.0 },
+            workers: self.workers,
+            jobs: work.pool.finished - before.pool.finished,
+            inline_jobs: work.pool.inline - before.pool.inline,
+            cancelled_jobs: work.pool.withdrawn - before.pool.withdrawn,
+            peak_rss_mib: peak_rss_mib(),
+        })?;
+        self.bar.set(round.into(), self.n_rounds.into(), &self.status(now));
+        if !self.bar.is_drawn() && (self.throttle.is_due() || round == self.n_rounds) {
+            self.console.note(format_args!("round {round} of {}: {}", self.n_rounds, self.status(now)));
+        }
+        Ok(())
+    }
+}

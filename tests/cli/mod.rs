@@ -1,0 +1,91 @@
+//! The program as a shell sees it: what goes to stdout and stderr, and the exit code.
+
+use std::process::{Command, Output};
+
+fn straggler(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_straggler")).args(args).env_remove("NO_COLOR").output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn help_shows_examples_and_every_verb_has_some() {
+    for args in
+        [&["--help"][..], &["run", "--help"], &["validate", "--help"], &["list", "--help"], &["pretrain", "--help"]]
+    {
+        let output = straggler(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert!(stdout(&output).contains("Example"), "{args:?}");
+    }
+}
+
+#[test]
+fn bad_usage_is_exit_2() {
+    for args in [&["rnu"][..], &["run"], &["run", "a.yaml", "--seed", "x"], &["list", "nothing"]] {
+        let output = straggler(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_right_scenario_is_exit_0_and_a_wrong_one_exit_2_with_its_place() {
+    let right = straggler(&["validate", "quickstart"]);
+    assert_eq!((right.status.code(), stdout(&right).as_str()), (Some(0), "quickstart is valid\n"));
+    for verb in ["validate", "run"] {
+        let wrong = straggler(&[verb, "quickstart", "--set", "server.rounds=many"]);
+        assert_eq!(wrong.status.code(), Some(2));
+        let expected = "\
+error[wrong-type]: `server.rounds` must be a whole number, 0 or more, not `many`
+  --> --set server.rounds=many
+   | server.rounds=many
+   |               ^^^^
+";
+        assert_eq!((stdout(&wrong).as_str(), stderr(&wrong).as_str()), ("", expected));
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let output = straggler(&["run", "nowhere.yaml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("cannot read scenario `nowhere.yaml`: no such file"), "{}", stderr(&output));
+}
+
+#[test]
+fn colours_are_for_terminals_or_on_request() {
+    let args = ["validate", "nowhere.yaml"];
+    let escape = '\u{1b}';
+    assert!(!stderr(&straggler(&args)).contains(escape));
+    assert!(stderr(&straggler(&["--color", "always", args[0], args[1]])).contains(escape));
+    let unwanted = Command::new(env!("CARGO_BIN_EXE_straggler")).args(args).env("NO_COLOR", "1").output().unwrap();
+    assert!(!stderr(&unwanted).contains(escape));
+}
+
+#[test]
+fn json_is_one_object() {
+    for args in
+        [&["list", "--json"][..], &["validate", "quickstart", "--json"], &["validate", "nowhere.yaml", "--json"]]
+    {
+        let output = straggler(args);
+        let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(value.is_object(), "{args:?}");
+    }
+}
+
+#[test]
+fn list_names_what_is_built_in() {
+    let all = stdout(&straggler(&["list"]));
+    for name in
+        ["lora", "dirichlet", "markov", "fedavg", "max_min_fair", "builtin:tiny-roberta", "builtin:intents", "mcc"]
+    {
+        assert!(all.contains(&format!("  {name} ")), "{name} is not in\n{all}");
+    }
+    assert!(stdout(&straggler(&["list", "tuning"])).starts_with("tuning\n  lora"));
+}

@@ -1,0 +1,95 @@
+//! The program at its edges: bad places, unmet asserts, killed runs.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::{run, straggler, text};
+
+#[test]
+fn a_bare_call_is_the_quickstart_and_help_names_every_verb() {
+    let help = text(&straggler(&["--help"]).stdout);
+    for verb in ["run", "validate", "list", "pretrain"] {
+        assert!(help.contains(verb), "{help}");
+    }
+}
+
+#[test]
+fn results_that_cannot_be_written_end_with_code_3_and_the_path_before_anything_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("taken");
+    std::fs::write(&file, "").unwrap();
+    let out = file.join("results");
+    let done = straggler(&["run", "quickstart", "--timing-only", "--out", out.to_str().unwrap()]);
+    assert_eq!(done.status.code(), Some(3));
+    assert!(text(&done.stderr).contains("taken"), "{}", text(&done.stderr));
+}
+
+#[test]
+fn a_full_disk_ends_with_code_3_and_names_the_file() {
+    if !Path::new("/dev/full").exists() {
+        println!("skipped: this system has no /dev/full");
+        return;
+    }
+    // A results folder whose timeline lies on a full device cannot be made from outside, so the program's own stdout does.
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let program = env!("CARGO_BIN_EXE_straggler");
+    let done = Command::new(program).arg("list").stdout(full).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(done.status.code(), Some(3));
+    assert!(text(&done.stderr).contains("cannot write the result"), "{}", text(&done.stderr));
+}
+
+#[test]
+fn an_unmet_assert_ends_with_code_4_and_leaves_the_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let shorten = ["--set", "server.rounds=1", "--set", "dataset.num_examples=300", "--quiet", "--out", out];
+    let args = [&["run", "quickstart", "--set", "assert=[final.accuracy >= 0.999]"], &shorten[..]].concat();
+    let done = straggler(&args);
+    assert_eq!(done.status.code(), Some(4), "{}", text(&done.stderr));
+    assert!(text(&done.stderr).contains("final.accuracy >= 0.999"), "{}", text(&done.stderr));
+    assert!(folder.path().join("quickstart/latest/summary.json").exists());
+}
+
+#[test]
+fn json_puts_one_object_on_stdout() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let done = straggler(&["run", "quickstart", "--timing-only", "--json", "--out", out]);
+    let summary: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(summary["rounds"], 15);
+    assert!(summary["metric"].is_null());
+}
+
+#[test]
+fn a_killed_run_leaves_whole_lines_and_no_half_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let args = ["run", "quickstart", "--timing-only", "--quiet", "--set", "server.rounds=100000", "--out", out];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_straggler")).args(args).spawn().unwrap();
+    let rounds = folder.path().join("quickstart/latest/rounds.csv");
+    let has_rows = || std::fs::read_to_string(&rounds).is_ok_and(|text| text.lines().count() > 10);
+    while !has_rows() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        assert!(child.try_wait().unwrap().is_none(), "it was to run for long");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for name in ["timeline.csv", "rounds.csv"] {
+        let content = std::fs::read_to_string(rounds.with_file_name(name)).unwrap();
+        assert!(content.ends_with('\n'), "{name} ends within a row");
+    }
+    assert!(!rounds.with_file_name("summary.json").exists());
+}
+
+#[test]
+fn a_lock_of_another_model_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = run("quickstart", folder.path(), &["--timing-only"]);
+    let lock = std::fs::read_to_string(results.join("scenario.lock.yaml")).unwrap();
+    let line = lock.lines().find(|line| line.trim_start().starts_with("model_hash")).unwrap();
+    let changed = folder.path().join("changed.yaml");
+    std::fs::write(&changed, lock.replace(line, "  model_hash: \"00\"")).unwrap();
+    let done = straggler(&["run", changed.to_str().unwrap()]);
+    assert_eq!(done.status.code(), Some(2), "{}", text(&done.stderr));
+    assert!(text(&done.stderr).contains("another model"), "{}", text(&done.stderr));
+}

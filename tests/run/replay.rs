@@ -1,0 +1,79 @@
+//! Invariant 1: the same scenario gives the same bytes, whatever the number of workers, in every run.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::run;
+
+/// A few rounds of the quickstart: two classes of each kind, failures in each phase, over-selection, a deadline.
+const SHORT: [&str; 4] = ["--set", "server.rounds=3", "--set", "dataset.num_examples=600"];
+
+/// Every file that must not change, by its path below the folder.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+            // Host time, and how the run was carried out, are in these two.
+            if name != "perf.csv" && name != "scenario.lock.yaml" {
+                found.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn one_two_and_four_workers_and_a_second_run_give_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs: Vec<_> = ["1", "2", "4", "2"]
+        .iter()
+        .enumerate()
+        .map(|(i, workers)| {
+            let settings = [&SHORT[..], &["-j", workers]].concat();
+            contents(&run("quickstart", &folder.path().join(i.to_string()), &settings))
+        })
+        .collect();
+    for name in ["timeline.csv", "rounds.csv", "clients.csv", "summary.json", "adapters/best/adapter_model.safetensors"] {
+        assert!(runs[0].contains_key(name), "{name} is missing among {:?}", runs[0].keys());
+    }
+    for other in &runs[1..] {
+        assert_eq!(runs[0].keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>());
+        for (name, content) in &runs[0] {
+            assert!(content == &other[name], "{name} differs between runs");
+        }
+    }
+}
+
+#[test]
+fn a_lock_file_repeats_its_run_and_another_seed_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = run("quickstart", &folder.path().join("first"), &SHORT);
+    let lock = first.join("scenario.lock.yaml");
+    let again = run(lock.to_str().unwrap(), &folder.path().join("again"), &[]);
+    assert!(contents(&first) == contents(&again));
+    assert!(std::fs::read(&lock).unwrap() == std::fs::read(again.join("scenario.lock.yaml")).unwrap());
+    let seeded = [&SHORT[..], &["--seed", "7"]].concat();
+    let other = run("quickstart", &folder.path().join("other"), &seeded);
+    assert!(contents(&first)["timeline.csv"] != contents(&other)["timeline.csv"]);
+}
+
+#[test]
+fn timing_only_tells_the_same_story_of_time_and_bytes_as_training_does() {
+    // What trains decides no time and no traffic: only the lines about evaluation are missing.
+    let folder = tempfile::tempdir().unwrap();
+    let timeline = |name: &str, settings: &[&str]| {
+        let settings = [&SHORT[..], settings].concat();
+        let path = run("quickstart", &folder.path().join(name), &settings).join("timeline.csv");
+        let rows = straggler::report::read_timeline(&path).unwrap();
+        let rows = rows.into_iter().map(|row| row.record);
+        rows.filter(|record| record.event != straggler::report::EventKind::Eval).collect::<Vec<_>>()
+    };
+    assert_eq!(timeline("real", &[]), timeline("timing", &["--timing-only"]));
+}

@@ -108,6 +108,29 @@ mod tests {
         assert!(exp(f32::INFINITY).is_finite());
     }
 
+    /// What the kernels are made of.
+    #[inline(always)]
+    fn mixture(values: &[f32]) -> Vec<f32> {
+        let mut out: Vec<f32> = values.iter().map(|&v| exp(v) / (1.0 + v * v).sqrt()).collect();
+        out.push(sum([values, &out], |[v, e]| v * e + 0.1));
+        out.push(max(values));
+        out
+    }
+
+    vectorised! {
+        fn dispatched(values: &[f32]) -> Vec<f32> {
+            mixture(values)
+        }
+    }
+
+    #[test]
+    fn bits_do_not_depend_on_the_instruction_set() {
+        // The plain call is compiled for the oldest processors of the target, the other for the one at hand.
+        let values: Vec<f32> = (0..1003).map(|i| (i as f32 * 0.37).sin() * 20.0).collect();
+        let bits = |values: Vec<f32>| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(dispatched(&values)), bits(mixture(&values)));
+    }
+
     #[test]
     fn reductions_take_every_element_once() {
         for n in [0, 1, 15, 16, 17, 100] {

@@ -12,7 +12,7 @@ pub(super) fn text(setup: &Setup) -> String {
     let mut out = String::new();
     if let Some(partition) = &setup.partition {
         // writing to a text cannot fail
-        let _ = writeln!(out, "{partition}\n");
+        let _ = writeln!(out, "{}\n", partition.to_string().trim_end());
     }
     let plan = &setup.plan;
     out += &classes(
@@ -65,14 +65,14 @@ fn task(setup: &Setup) -> String {
         ("upload".to_string(), plan.uplink_payload.to_string()),
         ("examples (mean)".to_string(), format!("{:.1}, {} times", examples / n, plan.n_epochs)),
         ("operations (mean)".to_string(), format!("{:.3} GFLOP", flops / n / 1e9)),
-        ("memory to train".to_string(), plan.training_memory.to_string()),
+        ("memory to train".to_string(), format!("{:.1} MiB", plan.training_memory.get() as f64 / 1048576.0)),
     ];
     let on_networks =
         plan.networks.iter().map(|(name, class)| (format!("transfers on {name}"), transfers(class, plan)));
     rows.extend(on_networks);
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let rows: Vec<String> = rows.into_iter().map(|(name, value)| format!("  {name:width$}  {value}")).collect();
-    format!("one task\n{}", rows.join("\n"))
+    format!("one task\n{}\n", rows.join("\n"))
 }
 
 /// Times of the two transfers on an idle server link.

@@ -1,6 +1,7 @@
 //! What is wrong with a scenario and where: codes, positions, remedies, and how they are shown.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 
@@ -13,6 +14,8 @@ pub(super) struct Source {
     pub(super) text: String,
     /// False for `--set`, whose lines have no numbers.
     pub(super) has_lines: bool,
+    /// The folder that relative paths in it start from.
+    pub(super) folder: PathBuf,
 }
 
 /// A piece of one line of a source.

@@ -26,7 +26,7 @@ pub(super) fn read(input: &Input, overrides: &Overrides, definitions: &Definitio
     let mut layers = Layers { sources: Vec::new(), root: None, base_dir: PathBuf::from("."), problems: Vec::new() };
     let root = match input {
         Input::Embedded { name, text } => {
-            let index = layers.add(name.clone(), text.clone(), true);
+            let index = layers.add(name.clone(), text.clone(), true, PathBuf::from("."));
             parse(&layers.sources[index], index, &mut layers.problems)
         }
         Input::File(path) => {
@@ -52,8 +52,8 @@ fn folder_of(path: &Path) -> PathBuf {
 }
 
 impl Layers {
-    fn add(&mut self, name: String, text: String, has_lines: bool) -> usize {
-        self.sources.push(Source { name, text, has_lines });
+    fn add(&mut self, name: String, text: String, has_lines: bool, folder: PathBuf) -> usize {
+        self.sources.push(Source { name, text, has_lines, folder });
         self.sources.len() - 1
     }
 
@@ -79,7 +79,7 @@ impl Layers {
                 return None;
             }
         };
-        let index = self.add(path.display().to_string(), text, true);
+        let index = self.add(path.display().to_string(), text, true, folder_of(path));
         let mut node = parse(&self.sources[index], index, &mut self.problems)?;
         let Some(extends) = take(&mut node, "extends") else { return Some(node) };
         let Value::Scalar { text, .. } = &extends.value.value else {
@@ -124,7 +124,7 @@ impl Layers {
 
     /// Applies one `key.path=value`.
     fn set(&mut self, root: &mut Node, text: &str, definitions: &Definitions) {
-        let index = self.add(format!("--set {text}"), text.to_string(), false);
+        let index = self.add(format!("--set {text}"), text.to_string(), false, PathBuf::from("."));
         let at = |column: usize, length: usize| Place { source: index, line: 1, column, length: length.max(1) };
         let Some((path, value)) = text.split_once('=') else {
             let place = at(1, text.chars().count());
@@ -134,7 +134,7 @@ impl Layers {
         };
         let value_column = path.chars().count() + 2;
         // the value is read by the YAML parser, as the value of a key that stands where the path does
-        let wrapped = Source { name: String::new(), text: format!("v: {value}"), has_lines: false };
+        let wrapped = Source { text: format!("v: {value}"), ..self.sources[index].clone() };
         let mut problems = Vec::new();
         let Some(parsed) = parse(&wrapped, index, &mut problems) else {
             let place = at(value_column, value.chars().count());

@@ -1,6 +1,6 @@
 //! The way from text to a checked scenario.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::check;
 use super::checked::Scenario;
@@ -23,7 +23,7 @@ pub fn load(input: &Input, overrides: &Overrides) -> Result<Scenario, Diagnostic
 pub(super) fn read(input: &Input, overrides: &Overrides) -> Result<(Scenario, Node, Vec<Source>), Diagnostics> {
     let definitions = Definitions::new();
     let Layers { sources, root, base_dir, mut problems } = layers::read(input, overrides, &definitions);
-    let scenario = root.as_ref().and_then(|root| resolve(root, base_dir, &definitions, &mut problems));
+    let scenario = root.as_ref().and_then(|root| resolve(root, base_dir, &sources, &definitions, &mut problems));
     match (scenario, root) {
         (Some(scenario), Some(root)) if problems.is_empty() => Ok((scenario, root, sources)),
         _ => {
@@ -37,11 +37,12 @@ pub(super) fn read(input: &Input, overrides: &Overrides) -> Result<(Scenario, No
 fn resolve(
     root: &Node,
     base_dir: PathBuf,
+    sources: &[Source],
     definitions: &Definitions,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Scenario> {
     let json = schema::check(root, definitions, problems)?;
-    let raw: RawScenario = match serde_json::from_value(json) {
+    let mut raw: RawScenario = match serde_json::from_value(json) {
         Ok(raw) => raw,
         // the schema let something pass that the types refuse: still a message, only without a place
         Err(error) => {
@@ -49,10 +50,23 @@ fn resolve(
             return None;
         }
     };
+    anchor_paths(&mut raw, root, &base_dir, sources);
     check::check(&raw, root, &base_dir, problems);
     let examples = check::examples(&raw)?;
     let model_source = raw.model.source().ok()?;
     Some(Scenario::new(raw, base_dir, model_source, examples))
+}
+
+/// A path starts from where it was written: the folder of its own file, or for `--set` the working directory. One that
+/// was not written in the scenario file itself becomes absolute.
+fn anchor_paths(raw: &mut RawScenario, root: &Node, base_dir: &Path, sources: &[Source]) {
+    for (setting, path) in raw.paths_mut() {
+        let folder = &sources[root.locate(setting).source].folder;
+        if root.has(setting) && folder != base_dir {
+            let full = folder.join(&*path);
+            *path = std::path::absolute(&full).unwrap_or(full).to_string_lossy().into_owned();
+        }
+    }
 }
 
 #[cfg(test)]

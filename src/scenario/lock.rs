@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use super::checked::Scenario;
 use super::raw::RawScenario;
-use crate::model::ModelSource;
 
 /// The `lock` section of `scenario.lock.yaml`. A run of a lock file verifies it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,19 +30,9 @@ impl Scenario {
         let mut raw: RawScenario = self.raw().clone();
         raw.lock = Some(lock);
         raw.server.network = Some(self.server_network().clone());
-        let absolute = |path: &mut String| {
+        for (_, path) in raw.paths_mut() {
             let full = self.base_dir().join(&*path);
             *path = std::path::absolute(&full).unwrap_or(full).to_string_lossy().into_owned();
-        };
-        if let ModelSource::Directory(_) = self.model_source() {
-            absolute(&mut raw.model.name);
-        }
-        if let Some(dataset) = &mut raw.dataset {
-            if let Some(files) = &mut dataset.files {
-                absolute(&mut files.train);
-                files.validation.iter_mut().chain(&mut files.test).for_each(absolute);
-            }
-            dataset.labels_file.iter_mut().for_each(absolute);
         }
         let body = serde_saphyr::to_string(&raw).expect("a scenario is made of what YAML can hold");
         format!("# The resolved scenario of one run. `straggler run` on this file repeats it.\n{body}")

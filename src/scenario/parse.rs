@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
-        let source = Source { name: "t.yaml".into(), text: text.into(), has_lines: true };
+        let source = Source { name: "t.yaml".into(), text: text.into(), has_lines: true, folder: ".".into() };
         let mut problems = Vec::new();
         let node = parse(&source, 0, &mut problems);
         (node, problems)

@@ -9,7 +9,7 @@ use super::assertion::Assertion;
 use super::lock::LockHeader;
 use super::settings::{CompressionConfig, EvaluationConfig, ExecutionConfig, OutputConfig, ShardSizeConfig};
 use crate::data::DatasetConfig;
-use crate::model::ModelConfig;
+use crate::model::{ModelConfig, ModelSource};
 use crate::petuning::TuningConfig;
 use crate::sim::{AvailabilityConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, ServerNetworkConfig};
 use crate::strategy::{SelectionConfig, StrategyConfig};
@@ -59,6 +59,25 @@ pub(super) struct RawScenario {
     /// What must hold at the end, such as `final.accuracy >= 0.88`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) assert: Vec<Assertion>,
+}
+
+impl RawScenario {
+    /// Every path to a file or folder that a run reads, with its setting.
+    pub(super) fn paths_mut(&mut self) -> Vec<(&'static str, &mut String)> {
+        let mut paths = Vec::new();
+        if let Ok(ModelSource::Directory(_)) = self.model.source() {
+            paths.push(("model.name", &mut self.model.name));
+        }
+        if let Some(dataset) = &mut self.dataset {
+            if let Some(files) = &mut dataset.files {
+                paths.push(("dataset.files.train", &mut files.train));
+                paths.extend(files.validation.iter_mut().map(|file| ("dataset.files.validation", file)));
+                paths.extend(files.test.iter_mut().map(|file| ("dataset.files.test", file)));
+            }
+            paths.extend(dataset.labels_file.iter_mut().map(|file| ("dataset.labels_file", file)));
+        }
+        paths
+    }
 }
 
 fn default_seed() -> u64 {

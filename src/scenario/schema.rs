@@ -2,113 +2,20 @@
 //!
 //! The schema is the one that editors use, so what they accept and what this accepts cannot differ.
 
+mod definitions;
+mod suggest;
+
 use serde_json::{Map, Number, Value as Schema};
+
+pub(super) use definitions::{Definitions, is_one_of, join};
+pub(super) use suggest::suggest;
+
+use definitions::{LATER, bare_keys, choices, type_of, words};
+use suggest::suggest_part;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::node::{Entry, Node, Value, describe};
-use super::raw::RawScenario;
 use crate::units::{Bandwidth, Bytes, FlopRate, SimDuration, UnitError};
-
-/// The schema of a whole scenario.
-pub(super) struct Definitions {
-    root: Schema,
-}
-
-impl Definitions {
-    pub(super) fn new() -> Self {
-        Self { root: schemars::schema_for!(RawScenario).to_value() }
-    }
-
-    pub(super) fn root(&self) -> &Schema {
-        &self.root
-    }
-
-    /// Follows `$ref`, and takes the branch that is not null of an optional setting.
-    pub(super) fn resolve<'s>(&'s self, schema: &'s Schema) -> &'s Schema {
-        if let Some(reference) = schema.get("$ref").and_then(Schema::as_str) {
-            let target = self.root.pointer(reference.trim_start_matches('#'));
-            return self.resolve(target.expect("the generator defines what it refers to"));
-        }
-        if let Some(branches) = schema.get("anyOf").and_then(Schema::as_array) {
-            let mut real = branches.iter().filter(|branch| branch.get("type").is_none_or(|t| t != "null"));
-            if let (Some(only), None) = (real.next(), real.next()) {
-                return self.resolve(only);
-            }
-        }
-        schema
-    }
-
-    /// The schema of the setting `key` inside `schema`.
-    pub(super) fn below<'s>(&'s self, schema: &'s Schema, key: &str) -> Option<&'s Schema> {
-        let schema = self.resolve(schema);
-        if let Some(choice) = choices(schema).into_iter().find(|(name, _)| *name == key) {
-            return Some(choice.1);
-        }
-        schema
-            .get("properties")
-            .and_then(|properties| properties.get(key))
-            .or_else(|| schema.get("additionalProperties").filter(|s| s.is_object()))
-    }
-
-    /// Dotted paths of all settings called `key`.
-    fn paths_of(&self, key: &str) -> Vec<String> {
-        let mut found = Vec::new();
-        self.search(&self.root, key, "", 0, &mut found);
-        found
-    }
-
-    fn search(&self, schema: &Schema, key: &str, path: &str, depth: usize, found: &mut Vec<String>) {
-        let schema = self.resolve(schema);
-        let Some(properties) = schema.get("properties").and_then(Schema::as_object) else { return };
-        if depth > 4 {
-            return;
-        }
-        for (name, below) in properties {
-            let here = join(path, name);
-            if name == key {
-                found.push(here.clone());
-            }
-            self.search(below, key, &here, depth + 1, found);
-        }
-    }
-}
-
-/// True for a setting of which exactly one variant is chosen.
-pub(super) fn is_one_of(schema: &Schema, definitions: &Definitions) -> bool {
-    definitions.resolve(schema).get("x-one-of").is_some()
-}
-
-/// The variants of a one-of setting with the schemas of their settings.
-fn choices(schema: &Schema) -> Vec<(&str, &Schema)> {
-    if schema.get("x-one-of").is_none() {
-        return Vec::new();
-    }
-    let branches = schema.get("oneOf").and_then(Schema::as_array).map_or(&[][..], Vec::as_slice);
-    branches
-        .iter()
-        .filter_map(|branch| branch.get("properties")?.as_object()?.iter().next())
-        .map(|(key, schema)| (key.as_str(), schema))
-        .collect()
-}
-
-/// Keys that may be written bare, because all their settings have defaults.
-fn bare_keys(schema: &Schema) -> Vec<&str> {
-    let branches = schema.get("oneOf").and_then(Schema::as_array).map_or(&[][..], Vec::as_slice);
-    branches.iter().filter_map(|branch| branch.get("enum")?.as_array()).flatten().filter_map(Schema::as_str).collect()
-}
-
-/// The words that an enumeration allows, if the schema is one.
-fn words(schema: &Schema) -> Option<Vec<&str>> {
-    if let Some(words) = schema.get("enum").and_then(Schema::as_array) {
-        return Some(words.iter().filter_map(Schema::as_str).collect());
-    }
-    if let Some(word) = schema.get("const").and_then(Schema::as_str) {
-        return Some(vec![word]);
-    }
-    let branches = schema.get("oneOf")?.as_array()?;
-    let words: Vec<Vec<&str>> = branches.iter().map(words).collect::<Option<_>>()?;
-    Some(words.concat())
-}
 
 /// Checks `root` and turns it into JSON. `None` when a problem leaves a hole that no default fills.
 pub(super) fn check(root: &Node, definitions: &Definitions, problems: &mut Vec<Diagnostic>) -> Option<Schema> {
@@ -442,107 +349,5 @@ impl Walker<'_> {
             Some(number) => Some(Schema::Number(number)),
             None => self.wrong_type(node, path, "a number"),
         }
-    }
-}
-
-/// Settings of the format that this version does not carry out.
-const LATER: &[(&str, &str)] = &[
-    ("sweep", "run once per value with `--set`"),
-    ("model.revision", "give a local directory as `model.name`"),
-    ("dataset.config", "give local files as `dataset.files`"),
-    ("output.checkpoint_every", "runs are repeated exactly from their `scenario.lock.yaml`"),
-    ("server.strategy.fedbuff", "`fedavg` is built in"),
-    ("clients.availability.diurnal", "`always` and `markov` are built in"),
-    ("clients.availability.trace", "`always` and `markov` are built in"),
-    ("dataset.partition.by_column", "`iid`, `dirichlet`, `label_mix` and `shards` are built in"),
-    ("dataset.partition.file", "`iid`, `dirichlet`, `label_mix` and `shards` are built in"),
-    ("tuning.adapter", "`lora`, `head` and `full` are built in"),
-    ("tuning.prefix", "`lora`, `head` and `full` are built in"),
-    ("tuning.prompt", "`lora`, `head` and `full` are built in"),
-    ("tuning.bitfit", "`lora`, `head` and `full` are built in"),
-];
-
-fn type_of(schema: &Schema) -> &str {
-    match schema.get("type") {
-        Some(Schema::String(name)) => name,
-        Some(Schema::Array(names)) => {
-            names.iter().filter_map(Schema::as_str).find(|name| *name != "null").unwrap_or("")
-        }
-        _ => "",
-    }
-}
-
-pub(super) fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
-}
-
-/// The name among `known` that `written` is probably a misspelling of.
-pub(super) fn suggest<'k>(written: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    let distance = |name: &str| strsim::damerau_levenshtein(&written.to_lowercase(), &name.to_lowercase());
-    let (name, edits) = known.map(|name| (name, distance(name))).min_by_key(|(_, edits)| *edits)?;
-    (edits <= 1 + name.len().min(written.len()) / 4).then_some(name)
-}
-
-/// The one name among `known` that shares whole words with `written`: `lora_alpha` for `alpha`.
-fn suggest_part<'k>(written: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    let mut parts = known.filter(|name| has_part(name, written) || has_part(written, name));
-    parts.next().filter(|_| parts.next().is_none())
-}
-
-/// True when `part` is made of whole words of `name`, words being joined by `_`.
-fn has_part(name: &str, part: &str) -> bool {
-    !part.is_empty() && format!("_{name}_").contains(&format!("_{part}_"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Visits every setting. A type that the walker does not know would be a crash in front of a user.
-    fn visit(schema: &Schema, definitions: &Definitions, path: &str, depth: usize) {
-        let schema = definitions.resolve(schema);
-        let is_known = words(schema).is_some()
-            || ["x-one-of", "x-quantity", "x-assertion", "anyOf"].iter().any(|key| schema.get(key).is_some())
-            || ["object", "array", "string", "boolean", "integer", "number"].contains(&type_of(schema));
-        assert!(is_known && depth < 20, "{path}: {schema}");
-        for (name, below) in choices(schema) {
-            visit(below, definitions, &join(path, name), depth + 1);
-        }
-        for branch in schema.get("anyOf").and_then(Schema::as_array).into_iter().flatten() {
-            visit(branch, definitions, path, depth + 1);
-        }
-        for (name, below) in schema.get("properties").and_then(Schema::as_object).into_iter().flatten() {
-            visit(below, definitions, &join(path, name), depth + 1);
-        }
-        for any in [schema.get("items"), schema.get("additionalProperties").filter(|s| s.is_object())] {
-            any.into_iter().for_each(|any| visit(any, definitions, &join(path, "*"), depth + 1));
-        }
-    }
-
-    #[test]
-    fn the_walker_knows_every_type_of_the_schema() {
-        let definitions = Definitions::new();
-        visit(definitions.root(), &definitions, "", 0);
-    }
-
-    #[test]
-    fn no_setting_of_a_later_version_is_one_of_this_version() {
-        let definitions = Definitions::new();
-        for (path, _) in LATER {
-            let keys = path.split('.');
-            let found = keys.into_iter().try_fold(definitions.root(), |schema, key| definitions.below(schema, key));
-            assert!(found.is_none(), "`{path}` is supported: take it off the list");
-        }
-    }
-
-    #[test]
-    fn near_names_are_suggested_and_far_ones_are_not() {
-        let known = ["rounds", "clients_per_round", "deadline"];
-        let near = |written| suggest(written, known.iter().copied());
-        assert_eq!(near("clients_per_ruond"), Some("clients_per_round"));
-        assert_eq!(near("Deadline"), Some("deadline"));
-        assert_eq!(near("colour"), None);
-        assert_eq!(suggest_part("alpha", ["lora_alpha", "r"].into_iter()), Some("lora_alpha"));
-        assert_eq!(suggest_part("lora", ["lora_alpha", "lora_dropout"].into_iter()), None);
     }
 }

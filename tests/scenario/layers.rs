@@ -99,3 +99,18 @@ fn a_missing_or_circular_base_is_named() {
     let circular = load(&Input::File(path), &Overrides::default()).expect_err("is circular").to_string();
     assert!(circular.contains("extends itself"), "{circular}");
 }
+
+#[test]
+fn a_path_starts_from_where_it_was_written() {
+    let folder = folder();
+    let rows = "text\tlabel\nyes\ta\nno\tb\n";
+    std::fs::write(folder.path().join("parts/rows.tsv"), rows).unwrap();
+    std::fs::write(folder.path().join("own.tsv"), rows).unwrap();
+    let base = BASE.replace("name: builtin:intents", "files: { train: rows.tsv }");
+    std::fs::write(folder.path().join("parts/base.yaml"), base).unwrap();
+    let path = folder.path().join("file.yaml");
+    let train = |set: &[&str]| read(&path, &[], set).dataset().unwrap().files.as_ref().unwrap().train.clone();
+    assert_eq!(train(&[]), folder.path().join("parts/rows.tsv").to_string_lossy());
+    std::fs::write(&path, format!("{FILE}dataset: {{ files: {{ train: own.tsv }} }}\n")).unwrap();
+    assert_eq!(train(&[]), "own.tsv");
+}

@@ -1,0 +1,80 @@
+//! What each room finds wrong with its own settings, turned into problems with places.
+
+use super::Checker;
+use crate::registry::Problem;
+use crate::scenario::raw::RawScenario;
+use crate::scenario::schema::join;
+use crate::sim::{ServerNetworkConfig, classes};
+
+impl Checker<'_> {
+    /// Takes over what a room found wrong with its settings, which lie at `path`.
+    pub(super) fn room(&mut self, code: &'static str, path: &str, found: Vec<Problem>) {
+        for Problem { path: below, message, help } in found {
+            let full = if below.is_empty() { path.to_string() } else { join(path, &below) };
+            let mut problem = self.at(code, &full, message);
+            if let Some((first, second)) = self.pair_at(&full) {
+                problem.code = "conflict";
+                problem.place = Some(self.root.locate(&second));
+                problem = problem.other(Some(self.root.locate(&first)));
+            }
+            self.problems.push(match help {
+                Some(help) => problem.help(help),
+                None => problem,
+            });
+        }
+    }
+
+    /// The two settings that exclude each other, when a problem at `path` is that both are written.
+    fn pair_at(&self, path: &str) -> Option<(String, String)> {
+        let (inside, first, second) = match path {
+            "dataset" => (path, "name", "files"),
+            "dataset.labels_file" => ("dataset", "labels", "labels_file"),
+            _ if path.ends_with(".compute") => (path, "flops", "time_per_sample"),
+            _ => return None,
+        };
+        let (first, second) = (join(inside, first), join(inside, second));
+        (self.root.has(&first) && self.root.has(&second)).then_some((first, second))
+    }
+
+    /// What the rooms know about their own settings: one line each.
+    pub(super) fn rooms(&mut self) {
+        let RawScenario { model, dataset, tuning, clients, server, compression, .. } = self.raw;
+        self.room("bad-model", "model", model.problems());
+        self.choice("tuning", tuning.key(), tuning.implementation().problems());
+        self.room("out-of-range", "clients.train", clients.train.problems());
+        let devices = clients.devices.iter().map(|(name, class)| (name.as_str(), class.share));
+        self.room("shares", "clients.devices", classes::problems(devices));
+        let networks = clients.networks.iter().map(|(name, class)| (name.as_str(), class.share));
+        self.room("shares", "clients.networks", classes::problems(networks));
+        for (name, class) in &clients.devices {
+            self.room("bad-device", &join("clients.devices", name), class.problems());
+        }
+        for (name, class) in &clients.networks {
+            self.room("bad-network", &join("clients.networks", name), class.problems());
+        }
+        if let Some(dataset) = dataset {
+            self.room("bad-dataset", "dataset", dataset.problems());
+        }
+        let network = server.network.iter().flat_map(ServerNetworkConfig::problems).collect();
+        self.room("bad-network", "server.network", network);
+        self.room("out-of-range", "clients.dropout", clients.dropout.problems());
+        self.choice(
+            "clients.availability",
+            clients.availability.key(),
+            clients.availability.implementation().problems(),
+        );
+        self.choice("server.strategy", server.strategy.key(), server.strategy.implementation().problems());
+        self.choice("server.selection", server.selection.key(), server.selection.implementation().problems());
+        self.choice("compression.uplink", compression.uplink.key(), compression.uplink.implementation().problems());
+        self.choice(
+            "compression.downlink",
+            compression.downlink.key(),
+            compression.downlink.implementation().problems(),
+        );
+    }
+
+    /// Problems of the chosen variant of a one-of setting.
+    fn choice(&mut self, setting: &str, key: &str, found: Vec<Problem>) {
+        self.room("out-of-range", &join(setting, key), found);
+    }
+}

@@ -36,11 +36,11 @@ pub(super) fn sentence(grammar: &Grammar, label: usize, rng: &mut Stream) -> Str
     grammar.sentence(&[&sentence], &[], rng)
 }
 
-/// A clause that praises or blames: one in two turned round from the opposite.
+/// A clause that praises or blames; about one in six says so by turning round the opposite.
 pub(super) fn clause(grammar: &Grammar, frames: Frames, praises: bool, rng: &mut Stream) -> String {
     let (templates, says_praise) = match rng.random_range(0..100) {
-        0..80 => (frames.plain, praises),
-        80..98 => (frames.negated, !praises),
+        0..82 => (frames.plain, praises),
+        82..98 => (frames.negated, !praises),
         _ => (frames.twice_negated, praises),
     };
     let polarity = if says_praise { "good" } else { "bad" };

@@ -7,17 +7,18 @@ use rand::seq::IndexedRandom;
 use super::grammar::{Class, Grammar};
 use super::intents;
 use super::place::Place;
-use super::sentiment::{CLAUSE, clause};
+use super::sentiment::{self, CLAUSE, clause};
 use crate::seed::Stream;
 
 /// A statement.
 pub(super) fn sentence(grammar: &Grammar, rng: &mut Stream) -> String {
     match rng.random_range(0..100) {
-        0..22 => about_actions(grammar, rng),
-        22..37 => about_things(grammar, rng),
-        37..52 => about_feelings(grammar, rng),
-        52..67 => in_agreement(grammar, rng),
-        67..95 => in_other_words(grammar, rng),
+        0..18 => about_actions(grammar, rng),
+        18..30 => about_things(grammar, rng),
+        30..44 => about_feelings(grammar, rng),
+        44..52 => in_agreement(grammar, rng),
+        52..76 => same_request(grammar, rng),
+        76..95 => same_opinion(grammar, rng),
         _ => grammar.sentence(FACTS, &[], rng),
     }
 }
@@ -79,8 +80,14 @@ fn in_agreement(grammar: &Grammar, rng: &mut Stream) -> String {
     joined(["and", "and also", "because", "so"], rng, |rng| clause(grammar, CLAUSE, praises, rng))
 }
 
+/// An opinion, and the same in other words.
+fn same_opinion(grammar: &Grammar, rng: &mut Stream) -> String {
+    let label = rng.random_range(0..sentiment::labels().len());
+    joined(["in short", "in other words", "that is", "i mean"], rng, |rng| sentiment::sentence(grammar, label, rng))
+}
+
 /// A request, and the same in other words.
-fn in_other_words(grammar: &Grammar, rng: &mut Stream) -> String {
+fn same_request(grammar: &Grammar, rng: &mut Stream) -> String {
     let intent = rng.random_range(0..intents::labels().len());
     joined(["in other words", "that is", "i mean", "or rather"], rng, |rng| intents::sentence(grammar, intent, rng))
 }

@@ -103,6 +103,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Setup, SetupError> {
     match scenario.examples() {
         Examples::Dataset(config) => from_dataset(scenario, config),
         Examples::Synthetic(synthetic) => {
+            check_lock(scenario, None, None)?;
             let encoder = model::load_config(&scenario.model().name.parse()?, scenario.base_dir())?;
             let sizes = match synthetic.num_examples {
                 ShardSizeConfig::Fixed(size) => ShardSizes::Fixed(size),
@@ -132,7 +133,7 @@ fn from_dataset(scenario: &Scenario, config: &data::DatasetConfig) -> Result<Set
     let seeds = scenario.seeds();
     let (backbone, tokenizer) = model::load(&scenario.model().name.parse()?, scenario.base_dir(), &seeds)?;
     let texts = data::load(config, scenario.base_dir(), &seeds)?;
-    check_lock(scenario, backbone.hash(), &texts.hash)?;
+    check_lock(scenario, Some(backbone.hash()), Some(&texts.hash))?;
     let encoded = Arc::new(data::encode(&texts, &tokenizer, config.max_seq_length)?);
     let shards = deal(scenario, config, &encoded)?;
     let partition = PartitionTable::new(&shards, encoded.train.labels(), &encoded.labels);
@@ -177,16 +178,19 @@ fn workers_of(scenario: &Scenario) -> usize {
     scenario.workers().on(std::thread::available_parallelism().map_or(1, usize::from))
 }
 
-fn check_lock(scenario: &Scenario, model_hash: &str, dataset_hash: &str) -> Result<(), SetupError> {
+/// Refuses a lock file that was written for something else than what is here.
+fn check_lock(scenario: &Scenario, model_hash: Option<&str>, dataset_hash: Option<&str>) -> Result<(), SetupError> {
     let Some(lock) = scenario.lock() else { return Ok(()) };
     let pairs = [
-        ("program version", Some(lock.straggler.as_str()), env!("CARGO_PKG_VERSION")),
+        ("program version", Some(lock.straggler.as_str()), Some(env!("CARGO_PKG_VERSION"))),
         ("model", lock.model_hash.as_deref(), model_hash),
         ("data set", lock.dataset_hash.as_deref(), dataset_hash),
-        ("arithmetic kernel", lock.kernel.as_deref(), kernel()),
+        ("arithmetic kernel", lock.kernel.as_deref(), Some(kernel())),
     ];
     for (what, locked, found) in pairs {
-        if let Some(locked) = locked.filter(|locked| *locked != found) {
+        if let (Some(locked), Some(found)) = (locked, found)
+            && locked != found
+        {
             return Err(SetupError::Lock { what, locked: locked.into(), found: found.into() });
         }
     }

@@ -72,7 +72,7 @@ Examples:
     /// Pretrain the built-in encoder anew on the project's own grammar
     #[command(after_help = "\
 Example:
-  straggler pretrain --out tiny-roberta --seed 1 --sentences 20000 --epochs 3")]
+  straggler pretrain --out tiny-roberta --seed 1")]
     Pretrain(PretrainArgs),
 }
 
@@ -167,10 +167,10 @@ pub(super) struct PretrainArgs {
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
     /// Sentences of the corpus
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 40_000)]
     pub(super) sentences: usize,
     /// Passes over the corpus
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 13)]
     pub(super) epochs: usize,
 }
 

@@ -27,15 +27,6 @@ pub(super) struct Reached {
     pub(super) bytes: Bytes,
 }
 
-/// The value of a metric.
-pub(super) fn value_of(metric: Metric, evaluation: &Evaluation) -> f64 {
-    match metric {
-        Metric::Accuracy => evaluation.accuracy,
-        Metric::MacroF1 => evaluation.macro_f1,
-        Metric::Mcc => evaluation.mcc,
-    }
-}
-
 /// The observer of `straggler run`.
 pub(super) struct Recorder<'a> {
     writer: ResultsWriter,
@@ -86,7 +77,7 @@ impl<'a> Recorder<'a> {
     /// Simulated time, and the last evaluation that is there.
     fn status(&self, now: SimTime) -> String {
         let metric = self.last.as_ref().map_or(String::new(), |last| {
-            format!(", {} {:.4} in round {}", self.metric.key(), value_of(self.metric, &last.evaluation), last.round)
+            format!(", {} {:.4} in round {}", self.metric.key(), self.metric.of(&last.evaluation), last.round)
         });
         format!("{:.1} s simulated{metric}", now.as_secs_f64())
     }
@@ -117,13 +108,13 @@ impl Observer for Recorder<'_> {
             cum_bytes: report.cum_bytes,
             train_loss: report.train_loss,
             eval_loss: evaluation.map(|evaluation| evaluation.loss),
-            eval_metric: evaluation.map(|evaluation| value_of(self.metric, &evaluation)),
+            eval_metric: evaluation.map(|evaluation| self.metric.of(&evaluation)),
         })?;
         self.writer.flush()?;
         let Some((evaluation, params)) = report.evaluation.clone() else { return Ok(()) };
         let evaluated = Evaluated { round: report.round, evaluation, params };
-        let value = value_of(self.metric, &evaluated.evaluation);
-        let is_better = self.best.as_ref().is_none_or(|best| value > value_of(self.metric, &best.evaluation));
+        let value = self.metric.of(&evaluated.evaluation);
+        let is_better = self.best.as_ref().is_none_or(|best| value > self.metric.of(&best.evaluation));
         if is_better {
             self.best = Some(evaluated.clone());
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::args::RunArgs;
-use super::recorder::{Evaluated, Recorder, value_of};
+use super::recorder::{Evaluated, Recorder};
 use super::{CliError, Console, Exit};
 use crate::actors::plan::Plan;
 use crate::actors::setup::{self, Setup, SetupError};
@@ -15,7 +15,7 @@ use crate::actors::world::{self, Outcome, WorldError};
 use crate::model::ModelError;
 use crate::report::{
     ClientRow, ReportError, ResultsWriter, SCHEMA_VERSION, Status, Summary, Target, Test, Traffic, Updates, Validation,
-    summary_text,
+    figures, summary_text,
 };
 use crate::scenario::{self, Assertion, LockHeader, Mode, Outcome as Asserted, Scenario};
 use crate::training::{Evaluation, Learner, Split};
@@ -24,7 +24,8 @@ use crate::training::{Evaluation, Learner, Split};
 pub(super) fn execute(args: &RunArgs, console: &Console) -> Result<(), CliError> {
     let scenario = scenario::load(&args.scenario.input(), &args.scenario.overrides())?;
     let setup = setup::prepare(&scenario)?;
-    if !setup.unused_tensors.is_empty() {
+    let is_own_checkpoint = !scenario.model().name.starts_with("builtin:");
+    if is_own_checkpoint && !setup.unused_tensors.is_empty() {
         let n = setup.unused_tensors.len();
         console
             .note(format_args!("the checkpoint has {n} tensors that the encoder does not use: {}", names_of(&setup)));
@@ -105,7 +106,7 @@ fn finish(scenario: &Scenario, setup: &Setup, outcome: &Outcome, recorder: Recor
     for ((reason, _), n) in &totals.dropped {
         *dropped.entry(*reason).or_insert(0) += n;
     }
-    let value = |evaluation: &Evaluation| value_of(metric, evaluation);
+    let value = |evaluation: &Evaluation| metric.of(evaluation);
     let summary = Summary {
         schema_version: SCHEMA_VERSION,
         name: scenario.name().into(),
@@ -135,8 +136,9 @@ fn finish(scenario: &Scenario, setup: &Setup, outcome: &Outcome, recorder: Recor
         },
         bytes: Traffic { up: totals.bytes_up, down: totals.bytes_down, wasted: totals.bytes_wasted },
     };
-    writer.summary(&summary)?;
     writer.flush()?;
+    figures::write_all(writer.directory())?;
+    writer.summary(&summary)?;
     Ok(Found {
         summary,
         directory: writer.directory().to_owned(),
@@ -199,7 +201,7 @@ fn check_assertions(assertions: &[Assertion], found: &Found) -> Result<(), CliEr
             Asserted::Final => found.last,
             Asserted::Test => found.test,
         };
-        let value = evaluation.map(|evaluation| value_of(assertion.metric, &evaluation));
+        let value = evaluation.map(|evaluation| assertion.metric.of(&evaluation));
         match value {
             Some(value) if assertion.comparison.holds(value, assertion.bound) => {}
             Some(value) => unmet.push(format!("{assertion} (it is {value:.4})")),

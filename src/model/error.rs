@@ -17,9 +17,6 @@ pub enum ModelError {
         /// What there is.
         known: String,
     },
-    /// This program was built without the files of the built-in encoder.
-    #[error("this program was built without the built-in encoder; run `straggler pretrain` and build again")]
-    NotPretrained,
     /// `model.name` is no directory.
     #[error(
         "`{}` is not a directory; give the path of a downloaded Hugging Face model (config.json, tokenizer.json, \

@@ -24,13 +24,13 @@ pub fn load(source: &ModelSource, base_dir: &Path, seeds: &Seeds) -> Result<(Arc
             (backbone, read_tokenizer(&directory)?, file.display().to_string())
         }
         ModelSource::TinyRoberta => {
-            let parts = builtin::TINY_ROBERTA.ok_or(ModelError::NotPretrained)?;
+            let parts = builtin::TINY_ROBERTA;
             let origin = "builtin:tiny-roberta";
             let backbone = Backbone::from_parts(parts.config, parts.weights, origin)?;
             (backbone, parse_tokenizer(parts.tokenizer, origin)?, origin.to_string())
         }
         ModelSource::TinyRobertaRandom => {
-            let parts = builtin::TINY_ROBERTA.ok_or(ModelError::NotPretrained)?;
+            let parts = builtin::TINY_ROBERTA;
             let origin = "builtin:tiny-roberta-random";
             let backbone = Backbone::random(EncoderConfig::from_json(parts.config, origin)?, seeds)?;
             (backbone, parse_tokenizer(parts.tokenizer, origin)?, origin.to_string())
@@ -48,7 +48,7 @@ pub fn load_config(source: &ModelSource, base_dir: &Path) -> Result<EncoderConfi
     match source {
         ModelSource::Directory(path) => read_config(&base_dir.join(path)),
         ModelSource::TinyRoberta | ModelSource::TinyRobertaRandom => {
-            let parts = builtin::TINY_ROBERTA.ok_or(ModelError::NotPretrained)?;
+            let parts = builtin::TINY_ROBERTA;
             EncoderConfig::from_json(parts.config, "builtin:tiny-roberta")
         }
     }

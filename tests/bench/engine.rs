@@ -27,7 +27,7 @@ fn measure(scenario: &str, settings: &[&str]) -> (f64, u64, f64) {
     let events = rows().map(|row| value(row, "events")).sum::<f64>() as u64;
     let in_rounds: f64 = rows().map(|row| value(row, "host_s")).sum();
     println!("  {events} events in {in_rounds:.2} s of rounds, {seconds:.2} s of the whole process");
-    (in_rounds, events, value(rows().next_back().unwrap(), "peak_rss_mib"))
+    (in_rounds, events, value(rows().last().unwrap(), "peak_rss_mib"))
 }
 
 fn main() {

@@ -40,7 +40,8 @@ fn one_two_and_four_workers_and_a_second_run_give_the_same_bytes() {
             contents(&run("quickstart", &folder.path().join(i.to_string()), &settings))
         })
         .collect();
-    for name in ["timeline.csv", "rounds.csv", "clients.csv", "summary.json", "adapters/best/adapter_model.safetensors"] {
+    for name in ["timeline.csv", "rounds.csv", "clients.csv", "summary.json", "adapters/best/adapter_model.safetensors"]
+    {
         assert!(runs[0].contains_key(name), "{name} is missing among {:?}", runs[0].keys());
     }
     for other in &runs[1..] {

@@ -3,13 +3,17 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::actors::plan::Learning;
 use crate::actors::plan::{SampleCosts, ShardSizes};
 use crate::actors::server::RoundSettings;
+use crate::actors::trainer::Trained;
 use crate::actors::trainer::Trainer;
 use crate::params::{Layout, Params, TensorSpec};
+use crate::report::Reason;
 use crate::report::Record;
 use crate::seed::Seeds;
 use crate::sim::{AvailabilityConfig, DropoutConfig, ServerNetworkConfig};
+use crate::sim::{NEVER, Phase};
 use crate::strategy::{CodecConfig, SelectionConfig, StrategyConfig};
 use crate::training::{Cancel, Evaluation, Update};
 use crate::units::{Bytes, Flops};

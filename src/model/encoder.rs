@@ -79,8 +79,7 @@ impl Model<'_> {
 }
 
 fn run(model: &Model<'_>, batch: &Batch, rows: Rows, pass: &mut Pass) -> Result<Tensor> {
-    let x = embed(model, batch, pass)?;
-    let (mut x, mask) = model.hooks.embeddings(x, batch.attention_mask.clone(), pass)?;
+    let (mut x, mask) = embed(model, batch, pass)?;
     let n_layers = model.config().layers;
     for layer in 0..n_layers {
         let rows = if layer + 1 == n_layers { rows } else { Rows::All };
@@ -89,12 +88,31 @@ fn run(model: &Model<'_>, batch: &Batch, rows: Rows, pass: &mut Pass) -> Result<
     Ok(x)
 }
 
-fn embed(model: &Model<'_>, batch: &Batch, pass: &mut Pass) -> Result<Tensor> {
-    let words = look_up(model, "embeddings.word_embeddings.weight", &batch.input_ids)?;
-    let types = look_up(model, "embeddings.token_type_embeddings.weight", &batch.token_type_ids)?;
-    let positions = look_up(model, "embeddings.position_embeddings.weight", &batch.position_ids)?;
+/// The input of the first layer, `[batch, seq, hidden]`, and its mask `[batch, seq]`.
+fn embed(model: &Model<'_>, batch: &Batch, pass: &mut Pass) -> Result<(Tensor, Tensor)> {
+    let mut words = look_up(model, "embeddings.word_embeddings.weight", &batch.input_ids)?;
+    let (mut positions, mut types) = (batch.position_ids.clone(), batch.token_type_ids.clone());
+    let mut mask = batch.attention_mask.clone();
+    let device = mask.device().clone();
+    let mut first = model.config().first_position();
+    let free = model.hooks.free_positions() as u32;
+    if free > 0 {
+        first += free;
+        positions = positions.broadcast_add(&Tensor::new(&[free], &device)?)?;
+    }
+    if let Some(prompt) = model.hooks.prompt()? {
+        let (n_examples, n) = (batch.input_ids.dim(0)?, prompt.dim(0)? as u32);
+        let row = |numbers: Vec<u32>| Tensor::new(numbers, &device)?.broadcast_as((n_examples, n as usize));
+        positions = positions.broadcast_add(&Tensor::new(&[n], &device)?)?;
+        positions = Tensor::cat(&[&row((first..first + n).collect())?, &positions], 1)?;
+        types = Tensor::cat(&[&row(vec![0; n as usize])?, &types], 1)?;
+        words = in_front(&prompt, &words)?;
+        mask = unmasked(&prompt, &mask)?;
+    }
+    let types = look_up(model, "embeddings.token_type_embeddings.weight", &types)?;
+    let positions = look_up(model, "embeddings.position_embeddings.weight", &positions)?;
     let x = model.layer_norm("embeddings.LayerNorm", &((words + types)? + positions)?)?;
-    drop_out(&x, pass, model.config())
+    Ok((drop_out(&x, pass, model.config())?, mask))
 }
 
 fn look_up(model: &Model<'_>, table: &str, numbers: &Tensor) -> Result<Tensor> {
@@ -135,9 +153,10 @@ fn run_layer(
 }
 
 fn project(model: &Model<'_>, layer: usize, projection: Projection, x: &Tensor, pass: &mut Pass) -> Result<Tensor> {
-    let site = Site { layer, projection };
-    let output = model.linear(&site.to_string(), x)?;
-    model.hooks.projection(site, x, output, pass)
+    let site = Site { kind: model.config().kind, layer, projection };
+    let x = model.hooks.input(site, x.clone())?;
+    let output = model.linear(&site.to_string(), &x)?;
+    model.hooks.projection(site, &x, output, pass)
 }
 
 fn add_and_norm(
@@ -287,9 +306,14 @@ mod tests {
             Ok(Some((row.clone(), row)))
         }
 
-        fn embeddings(&self, embeddings: Tensor, mask: Tensor, _: &mut Pass) -> Result<(Tensor, Tensor)> {
-            self.0.borrow_mut().push("embeddings".into());
-            Ok((embeddings, mask))
+        fn input(&self, site: Site, input: Tensor) -> Result<Tensor> {
+            self.0.borrow_mut().push(format!("into {site}"));
+            Ok(input)
+        }
+
+        fn prompt(&self) -> Result<Option<Tensor>> {
+            self.0.borrow_mut().push("prompt".into());
+            Ok(None)
         }
     }
 
@@ -300,13 +324,14 @@ mod tests {
         let hooks = Everywhere(Vec::new().into());
         let with_prefix = encode(&backbone, &batch, &hooks, &mut Pass::evaluation()).unwrap();
         let calls = hooks.0.into_inner();
-        assert_eq!(calls.len(), 1 + 2 * (6 + 2));
+        assert_eq!(calls.len(), 1 + 2 * (6 * 2 + 2));
         assert_eq!(
             calls[..3],
-            ["embeddings", "encoder.layer.0.attention.self.query 16", "encoder.layer.0.attention.self.key 16"]
+            ["prompt", "into encoder.layer.0.attention.self.query", "encoder.layer.0.attention.self.query 16"]
         );
+        let outputs: Vec<&String> = calls.iter().filter(|call| !call.starts_with("into ")).collect();
         assert_eq!(
-            calls[5..9],
+            outputs[5..9],
             [
                 "0 Attention",
                 "encoder.layer.0.intermediate.dense 16",

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::ModelError;
 
 /// Which family of encoders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EncoderKind {
     /// BERT (Devlin et al. 2018, arXiv 1810.04805): positions from 0, a pooler below the classifier.
     Bert,
@@ -15,6 +15,9 @@ pub enum EncoderKind {
 }
 
 impl EncoderKind {
+    /// All families.
+    pub const ALL: [Self; 2] = [Self::Bert, Self::Roberta];
+
     /// `model_type` of `config.json`.
     pub fn name(self) -> &'static str {
         match self {

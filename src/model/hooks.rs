@@ -4,8 +4,8 @@ use std::fmt;
 
 use candle_core::{Result, Tensor};
 
-use super::EncoderConfig;
 use super::ops::Dropout;
+use super::{EncoderConfig, EncoderKind};
 
 /// A linear map of one layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,15 +29,15 @@ impl Projection {
     pub const ALL: [Self; 6] =
         [Self::Query, Self::Key, Self::Value, Self::AttentionOutput, Self::Intermediate, Self::Output];
 
-    /// The name inside a layer, as in the Hugging Face checkpoint.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Query => "attention.self.query",
-            Self::Key => "attention.self.key",
-            Self::Value => "attention.self.value",
-            Self::AttentionOutput => "attention.output.dense",
-            Self::Intermediate => "intermediate.dense",
-            Self::Output => "output.dense",
+    /// The name inside a layer, as in the Hugging Face checkpoint of this family.
+    pub fn name(self, kind: EncoderKind) -> &'static str {
+        match (kind, self) {
+            (EncoderKind::Bert | EncoderKind::Roberta, Self::Query) => "attention.self.query",
+            (EncoderKind::Bert | EncoderKind::Roberta, Self::Key) => "attention.self.key",
+            (EncoderKind::Bert | EncoderKind::Roberta, Self::Value) => "attention.self.value",
+            (EncoderKind::Bert | EncoderKind::Roberta, Self::AttentionOutput) => "attention.output.dense",
+            (EncoderKind::Bert | EncoderKind::Roberta, Self::Intermediate) => "intermediate.dense",
+            (EncoderKind::Bert | EncoderKind::Roberta, Self::Output) => "output.dense",
         }
     }
 
@@ -55,6 +55,8 @@ impl Projection {
 /// A linear map of the encoder; shown as its name, such as `encoder.layer.0.attention.self.query`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Site {
+    /// The family of the encoder, which decides the names.
+    pub kind: EncoderKind,
     /// The layer, from 0.
     pub layer: usize,
     /// Which of its maps.
@@ -64,13 +66,14 @@ pub struct Site {
 impl Site {
     /// All linear maps of an encoder, in the order in which it uses them.
     pub fn all(config: &EncoderConfig) -> impl Iterator<Item = Self> + use<> {
-        (0..config.layers).flat_map(|layer| Projection::ALL.map(|projection| Self { layer, projection }))
+        let kind = config.kind;
+        (0..config.layers).flat_map(move |layer| Projection::ALL.map(|projection| Self { kind, layer, projection }))
     }
 }
 
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "encoder.layer.{}.{}", self.layer, self.projection.name())
+        write!(f, "encoder.layer.{}.{}", self.layer, self.projection.name(self.kind))
     }
 }
 
@@ -94,7 +97,16 @@ pub trait Hooks {
         None
     }
 
-    /// Changes what a linear map gives. `input` is `[batch, seq, in]`, `output` `[batch, seq, out]`.
+    /// Changes what a linear map takes, `[batch, seq, in]`.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    fn input(&self, site: Site, input: Tensor) -> Result<Tensor> {
+        let _ = site;
+        Ok(input)
+    }
+
+    /// Changes what a linear map gives. `input` is what it took, `[batch, seq, in]`, `output` `[batch, seq, out]`.
     ///
     /// # Errors
     /// When shapes do not fit.
@@ -121,14 +133,19 @@ pub trait Hooks {
         Ok(None)
     }
 
-    /// Changes the input of the first layer, `[batch, seq, hidden]`, and its mask `[batch, seq]`, after the embeddings'
-    /// layer normalisation; tokens may be added.
+    /// How many positions stay free in front of the first token of a text.
+    fn free_positions(&self) -> usize {
+        0
+    }
+
+    /// Vectors, `[n, hidden]`, that stand in front of the word embeddings of every text: they take the first `n`
+    /// positions and, where the family has them, the first token type. Whatever looks at the first token sees the first
+    /// of them.
     ///
     /// # Errors
     /// When shapes do not fit.
-    fn embeddings(&self, embeddings: Tensor, mask: Tensor, pass: &mut Pass) -> Result<(Tensor, Tensor)> {
-        let _ = pass;
-        Ok((embeddings, mask))
+    fn prompt(&self) -> Result<Option<Tensor>> {
+        Ok(None)
     }
 }
 

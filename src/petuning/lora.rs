@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Bias, InsertedMaps, Method, TrainableTensor, TrainableVars, TuningError};
-use crate::model::{Backbone, EncoderConfig, Hooks, Init, Pass, Projection, Site, ops};
+use crate::model::{Backbone, EncoderConfig, EncoderKind, Hooks, Init, Pass, Projection, Site, ops};
 use crate::params::{Params, TensorSpec};
 use crate::registry::Problem;
 
@@ -50,7 +50,7 @@ impl LoraConfig {
     pub fn sites(&self, config: &EncoderConfig) -> std::result::Result<Vec<Site>, TuningError> {
         for target in &self.target_modules {
             if !Site::all(config).any(|site| matches(target, &site.to_string())) {
-                return Err(TuningError::UnknownTarget { target: target.clone(), known: known_targets() });
+                return Err(TuningError::UnknownTarget { target: target.clone(), known: known_targets(config.kind) });
             }
         }
         let is_target = |site: &Site| {
@@ -107,7 +107,7 @@ impl Method for LoraConfig {
                 problems.push(problem.help(help));
             } else if !may_match(target) {
                 let problem = Problem::new(at(), format!("encoders have no linear map `{target}`"));
-                problems.push(problem.help(format!("use {}", known_targets())));
+                problems.push(problem.help(format!("use {}", known_targets(EncoderKind::Roberta))));
             }
         }
         if self.modules_to_save != ["classifier"] {
@@ -196,21 +196,23 @@ fn matches(target: &str, name: &str) -> bool {
     name.strip_suffix(target).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')) && !target.is_empty()
 }
 
-/// Whether an encoder with enough layers has a match.
+/// Whether an encoder of some family with enough layers has a match.
 fn may_match(target: &str) -> bool {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let layer = target.split('.').find(|part| is_number(part)).unwrap_or("0");
-    Projection::ALL.iter().any(|projection| matches(target, &format!("encoder.layer.{layer}.{}", projection.name())))
+    let layer = target.split('.').find(|part| is_number(part)).unwrap_or("0").parse().unwrap_or(0);
+    EncoderKind::ALL.iter().any(|&kind| {
+        Projection::ALL.iter().any(|&projection| matches(target, &Site { kind, layer, projection }.to_string()))
+    })
 }
 
-fn known_targets() -> String {
-    Projection::ALL.map(|projection| format!("`{}`", projection.name())).join(", ")
+fn known_targets(kind: EncoderKind) -> String {
+    Projection::ALL.map(|projection| format!("`{}`", projection.name(kind))).join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{EncoderKind, fixture};
+    use crate::model::fixture;
     use crate::petuning::{TuningConfig, initial_params};
     use crate::seed::Seeds;
 

@@ -132,6 +132,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Setup, SetupError> {
 fn from_dataset(scenario: &Scenario, config: &data::DatasetConfig) -> Result<Setup, SetupError> {
     let seeds = scenario.seeds();
     let (backbone, tokenizer) = model::load(&scenario.model().name.parse()?, scenario.base_dir(), &seeds)?;
+    let tokenizer = tokenizer.ok_or(ModelError::TakesImages)?;
     let texts = data::load(config, scenario.base_dir(), &seeds)?;
     check_lock(scenario, Some(backbone.hash()), Some(&texts.hash))?;
     let encoded = Arc::new(data::encode(&texts, &tokenizer, config.max_seq_length)?);

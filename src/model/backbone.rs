@@ -7,9 +7,8 @@ use candle_core::{Device, Tensor};
 use sha2::{Digest, Sha256};
 
 use super::checkpoint::{self, Weights};
-use super::initial::Init;
-use super::{EncoderConfig, EncoderKind, ModelError, backbone_tensors};
-use crate::params::TensorSpec;
+use super::tensors::initialised;
+use super::{EncoderConfig, ModelError, backbone_tensors};
 use crate::seed::{Purpose, Seeds};
 
 /// The number type of a stored file. Arithmetic is always in `f32`.
@@ -74,17 +73,8 @@ impl Backbone {
     /// When memory for the tensors cannot be had.
     pub fn random(config: EncoderConfig, seeds: &Seeds) -> Result<Self, ModelError> {
         let mut tensors = BTreeMap::new();
-        for spec in backbone_tensors(&config) {
-            let mut values = initial(&config, &spec).draw(&spec, Purpose::RandomBackbone, seeds);
-            let has_padding = match spec.name.as_str() {
-                "embeddings.word_embeddings.weight" => true,
-                "embeddings.position_embeddings.weight" => config.kind == EncoderKind::Roberta,
-                _ => false,
-            };
-            if has_padding {
-                let row = config.pad_token_id as usize * config.hidden_size;
-                values[row..row + config.hidden_size].fill(0.0);
-            }
+        for (spec, init) in initialised(&config) {
+            let values = init.draw(&spec, Purpose::RandomBackbone, seeds);
             tensors.insert(spec.name, Tensor::from_vec(values, spec.shape, &Device::Cpu)?);
         }
         Ok(Self { hash: hash_of(&tensors)?, config, tensors, unused: Vec::new() })
@@ -158,17 +148,6 @@ impl Backbone {
     }
 }
 
-/// How transformers initialises a tensor of the encoder.
-fn initial(config: &EncoderConfig, spec: &TensorSpec) -> Init {
-    if spec.name.ends_with(".bias") {
-        Init::Zeros
-    } else if spec.name.ends_with("LayerNorm.weight") {
-        Init::Ones
-    } else {
-        Init::Normal { sd: config.initializer_range }
-    }
-}
-
 fn hash_of(tensors: &BTreeMap<String, Tensor>) -> candle_core::Result<String> {
     let mut hasher = Sha256::new();
     for (name, tensor) in tensors {
@@ -190,11 +169,11 @@ fn hash_of(tensors: &BTreeMap<String, Tensor>) -> candle_core::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::fixture;
+    use crate::model::{EncoderKind, fixture};
 
     #[test]
     fn what_is_saved_loads_back_with_the_same_hash() {
-        for kind in [EncoderKind::Bert, EncoderKind::Roberta] {
+        for kind in EncoderKind::ALL {
             let backbone = fixture::backbone(kind);
             let dir = tempfile::tempdir().unwrap();
             let head = [("lm_head.bias".to_string(), Tensor::zeros(3, candle_core::DType::F32, &Device::Cpu).unwrap())];

@@ -106,10 +106,13 @@ pub(crate) fn check_shape(spec: &TensorSpec, tensor: &Tensor, origin: &str) -> R
     })
 }
 
-/// The name without the model's prefix, and with today's names of layer normalisation: checkpoints converted from the
-/// first BERT release say `gamma` and `beta`.
+/// The name without the model's prefix, in the spelling used here, and with today's names of layer normalisation:
+/// checkpoints converted from the first BERT release say `gamma` and `beta`.
 fn canonical(name: &str, kind: EncoderKind) -> String {
     let name = name.strip_prefix(kind.prefix()).unwrap_or(name);
+    if let Some(name) = kind.family().other_spelling(name) {
+        return name;
+    }
     if let Some(stem) = name.strip_suffix("LayerNorm.gamma") {
         return format!("{stem}LayerNorm.weight");
     }

@@ -14,8 +14,9 @@ use crate::registry::Problem;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
-    /// A built-in model, such as `builtin:tiny-roberta`, or a Hugging Face directory of a BERT or RoBERTa encoder
-    /// (`config.json`, `tokenizer.json`, `model.safetensors` or `pytorch_model.bin`), relative to the scenario file.
+    /// A built-in model, such as `builtin:tiny-roberta`, or a Hugging Face directory of a BERT, RoBERTa,
+    /// DistilBERT or ViT encoder (`config.json`, `model.safetensors` or `pytorch_model.bin`, and for texts
+    /// `tokenizer.json`), relative to the scenario file.
     pub name: String,
     /// The number type of weights and arithmetic.
     #[serde(default)]

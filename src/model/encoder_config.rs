@@ -1,45 +1,45 @@
 //! The shape of an encoder, read from a Hugging Face `config.json`.
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::ModelError;
-
-/// Which family of encoders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EncoderKind {
-    /// BERT (Devlin et al. 2018, arXiv 1810.04805): positions from 0, a pooler below the classifier.
-    Bert,
-    /// RoBERTa (Liu et al. 2019, arXiv 1907.11692): positions from `pad_token_id + 1`, a two-layer classifier.
-    Roberta,
-}
-
-impl EncoderKind {
-    /// All families.
-    pub const ALL: [Self; 2] = [Self::Bert, Self::Roberta];
-
-    /// `model_type` of `config.json`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bert => "bert",
-            Self::Roberta => "roberta",
-        }
-    }
-
-    /// What stands before the names of the backbone's tensors in a model with a head.
-    pub fn prefix(self) -> &'static str {
-        match self {
-            Self::Bert => "bert.",
-            Self::Roberta => "roberta.",
-        }
-    }
-}
+use super::family::Keys;
+use super::{EncoderKind, ModelError};
 
 /// The activation between the two matrices of the feed-forward part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HiddenAct {
     /// Exact Gaussian error linear unit, with erf.
     Gelu,
+}
+
+/// How an encoder cuts images into patches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VisionConfig {
+    /// Height and width of an image, in pixels; a multiple of `patch_size`.
+    pub image_size: usize,
+    /// Height and width of a patch, in pixels.
+    pub patch_size: usize,
+    /// Colours of a pixel.
+    pub num_channels: usize,
+}
+
+impl Default for VisionConfig {
+    /// The sizes of the first ViT: 224 by 224 pixels of 3 colours in patches of 16 by 16.
+    fn default() -> Self {
+        Self { image_size: 224, patch_size: 16, num_channels: 3 }
+    }
+}
+
+impl VisionConfig {
+    /// How many patches an image has.
+    pub fn n_patches(&self) -> usize {
+        (self.image_size / self.patch_size).pow(2)
+    }
+
+    /// How many numbers an image has.
+    pub fn n_values(&self) -> usize {
+        self.num_channels * self.image_size * self.image_size
+    }
 }
 
 /// The shape of an encoder.
@@ -55,11 +55,12 @@ pub struct EncoderConfig {
     pub heads: usize,
     /// Width inside the feed-forward part.
     pub intermediate: usize,
-    /// Rows of the token embedding table.
+    /// Rows of the token embedding table; 0 for images.
     pub vocab_size: usize,
-    /// Rows of the position embedding table; see [`max_tokens`](Self::max_tokens) for what fits in.
+    /// Rows of the position embedding table; see [`max_tokens`](Self::max_tokens) for what fits in. For images the
+    /// class token and the patches.
     pub max_positions: usize,
-    /// Rows of the token-type (segment) embedding table.
+    /// Rows of the token-type (segment) embedding table; 0 for a family without.
     pub type_vocab_size: usize,
     /// Added to the variance in layer normalisation.
     pub layer_norm_eps: f64,
@@ -75,6 +76,12 @@ pub struct EncoderConfig {
     pub hidden_act: HiddenAct,
     /// Standard deviation of random initial weights.
     pub initializer_range: f64,
+    /// Whether the maps to queries, keys and values have a bias; only ViT may lack it.
+    pub qkv_bias: bool,
+    /// Whether random positions are sinusoids (DistilBERT); a checkpoint brings its own in any case.
+    pub sinusoidal_positions: bool,
+    /// The images that the encoder takes; `None`: it takes texts.
+    pub vision: Option<VisionConfig>,
 }
 
 impl EncoderConfig {
@@ -85,39 +92,22 @@ impl EncoderConfig {
     /// is not supported: another `model_type`, `hidden_act` or `position_embedding_type`, or a decoder.
     pub fn from_json(text: &[u8], origin: &str) -> Result<Self, ModelError> {
         let refuse = |message: String| ModelError::Config { origin: origin.into(), message };
-        let raw: RawConfig = serde_json::from_slice(text).map_err(|error| refuse(error.to_string()))?;
-        raw.checked().map_err(refuse)
+        let keys: Map<String, Value> = serde_json::from_slice(text).map_err(|error| refuse(error.to_string()))?;
+        let keys = Keys(&keys);
+        let known = || EncoderKind::ALL.map(|kind| format!("`{}`", kind.name())).join(", ");
+        let kind = match keys.text("model_type").map_err(refuse)? {
+            Some(name) => EncoderKind::ALL
+                .into_iter()
+                .find(|kind| kind.name() == name)
+                .ok_or_else(|| refuse(format!("`model_type` is `{name}`; supported are {}", known())))?,
+            None => return Err(refuse(format!("`model_type` is missing; it must be one of {}", known()))),
+        };
+        kind.family().read(&keys).map_err(refuse)
     }
 
     /// The text of a `config.json` from which transformers builds the same encoder.
     pub fn to_json(&self) -> String {
-        let HiddenAct::Gelu = self.hidden_act;
-        let (architecture, bos, eos) = match self.kind {
-            EncoderKind::Bert => ("BertForMaskedLM", Value::Null, Value::Null),
-            EncoderKind::Roberta => ("RobertaForMaskedLM", 0.into(), 2.into()),
-        };
-        let value = serde_json::json!({
-            "architectures": [architecture],
-            "attention_probs_dropout_prob": decimal(self.attention_dropout),
-            "bos_token_id": bos,
-            "classifier_dropout": decimal(self.classifier_dropout),
-            "eos_token_id": eos,
-            "hidden_act": "gelu",
-            "hidden_dropout_prob": decimal(self.hidden_dropout),
-            "hidden_size": self.hidden_size,
-            "initializer_range": self.initializer_range,
-            "intermediate_size": self.intermediate,
-            "layer_norm_eps": self.layer_norm_eps,
-            "max_position_embeddings": self.max_positions,
-            "model_type": self.kind.name(),
-            "num_attention_heads": self.heads,
-            "num_hidden_layers": self.layers,
-            "pad_token_id": self.pad_token_id,
-            "position_embedding_type": "absolute",
-            "type_vocab_size": self.type_vocab_size,
-            "vocab_size": self.vocab_size,
-        });
-        format!("{value:#}\n")
+        format!("{:#}\n", Value::Object(self.kind.family().write(self)))
     }
 
     /// The longest input in tokens, special tokens included.
@@ -127,112 +117,8 @@ impl EncoderConfig {
 
     /// The position number of an input's first token.
     pub fn first_position(&self) -> u32 {
-        match self.kind {
-            EncoderKind::Bert => 0,
-            EncoderKind::Roberta => self.pad_token_id + 1,
-        }
+        self.kind.family().first_position(self)
     }
-}
-
-/// The probability with the digits that an `f32` has, not those of its widening.
-fn decimal(probability: f32) -> Value {
-    probability.to_string().parse::<f64>().map_or(Value::Null, Value::from)
-}
-
-/// `config.json` as written. Keys that say nothing about the encoder are ignored: such files carry many.
-#[derive(Deserialize)]
-struct RawConfig {
-    model_type: Option<String>,
-    hidden_size: Option<usize>,
-    num_hidden_layers: Option<usize>,
-    num_attention_heads: Option<usize>,
-    intermediate_size: Option<usize>,
-    vocab_size: Option<usize>,
-    max_position_embeddings: Option<usize>,
-    type_vocab_size: Option<usize>,
-    layer_norm_eps: Option<f64>,
-    pad_token_id: Option<u32>,
-    hidden_dropout_prob: Option<f32>,
-    attention_probs_dropout_prob: Option<f32>,
-    classifier_dropout: Option<f32>,
-    hidden_act: Option<String>,
-    position_embedding_type: Option<String>,
-    initializer_range: Option<f64>,
-    #[serde(default)]
-    is_decoder: bool,
-}
-
-impl RawConfig {
-    fn checked(self) -> Result<EncoderConfig, String> {
-        let kind = match self.model_type.as_deref() {
-            Some("bert") => EncoderKind::Bert,
-            Some("roberta") => EncoderKind::Roberta,
-            Some(other) => return Err(format!("`model_type` is `{other}`; supported are `bert` and `roberta`")),
-            None => return Err("`model_type` is missing; it must be `bert` or `roberta`".into()),
-        };
-        if let Some(other) = self.position_embedding_type.filter(|kind| kind != "absolute") {
-            return Err(format!("`position_embedding_type` is `{other}`; only `absolute` is supported"));
-        }
-        if let Some(other) = self.hidden_act.filter(|act| act != "gelu") {
-            return Err(format!("`hidden_act` is `{other}`; only `gelu` is supported"));
-        }
-        if self.is_decoder {
-            return Err("`is_decoder` is true; only encoders are supported".into());
-        }
-        // Where a key may be absent, its default is the one of transformers' own configuration class.
-        let hidden_dropout = probability("hidden_dropout_prob", self.hidden_dropout_prob.unwrap_or(0.1))?;
-        let config = EncoderConfig {
-            kind,
-            hidden_size: size("hidden_size", self.hidden_size)?,
-            layers: size("num_hidden_layers", self.num_hidden_layers)?,
-            heads: size("num_attention_heads", self.num_attention_heads)?,
-            intermediate: size("intermediate_size", self.intermediate_size)?,
-            vocab_size: size("vocab_size", self.vocab_size)?,
-            max_positions: size("max_position_embeddings", self.max_position_embeddings)?,
-            type_vocab_size: size("type_vocab_size", self.type_vocab_size)?,
-            layer_norm_eps: positive("layer_norm_eps", self.layer_norm_eps.unwrap_or(1e-12))?,
-            pad_token_id: self.pad_token_id.unwrap_or(match kind {
-                EncoderKind::Bert => 0,
-                EncoderKind::Roberta => 1,
-            }),
-            hidden_dropout,
-            attention_dropout: probability(
-                "attention_probs_dropout_prob",
-                self.attention_probs_dropout_prob.unwrap_or(0.1),
-            )?,
-            classifier_dropout: probability("classifier_dropout", self.classifier_dropout.unwrap_or(hidden_dropout))?,
-            hidden_act: HiddenAct::Gelu,
-            initializer_range: positive("initializer_range", self.initializer_range.unwrap_or(0.02))?,
-        };
-        if !config.hidden_size.is_multiple_of(config.heads) {
-            let (hidden, heads) = (config.hidden_size, config.heads);
-            return Err(format!("`hidden_size` {hidden} is not a multiple of `num_attention_heads` {heads}"));
-        }
-        if config.pad_token_id as usize >= config.vocab_size {
-            let (pad, vocab) = (config.pad_token_id, config.vocab_size);
-            return Err(format!("`pad_token_id` {pad} lies outside the vocabulary of {vocab}"));
-        }
-        if config.first_position() as usize >= config.max_positions {
-            return Err(format!("`max_position_embeddings` {} leaves no room for a token", config.max_positions));
-        }
-        Ok(config)
-    }
-}
-
-fn size(key: &str, value: Option<usize>) -> Result<usize, String> {
-    match value {
-        None => Err(format!("`{key}` is missing")),
-        Some(0) => Err(format!("`{key}` is 0")),
-        Some(value) => Ok(value),
-    }
-}
-
-fn positive(key: &str, value: f64) -> Result<f64, String> {
-    if value > 0.0 && value.is_finite() { Ok(value) } else { Err(format!("`{key}` is {value}; it must be above 0")) }
-}
-
-fn probability(key: &str, value: f32) -> Result<f32, String> {
-    if (0.0..1.0).contains(&value) { Ok(value) } else { Err(format!("`{key}` is {value}; it must lie in [0, 1)")) }
 }
 
 #[cfg(test)]
@@ -241,7 +127,7 @@ pub(crate) mod tests {
 
     /// An encoder of two layers, small enough for tests that visit every number.
     pub(crate) fn tiny(kind: EncoderKind) -> EncoderConfig {
-        EncoderConfig {
+        let config = EncoderConfig {
             kind,
             hidden_size: 16,
             layers: 2,
@@ -251,12 +137,27 @@ pub(crate) mod tests {
             max_positions: 20,
             type_vocab_size: 2,
             layer_norm_eps: 1e-5,
-            pad_token_id: if kind == EncoderKind::Bert { 0 } else { 1 },
+            pad_token_id: 0,
             hidden_dropout: 0.1,
             attention_dropout: 0.1,
             classifier_dropout: 0.1,
             hidden_act: HiddenAct::Gelu,
             initializer_range: 0.02,
+            qkv_bias: true,
+            sinusoidal_positions: false,
+            vision: None,
+        };
+        match kind {
+            EncoderKind::Bert => config,
+            EncoderKind::Roberta => EncoderConfig { pad_token_id: 1, ..config },
+            EncoderKind::DistilBert => EncoderConfig { type_vocab_size: 0, layer_norm_eps: 1e-12, ..config },
+            EncoderKind::Vit => {
+                // 3 by 3 patches and the class token.
+                let vision = VisionConfig { image_size: 6, patch_size: 2, num_channels: 3 };
+                let (vocab_size, type_vocab_size, max_positions, classifier_dropout) = (0, 0, 10, 0.0);
+                let vision = Some(vision);
+                EncoderConfig { vocab_size, type_vocab_size, max_positions, classifier_dropout, vision, ..config }
+            }
         }
     }
 
@@ -269,7 +170,7 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_written_reads_back_the_same() {
-        for kind in [EncoderKind::Bert, EncoderKind::Roberta] {
+        for kind in EncoderKind::ALL {
             let config = tiny(kind);
             assert_eq!(EncoderConfig::from_json(config.to_json().as_bytes(), "config.json").unwrap(), config);
         }
@@ -277,8 +178,9 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_not_supported_is_refused_by_key() {
-        let message = refusal(|c| _ = c.insert("model_type".into(), "distilbert".into()));
-        assert_eq!(message, "m/config.json: `model_type` is `distilbert`; supported are `bert` and `roberta`");
+        let message = refusal(|c| _ = c.insert("model_type".into(), "gpt2".into()));
+        let known = "`bert`, `roberta`, `distilbert`, `vit`";
+        assert_eq!(message, format!("m/config.json: `model_type` is `gpt2`; supported are {known}"));
         assert!(refusal(|c| _ = c.insert("hidden_act".into(), "relu".into())).contains("only `gelu`"));
         let relative = refusal(|c| _ = c.insert("position_embedding_type".into(), "relative_key".into()));
         assert!(relative.contains("only `absolute`"), "{relative}");

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use candle_core::{DType, Device, Tensor};
 
 use super::encoder_config::tests::tiny;
-use super::{Backbone, Batch, EncoderConfig, EncoderKind, Init, backbone_tensors};
+use super::tensors::initialised;
+use super::{Backbone, Batch, EncoderConfig, EncoderKind, Init};
 use crate::params::{Params, TensorSpec};
 use crate::seed::{Purpose, Seeds};
 
@@ -13,14 +14,14 @@ use crate::seed::{Purpose, Seeds};
 /// normalisation away from the identity.
 pub(crate) fn backbone(kind: EncoderKind) -> Backbone {
     let config = tiny(kind);
-    let tensor = |spec: &TensorSpec| {
+    let tensor = |spec: &TensorSpec, init: Init| {
         let mut values = draw(spec, 0.3);
-        if spec.name.ends_with("LayerNorm.weight") {
+        if init == Init::Ones {
             values.iter_mut().for_each(|value| *value += 1.0);
         }
         Tensor::from_vec(values, spec.shape.as_slice(), &Device::Cpu).unwrap()
     };
-    let tensors = backbone_tensors(&config).iter().map(|spec| (spec.name.clone(), tensor(spec))).collect();
+    let tensors = initialised(&config).iter().map(|(spec, init)| (spec.name.clone(), tensor(spec, *init))).collect();
     Backbone::from_tensors(config, &tensors).unwrap()
 }
 
@@ -41,14 +42,22 @@ pub(crate) fn stirred(params: &Params) -> Params {
     stirred
 }
 
-/// Three examples of different lengths.
+/// Three texts of different lengths, or three images.
 pub(crate) fn batch(config: &EncoderConfig) -> Batch {
+    if config.vision.is_some() {
+        return Batch::images(&pixels(config), 3, config, &Device::Cpu).unwrap();
+    }
     let examples: [(&[u32], &[u32]); 3] = [
         (&[2, 17, 5, 33, 9, 3], &[0, 0, 0, 1, 1, 1]),
         (&[2, 8, 3], &[0, 0, 0]),
         (&[2, 39, 21, 11, 3], &[0, 0, 1, 1, 1]),
     ];
     Batch::new(&examples, config, &Device::Cpu).unwrap()
+}
+
+/// The pixels of three images, `[3, channels, height, width]`.
+pub(crate) fn pixels(config: &EncoderConfig) -> Vec<f32> {
+    draw(&TensorSpec::new("pixels", [3, config.vision.unwrap().n_values()]), 1.0)
 }
 
 /// A tokenizer of `n` words `t0`, `t1` and so on, whose numbers are their tokens.

@@ -31,14 +31,7 @@ impl Projection {
 
     /// The name inside a layer, as in the Hugging Face checkpoint of this family.
     pub fn name(self, kind: EncoderKind) -> &'static str {
-        match (kind, self) {
-            (EncoderKind::Bert | EncoderKind::Roberta, Self::Query) => "attention.self.query",
-            (EncoderKind::Bert | EncoderKind::Roberta, Self::Key) => "attention.self.key",
-            (EncoderKind::Bert | EncoderKind::Roberta, Self::Value) => "attention.self.value",
-            (EncoderKind::Bert | EncoderKind::Roberta, Self::AttentionOutput) => "attention.output.dense",
-            (EncoderKind::Bert | EncoderKind::Roberta, Self::Intermediate) => "intermediate.dense",
-            (EncoderKind::Bert | EncoderKind::Roberta, Self::Output) => "output.dense",
-        }
+        kind.family().projection(self)
     }
 
     /// Number of inputs and of outputs.
@@ -73,7 +66,7 @@ impl Site {
 
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "encoder.layer.{}.{}", self.layer, self.projection.name(self.kind))
+        write!(f, "{}.{}.{}", self.kind.family().layers(), self.layer, self.projection.name(self.kind))
     }
 }
 
@@ -133,7 +126,19 @@ pub trait Hooks {
         Ok(None)
     }
 
-    /// How many positions stay free in front of the first token of a text.
+    /// Vectors, `[n, hidden]`, that stand behind the first vector (the class token) of every input of a layer. In the
+    /// first layer that has them they are inserted; in a later one they replace those that stood there, so that the
+    /// outputs of the layer below at their places are dropped. They have no position and no dropout of their own.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    fn layer_prompt(&self, layer: usize) -> Result<Option<Tensor>> {
+        let _ = layer;
+        Ok(None)
+    }
+
+    /// How many positions stay free in front of the first token of a text. An encoder of images has none to spare and
+    /// does not ask.
     fn free_positions(&self) -> usize {
         0
     }

@@ -9,17 +9,24 @@ use super::checkpoint::Weights;
 use super::{Backbone, EncoderConfig, ModelError, ModelSource, builtin};
 use crate::seed::Seeds;
 
-/// Loads a model. A directory that is not absolute lies below `base_dir`, the scenario's directory; `seeds` decide the
+/// Loads a model, with its tokenizer where it takes texts. A directory that is not absolute lies below `base_dir`, the scenario's directory; `seeds` decide the
 /// weights of `builtin:tiny-roberta-random`.
 ///
 /// # Errors
 /// When the directory or one of its files is missing or damaged, the encoder is not supported, tensors are missing or
 /// have other shapes than `config.json` says, or the tokenizer's vocabulary does not fit the embedding table.
-pub fn load(source: &ModelSource, base_dir: &Path, seeds: &Seeds) -> Result<(Arc<Backbone>, Tokenizer), ModelError> {
+pub fn load(
+    source: &ModelSource,
+    base_dir: &Path,
+    seeds: &Seeds,
+) -> Result<(Arc<Backbone>, Option<Tokenizer>), ModelError> {
     let (backbone, tokenizer, origin) = match source {
         ModelSource::Directory(path) => {
             let directory = base_dir.join(path);
             let backbone = Backbone::open(&directory)?;
+            if backbone.config().vision.is_some() {
+                return Ok((Arc::new(backbone), None));
+            }
             let file = directory.join("tokenizer.json");
             (backbone, read_tokenizer(&directory)?, file.display().to_string())
         }
@@ -37,7 +44,7 @@ pub fn load(source: &ModelSource, base_dir: &Path, seeds: &Seeds) -> Result<(Arc
         }
     };
     check_vocabulary(&tokenizer, backbone.config(), &origin)?;
-    Ok((Arc::new(backbone), tokenizer))
+    Ok((Arc::new(backbone), Some(tokenizer)))
 }
 
 /// Reads the shape of a model alone: its weights and tokenizer need not be there.
@@ -161,7 +168,17 @@ mod tests {
         let source = ModelSource::Directory(dir.path().into());
         let (backbone, tokenizer) = load(&source, "elsewhere".as_ref(), &Seeds::new(0)).unwrap();
         assert_eq!(backbone.hash(), fixture::backbone(EncoderKind::Bert).hash());
-        assert_eq!(tokenizer.encode("t5 t7", false).unwrap().get_ids(), [5, 7]);
+        assert_eq!(tokenizer.unwrap().encode("t5 t7", false).unwrap().get_ids(), [5, 7]);
+    }
+
+    #[test]
+    fn an_encoder_of_images_has_no_tokenizer() {
+        let dir = tempfile::tempdir().unwrap();
+        fixture::backbone(EncoderKind::Vit).save(dir.path(), Storage::F32, &BTreeMap::new()).unwrap();
+        let source = ModelSource::Directory(dir.path().into());
+        let (backbone, tokenizer) = load(&source, "".as_ref(), &Seeds::new(0)).unwrap();
+        assert_eq!(backbone.config().vision.unwrap().image_size, 6);
+        assert!(tokenizer.is_none());
     }
 
     #[test]

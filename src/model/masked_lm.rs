@@ -5,7 +5,7 @@
 
 use candle_core::{Result, Tensor};
 
-use super::encoder::Model;
+use super::hooked::Model;
 use super::initial::Init;
 use super::ops;
 use super::{Backbone, EncoderConfig, Hooks};

@@ -1,48 +1,41 @@
-//! Names and shapes of a backbone's tensors.
+//! Names, shapes and initial values of a backbone's tensors.
 
-use super::{EncoderConfig, EncoderKind};
+use super::family::{Tensors, linear_tensors, norm_tensors};
+use super::{EncoderConfig, Projection, Sublayer};
 use crate::params::TensorSpec;
 
 /// All tensors of the encoder, named as in the Hugging Face checkpoint without prefix, sorted by name.
 ///
-/// BERT's pooler belongs to the backbone; RoBERTa's classifier needs none.
+/// BERT's pooler belongs to the backbone; the other families' classifiers need none.
 pub fn backbone_tensors(config: &EncoderConfig) -> Vec<TensorSpec> {
-    let hidden = config.hidden_size;
-    let mut tensors = vec![
-        TensorSpec::new("embeddings.word_embeddings.weight", [config.vocab_size, hidden]),
-        TensorSpec::new("embeddings.position_embeddings.weight", [config.max_positions, hidden]),
-        TensorSpec::new("embeddings.token_type_embeddings.weight", [config.type_vocab_size, hidden]),
-    ];
-    let norm = |tensors: &mut Vec<TensorSpec>, name: &str| {
-        tensors.push(TensorSpec::new(format!("{name}.weight"), [hidden]));
-        tensors.push(TensorSpec::new(format!("{name}.bias"), [hidden]));
-    };
-    let linear = |tensors: &mut Vec<TensorSpec>, name: &str, n_in: usize, n_out: usize| {
-        tensors.push(TensorSpec::new(format!("{name}.weight"), [n_out, n_in]));
-        tensors.push(TensorSpec::new(format!("{name}.bias"), [n_out]));
-    };
-    norm(&mut tensors, "embeddings.LayerNorm");
+    initialised(config).into_iter().map(|(spec, _)| spec).collect()
+}
+
+/// The same with the initial values that transformers gives them.
+pub(super) fn initialised(config: &EncoderConfig) -> Tensors {
+    let family = config.kind.family();
+    let mut tensors = family.embedding_tensors(config);
     for layer in 0..config.layers {
-        let at = format!("encoder.layer.{layer}");
-        linear(&mut tensors, &format!("{at}.attention.self.query"), hidden, hidden);
-        linear(&mut tensors, &format!("{at}.attention.self.key"), hidden, hidden);
-        linear(&mut tensors, &format!("{at}.attention.self.value"), hidden, hidden);
-        linear(&mut tensors, &format!("{at}.attention.output.dense"), hidden, hidden);
-        norm(&mut tensors, &format!("{at}.attention.output.LayerNorm"));
-        linear(&mut tensors, &format!("{at}.intermediate.dense"), hidden, config.intermediate);
-        linear(&mut tensors, &format!("{at}.output.dense"), config.intermediate, hidden);
-        norm(&mut tensors, &format!("{at}.output.LayerNorm"));
+        let at = |name: &str| format!("{}.{layer}.{name}", family.layers());
+        for projection in Projection::ALL {
+            let (n_in, n_out) = projection.size(config);
+            let map = linear_tensors(config, &at(family.projection(projection)), n_in, n_out);
+            let n = if family.has_bias(projection, config) { 2 } else { 1 };
+            tensors.extend(map.into_iter().take(n));
+        }
+        for sublayer in [Sublayer::Attention, Sublayer::FeedForward] {
+            tensors.extend(norm_tensors(config, &at(family.norm(sublayer))));
+        }
     }
-    if config.kind == EncoderKind::Bert {
-        linear(&mut tensors, "pooler.dense", hidden, hidden);
-    }
-    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    tensors.extend(family.top_tensors(config));
+    tensors.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
     tensors
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::EncoderKind;
     use crate::model::encoder_config::tests::tiny;
 
     #[test]

@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::loss::cross_entropy;
 
 use super::{FullConfig, HeadConfig, LoraConfig, TrainableVars, TuningConfig, initial_params};
-use crate::model::{Backbone, Batch, EncoderKind, Pass, classify, fixture};
+use crate::model::{Backbone, Batch, EncoderKind, Pass, Projection, classify, fixture};
 use crate::params::Params;
 use crate::seed::Seeds;
 
@@ -41,7 +41,11 @@ fn check(kind: EncoderKind, tuning: TuningConfig) {
         let gradient = gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let largest = gradient.iter().fold(0f32, |largest, g| largest.max(g.abs()));
         // Adding a vector to all keys adds the same number to all scores of a query, which softmax ignores.
-        assert!(largest > 1e-4 || spec.name.ends_with("key.bias"), "`{}`: {largest}", spec.name);
+        assert!(
+            largest > 1e-4 || spec.name.ends_with("key.bias") || spec.name.ends_with("k_lin.bias"),
+            "`{}`: {largest}",
+            spec.name
+        );
         for element in (0..gradient.len()).step_by(gradient.len().div_ceil(N_CHECKED)) {
             let at = |change: f64| {
                 let values = moved(&params, index, element, change);
@@ -64,30 +68,19 @@ fn moved(params: &Params, index: usize, element: usize, change: f64) -> Trainabl
     })
 }
 
-fn lora() -> TuningConfig {
-    let target_modules = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"];
-    let target_modules = target_modules.map(String::from).to_vec();
+fn lora(kind: EncoderKind) -> TuningConfig {
+    let target_modules = Projection::ALL.map(|projection| projection.name(kind).to_string()).to_vec();
     TuningConfig::Lora(LoraConfig { r: 2, lora_alpha: 3.0, lora_dropout: 0.2, target_modules, ..LoraConfig::default() })
 }
 
 #[test]
-fn lora_in_bert() {
-    check(EncoderKind::Bert, lora());
+fn lora_in_every_family() {
+    EncoderKind::ALL.into_iter().for_each(|kind| check(kind, lora(kind)));
 }
 
 #[test]
-fn lora_in_roberta() {
-    check(EncoderKind::Roberta, lora());
-}
-
-#[test]
-fn head_of_bert() {
-    check(EncoderKind::Bert, TuningConfig::Head(HeadConfig {}));
-}
-
-#[test]
-fn head_of_roberta() {
-    check(EncoderKind::Roberta, TuningConfig::Head(HeadConfig {}));
+fn head_of_every_family() {
+    EncoderKind::ALL.into_iter().for_each(|kind| check(kind, TuningConfig::Head(HeadConfig {})));
 }
 
 #[test]
@@ -101,9 +94,19 @@ fn full_roberta() {
 }
 
 #[test]
+fn full_distilbert() {
+    check(EncoderKind::DistilBert, TuningConfig::Full(FullConfig {}));
+}
+
+#[test]
+fn full_vit() {
+    check(EncoderKind::Vit, TuningConfig::Full(FullConfig {}));
+}
+
+#[test]
 fn what_is_frozen_gets_no_gradient() {
     let backbone = fixture::backbone(EncoderKind::Roberta);
-    let tuning = lora();
+    let tuning = lora(EncoderKind::Roberta);
     let params = initial_params(&tuning, &backbone, N_LABELS, &Seeds::new(5)).unwrap();
     let variables = TrainableVars::variables(&params, &Device::Cpu).unwrap();
     let batch = fixture::batch(backbone.config());

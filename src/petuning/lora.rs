@@ -217,8 +217,12 @@ mod tests {
     use crate::seed::Seeds;
 
     fn all_targets() -> LoraConfig {
-        let target_modules = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"];
-        LoraConfig { r: 3, target_modules: target_modules.map(String::from).to_vec(), ..LoraConfig::default() }
+        all_targets_of(EncoderKind::Bert)
+    }
+
+    fn all_targets_of(kind: EncoderKind) -> LoraConfig {
+        let target_modules = Projection::ALL.map(|projection| projection.name(kind).to_string()).to_vec();
+        LoraConfig { r: 3, target_modules, ..LoraConfig::default() }
     }
 
     fn logits(backbone: &Backbone, tuning: &dyn Method, params: &Params) -> Vec<Vec<f32>> {
@@ -264,9 +268,9 @@ mod tests {
 
     #[test]
     fn with_b_zero_the_update_is_the_identity() {
-        for kind in [EncoderKind::Bert, EncoderKind::Roberta] {
+        for kind in EncoderKind::ALL {
             let backbone = fixture::backbone(kind);
-            let (lora, seeds) = (all_targets(), Seeds::new(3));
+            let (lora, seeds) = (all_targets_of(kind), Seeds::new(3));
             let params = initial_params(&TuningConfig::Lora(lora.clone()), &backbone, 3, &seeds).unwrap();
             let head = crate::petuning::HeadConfig {};
             let head_params = initial_params(&TuningConfig::Head(head.clone()), &backbone, 3, &seeds).unwrap();
@@ -277,9 +281,9 @@ mod tests {
 
     #[test]
     fn merged_equals_unmerged() {
-        for kind in [EncoderKind::Bert, EncoderKind::Roberta] {
+        for kind in EncoderKind::ALL {
             let backbone = fixture::backbone(kind);
-            let (lora, seeds) = (all_targets(), Seeds::new(3));
+            let (lora, seeds) = (all_targets_of(kind), Seeds::new(3));
             let params = initial_params(&TuningConfig::Lora(lora.clone()), &backbone, 3, &seeds).unwrap();
             let params = fixture::stirred(&params);
             let merged = lora.merge(&backbone, &params).unwrap();

@@ -63,11 +63,8 @@ pub fn import_adapter(dir: &Path, config: &EncoderConfig) -> Result<(LoraConfig,
     let origin = path.display().to_string();
     let weights = Weights::safetensors(&bytes, &origin)?;
     let stored_name = |name: &str| format!("{PEFT_PREFIX}{}", name_with_head(name, config.kind));
-    let output_bias = match config.kind {
-        EncoderKind::Bert => "classifier.bias",
-        EncoderKind::Roberta => "classifier.out_proj.bias",
-    };
-    let n_labels = weights.tensor(&stored_name(output_bias), &origin)?.elem_count();
+    let output_bias = format!("{}.bias", config.kind.output_map());
+    let n_labels = weights.tensor(&stored_name(&output_bias), &origin)?.elem_count();
     let tuning = TuningConfig::Lora(lora.clone());
     let layout = Layout::new(trainable_tensors(&tuning, config, n_labels)?.into_iter().map(|t| t.spec).collect());
     let mut params = Params::zeros(layout.clone());
@@ -88,7 +85,7 @@ const PEFT_PREFIX: &str = "base_model.model.";
 
 /// The name in transformers' model with a classification head.
 fn name_with_head(name: &str, kind: EncoderKind) -> String {
-    if name.starts_with("classifier.") { name.into() } else { format!("{}{name}", kind.prefix()) }
+    if kind.is_head(name) { name.into() } else { format!("{}{name}", kind.prefix()) }
 }
 
 fn read_lora_config(path: &Path) -> Result<LoraConfig, TuningError> {

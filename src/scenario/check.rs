@@ -12,7 +12,7 @@ use super::raw::RawScenario;
 use super::schema::join;
 use super::settings::{Mode, ShardSizeConfig, Workers};
 use crate::data::DatasetConfig;
-use crate::model::ModelSource;
+use crate::model::{ModelSource, load_config};
 use crate::report::name_problem;
 
 /// Collects every problem of a well-formed scenario.
@@ -84,7 +84,7 @@ impl Checker<'_> {
     }
 
     fn model(&mut self) {
-        let Ok(ModelSource::Directory(_)) = self.raw.model.source() else { return };
+        let Ok(source @ ModelSource::Directory(_)) = self.raw.model.source() else { return };
         let name = &self.raw.model.name;
         let dir = self.base_dir.join(name);
         if !dir.is_dir() {
@@ -101,7 +101,8 @@ impl Checker<'_> {
             missing.push("config.json");
         }
         if self.raw.compute.mode == Mode::Real {
-            if !has("tokenizer.json") {
+            let takes_texts = load_config(&source, self.base_dir).map_or(true, |config| config.vision.is_none());
+            if takes_texts && !has("tokenizer.json") {
                 missing.push("tokenizer.json");
             }
             if !has("model.safetensors") && !has("pytorch_model.bin") {

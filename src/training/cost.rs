@@ -12,7 +12,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{EncoderConfig, EncoderKind, Site, backbone_tensors};
+use crate::model::{EncoderConfig, Place, Projection, Site, Sublayer, backbone_tensors, head_tensors};
 use crate::params::TensorSpec;
 use crate::petuning::{TrainableTensor, TuningConfig, TuningError, trainable_tensors};
 use crate::units::{Bytes, Flops};
@@ -115,17 +115,23 @@ pub(super) fn flops_of_length(
         let backward = if lowest < attention_depth(layer) { 2.0 * forward } else { 0.0 };
         flops.per_token_pair += forward + backward;
     }
-    let hidden = config.hidden_size;
-    let first_of_head = top(config) + 1;
-    flops.per_example = match config.kind {
-        EncoderKind::Bert => {
-            let pooler = map((hidden, hidden), lowest < top(config), names.contains("pooler.dense.weight"));
-            pooler + map((hidden, n_labels), lowest < first_of_head, true)
+    // Linear maps of single vectors: the pooler and the head work on the first token, each map of a patch on its own.
+    let is_map = |spec: &TensorSpec| spec.shape.len() > 1 && spec.name.ends_with(".weight");
+    let size = |spec: &TensorSpec| (spec.shape[1..].iter().product(), spec.shape[0]);
+    for spec in backbone_tensors(config).iter().filter(|spec| is_map(spec)) {
+        let to_weight = names.contains(spec.name.as_str());
+        match (Place::of(&spec.name, config), config.vision) {
+            (Place::Top, _) => flops.per_example += map(size(spec), lowest < top(config), to_weight),
+            (Place::Embeddings, Some(vision)) => {
+                flops.per_example += vision.n_patches() as f64 * map(size(spec), false, to_weight);
+            }
+            _ => {}
         }
-        EncoderKind::Roberta => {
-            map((hidden, hidden), lowest < first_of_head, true) + map((hidden, n_labels), true, true)
-        }
-    };
+    }
+    let head = head_tensors(config, n_labels);
+    for (i, (spec, _)) in head.iter().filter(|(spec, _)| is_map(spec)).enumerate() {
+        flops.per_example += map(size(spec), i > 0 || lowest < top(config) + 1, true);
+    }
     Ok(flops)
 }
 
@@ -137,7 +143,7 @@ fn attention_depth(layer: usize) -> usize {
     1 + layer * STAGES + 1
 }
 
-/// The place of BERT's pooler; the head comes after it.
+/// The place of what stands above the layers, such as BERT's pooler; the head comes after it.
 fn top(config: &EncoderConfig) -> usize {
     1 + config.layers * STAGES
 }
@@ -146,31 +152,37 @@ fn lowest_depth(config: &EncoderConfig, trained: &[TrainableTensor]) -> usize {
     trained.iter().map(|tensor| depth(config, &tensor.spec.name)).min().unwrap_or(usize::MAX)
 }
 
-/// The place of a tensor in the order of computation: embeddings 0, then the layers, the pooler, the head.
+/// The place of a tensor in the order of computation: embeddings 0, then the layers, what stands above them, the head.
 fn depth(config: &EncoderConfig, name: &str) -> usize {
-    if name.starts_with("embeddings.") {
-        return 0;
+    let in_layer = |layer: usize, stage: usize| 1 + layer * STAGES + stage;
+    match Place::of(name, config) {
+        Place::Embeddings => 0,
+        Place::Projection(site) => in_layer(
+            site.layer,
+            match site.projection {
+                Projection::Query | Projection::Key | Projection::Value => 0,
+                Projection::AttentionOutput => 2,
+                Projection::Intermediate => 3,
+                Projection::Output => 4,
+            },
+        ),
+        // Normalisation counts to the map whose output it takes, so that the next one passes gradients to it.
+        Place::Norm { layer, sublayer: Sublayer::Attention } if config.kind.norms_first() => in_layer(layer, 0) - 1,
+        Place::Norm { layer, sublayer: Sublayer::Attention } => in_layer(layer, 2),
+        Place::Norm { layer, sublayer: Sublayer::FeedForward } if config.kind.norms_first() => in_layer(layer, 2),
+        Place::Norm { layer, sublayer: Sublayer::FeedForward } => in_layer(layer, 4),
+        Place::Layer(layer) => in_layer(layer, 0),
+        Place::Top => top(config),
+        Place::Head => top(config) + 1,
+        // Such as a prompt: it passes through everything.
+        Place::Elsewhere => 0,
     }
-    if name.starts_with("pooler.") {
-        return top(config);
-    }
-    let Some((layer, rest)) = name.strip_prefix("encoder.layer.").and_then(|rest| rest.split_once('.')) else {
-        return top(config) + 1;
-    };
-    let layer: usize = layer.parse().expect("layers are numbered");
-    let stage = match rest.split('.').next() {
-        Some("attention") if rest.starts_with("attention.self.") => 0,
-        Some("attention") => 2,
-        Some("intermediate") => 3,
-        _ => 4,
-    };
-    1 + layer * STAGES + stage
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::HiddenAct;
+    use crate::model::{EncoderKind, HiddenAct};
     use crate::petuning::{FullConfig, HeadConfig, LoraConfig};
 
     /// h = 8, i = 16, 2 layers, 2 heads.
@@ -191,6 +203,9 @@ mod tests {
             classifier_dropout: 0.1,
             hidden_act: HiddenAct::Gelu,
             initializer_range: 0.02,
+            qkv_bias: true,
+            sinusoidal_positions: false,
+            vision: None,
         }
     }
 

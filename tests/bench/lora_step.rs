@@ -110,6 +110,9 @@ fn learner() -> Result<Learner> {
         classifier_dropout: 0.0,
         hidden_act: HiddenAct::Gelu,
         initializer_range: 0.02,
+        qkv_bias: true,
+        sinusoidal_positions: false,
+        vision: None,
     };
     let seeds = Seeds::new(1);
     let backbone = Arc::new(Backbone::random(config, &seeds)?);

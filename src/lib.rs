@@ -22,6 +22,7 @@ pub mod seed;
 pub mod units;
 
 pub mod data;
+pub mod hub;
 pub mod model;
 pub mod petuning;
 pub mod report;

@@ -4,5 +4,6 @@
 
 mod architecture;
 mod cli;
+mod hub;
 mod run;
 mod scenario;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Rooms by floor. `petuning` stands on `model`, and `cli` on `actors`, although they share a floor.
 const FLOORS: [&[&str]; 5] = [
     &["units", "seed", "params", "registry"],
-    &["sim", "data", "model", "petuning", "report"],
+    &["sim", "hub", "data", "model", "petuning", "report"],
     &["training", "strategy"],
     &["scenario"],
     &["actors", "cli"],

@@ -115,7 +115,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Setup, SetupError> {
             let flops = training_flops(&encoder, scenario.tuning(), synthetic.num_labels, length)?;
             let layout = layout_of(scenario, &encoder, synthetic.num_labels)?;
             let memory = memory_of(scenario, &encoder, synthetic.num_labels, length)?;
-            let plan = plan(scenario, sizes, SampleCosts::Same(flops), memory, &layout)?;
+            let plan = plan(scenario, sizes, SampleCosts::Same(flops.total()), memory, &layout)?;
             Ok(Setup {
                 plan,
                 learner: None,

@@ -38,7 +38,7 @@ pub fn training_flops(
     tuning: &TuningConfig,
     n_labels: usize,
     seq_len: usize,
-) -> Result<Flops, TuningError> {
+) -> Result<SampleFlops, TuningError> {
     Ok(flops_of_length(config, tuning, n_labels)?.at(seq_len))
 }
 
@@ -71,18 +71,54 @@ pub fn training_memory(
     Ok(Bytes::new(4 * numbers as u64))
 }
 
+/// Operations for training once on one example.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SampleFlops {
+    /// From the input to the loss.
+    pub forward: Flops,
+    /// From the loss to the gradients of what is trained.
+    pub backward: Flops,
+}
+
+impl SampleFlops {
+    /// Both passes.
+    pub fn total(self) -> Flops {
+        Flops(self.forward.0 + self.backward.0)
+    }
+}
+
+/// Operations of one pass and of the other.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Passes {
+    forward: f64,
+    backward: f64,
+}
+
+impl Passes {
+    /// Adds a linear map applied `times` times: 2 m n operations forwards, as many for the gradient of its input and as
+    /// many for that of its weight.
+    fn add_map(&mut self, (n_in, n_out): (usize, usize), times: usize, to_input: bool, to_weight: bool) {
+        let product = 2.0 * n_in as f64 * n_out as f64 * times as f64;
+        self.forward += product;
+        self.backward += product * f64::from(u8::from(to_input) + u8::from(to_weight));
+    }
+}
+
 /// Operations as a polynomial of an example's number of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct FlopsOfLength {
-    per_example: f64,
-    per_token: f64,
-    per_token_pair: f64,
+    per_example: Passes,
+    per_token: Passes,
+    per_token_pair: Passes,
 }
 
 impl FlopsOfLength {
-    pub(super) fn at(&self, n_tokens: usize) -> Flops {
+    pub(super) fn at(&self, n_tokens: usize) -> SampleFlops {
         let n = n_tokens as f64;
-        Flops(self.per_example + n * (self.per_token + n * self.per_token_pair))
+        let of = |part: fn(&Passes) -> f64| {
+            Flops(part(&self.per_example) + n * (part(&self.per_token) + n * part(&self.per_token_pair)))
+        };
+        SampleFlops { forward: of(|passes| passes.forward), backward: of(|passes| passes.backward) }
     }
 }
 
@@ -94,26 +130,22 @@ pub(super) fn flops_of_length(
     let trained = trainable_tensors(tuning, config, n_labels)?;
     let names: BTreeSet<&str> = trained.iter().map(|tensor| tensor.spec.name.as_str()).collect();
     let lowest = lowest_depth(config, &trained);
-    // Forward, backward to the input and gradient of the weight are 2 m n operations each.
-    let map = |(n_in, n_out): (usize, usize), to_input: bool, to_weight: bool| {
-        2.0 * n_in as f64 * n_out as f64 * (1 + usize::from(to_input) + usize::from(to_weight)) as f64
-    };
     let mut flops = FlopsOfLength::default();
     for site in Site::all(config) {
         let name = site.to_string();
         let to_weight = names.contains(format!("{name}.weight").as_str());
-        flops.per_token += map(site.projection.size(config), lowest < depth(config, &name), to_weight);
+        flops.per_token.add_map(site.projection.size(config), 1, lowest < depth(config, &name), to_weight);
     }
     for inserted in tuning.implementation().inserted(config) {
         let passes_below = lowest < depth(config, &inserted.site.to_string());
         for (i, size) in inserted.sizes.iter().enumerate() {
-            flops.per_token += map(*size, i > 0 || passes_below, true);
+            flops.per_token.add_map(*size, 1, i > 0 || passes_below, true);
         }
     }
     for layer in 0..config.layers {
         let forward = 4.0 * config.hidden_size as f64;
-        let backward = if lowest < attention_depth(layer) { 2.0 * forward } else { 0.0 };
-        flops.per_token_pair += forward + backward;
+        flops.per_token_pair.forward += forward;
+        flops.per_token_pair.backward += if lowest < attention_depth(layer) { 2.0 * forward } else { 0.0 };
     }
     // Linear maps of single vectors: the pooler and the head work on the first token, each map of a patch on its own.
     let is_map = |spec: &TensorSpec| spec.shape.len() > 1 && spec.name.ends_with(".weight");
@@ -121,16 +153,16 @@ pub(super) fn flops_of_length(
     for spec in backbone_tensors(config).iter().filter(|spec| is_map(spec)) {
         let to_weight = names.contains(spec.name.as_str());
         match (Place::of(&spec.name, config), config.vision) {
-            (Place::Top, _) => flops.per_example += map(size(spec), lowest < top(config), to_weight),
+            (Place::Top, _) => flops.per_example.add_map(size(spec), 1, lowest < top(config), to_weight),
             (Place::Embeddings, Some(vision)) => {
-                flops.per_example += vision.n_patches() as f64 * map(size(spec), false, to_weight);
+                flops.per_example.add_map(size(spec), vision.n_patches(), false, to_weight);
             }
             _ => {}
         }
     }
     let head = head_tensors(config, n_labels);
     for (i, (spec, _)) in head.iter().filter(|(spec, _)| is_map(spec)).enumerate() {
-        flops.per_example += map(size(spec), i > 0 || lowest < top(config) + 1, true);
+        flops.per_example.add_map(size(spec), 1, i > 0 || lowest < top(config) + 1, true);
     }
     Ok(flops)
 }
@@ -211,7 +243,7 @@ mod tests {
 
     fn flops(kind: EncoderKind, tuning: TuningConfig) -> f64 {
         // 3 labels, 10 tokens.
-        training_flops(&shape(kind), &tuning, 3, 10).unwrap().0
+        training_flops(&shape(kind), &tuning, 3, 10).unwrap().total().0
     }
 
     // Forward of both layers: per token 2 (4 h^2 + 2 h i) = 2 (256 + 256) = 1024 a layer, attention 4 s^2 h = 3200.

@@ -197,7 +197,7 @@ impl Learner {
     pub fn task_flops(&self, shard: &[u32]) -> Result<Flops, TrainingError> {
         let flops = flops_of_length(self.backbone.config(), &self.tuning, self.data.labels.len())?;
         let lengths = shard.iter().map(|&row| self.data.train.example(row as usize).0.len());
-        Ok(Flops(lengths.map(|length| flops.at(length).0).sum()))
+        Ok(Flops(lengths.map(|length| flops.at(length).total().0).sum()))
     }
 
     /// Writes trained values for use elsewhere; see [`export_adapter`]. Gives the files written.

@@ -60,8 +60,7 @@ fn a_gpu_that_this_build_cannot_use_is_exit_3() {
 error[missing-feature]: `compute.device`: this program was built without support for NVIDIA GPUs
   --> --set compute.device=cuda
    | compute.device=cuda
-   |                ^^^^
-   = help: write `cpu`, or build it with `cargo build --release --features cuda`
+   |                ^^^^ help: write `cpu`, or build it with `cargo build --release --features cuda`
 ";
     assert_eq!(stderr(&output), expected);
     // Time alone needs no device.

@@ -41,6 +41,6 @@ pub use family::EncoderKind;
 pub use head::{classify, head_tensors};
 pub use hooks::{Hooks, NoHooks, Pass, Projection, Site, Sublayer};
 pub use initial::Init;
-pub use load::{load, load_config};
+pub use load::{find_weights, load, load_config};
 pub use place::Place;
 pub use tensors::backbone_tensors;

@@ -12,8 +12,11 @@ mod gradients;
 mod head;
 mod lora;
 mod method;
+#[cfg(test)]
+mod peers;
 mod peft;
 
+use candle_core::DType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +81,7 @@ pub fn initial_params(
     for TrainableTensor { spec, init } in &tensors {
         let values = match (init, backbone.tensor(&spec.name)) {
             (Some(init), _) => init.draw(spec, Purpose::Initialisation, seeds),
-            (None, Some(tensor)) => tensor.flatten_all()?.to_vec1::<f32>()?,
+            (None, Some(tensor)) => tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?,
             (None, None) => unreachable!("a method leaves the start of `{}` to a backbone without it", spec.name),
         };
         let index = layout.position(&spec.name).expect("the layout was made of these tensors");

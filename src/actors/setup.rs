@@ -138,7 +138,8 @@ pub fn prepare(scenario: &Scenario) -> Result<Setup, SetupError> {
 
 fn from_dataset(scenario: &Scenario, config: &data::DatasetConfig) -> Result<Setup, SetupError> {
     let seeds = scenario.seeds();
-    let (backbone, tokenizer) = model::load(&scenario.model().name.parse()?, scenario.base_dir(), &seeds)?;
+    let (backbone, tokenizer) =
+        model::load(&scenario.model().name.parse()?, scenario.model().dtype, scenario.base_dir(), &seeds)?;
     let tokenizer = tokenizer.ok_or(ModelError::TakesImages)?;
     let backbone = on_device(backbone, scenario)?;
     let texts = data::load(config, scenario.base_dir(), &seeds)?;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use sha2::{Digest, Sha256};
 
-use super::checkpoint::{self, Weights};
-use super::tensors::initialised;
-use super::{EncoderConfig, ModelError, backbone_tensors};
+use super::checkpoint::{self, Gathered, Part, Weights, gather};
+use super::tensors::{initialised, is_kept_in_16_bits};
+use super::{EncoderConfig, ModelDtype, ModelError, backbone_tensors};
 use crate::seed::{Purpose, Seeds};
 
 /// The number type of a stored file. Arithmetic is always in `f32`.
@@ -36,11 +36,17 @@ impl Backbone {
     /// When the configuration is not supported, or the tensors do not fit it.
     pub fn from_parts(config_json: &[u8], weights: &[u8], origin: &str) -> Result<Self, ModelError> {
         let config = EncoderConfig::from_json(config_json, origin)?;
-        Self::read(config, &Weights::safetensors(weights, origin)?, origin)
+        let parts = [Part { origin: origin.into(), weights: Weights::safetensors(weights, origin)? }];
+        Self::read(config, &parts, ModelDtype::F32, origin)
     }
 
-    pub(crate) fn read(config: EncoderConfig, weights: &Weights<'_>, origin: &str) -> Result<Self, ModelError> {
-        let (tensors, unused) = checkpoint::gather(weights, config.kind, &backbone_tensors(&config), origin)?;
+    pub(crate) fn read(
+        config: EncoderConfig,
+        parts: &[Part<'_>],
+        dtype: ModelDtype,
+        origin: &str,
+    ) -> Result<Self, ModelError> {
+        let Gathered { tensors, unused } = gather(parts, &config, &backbone_tensors(&config), dtype, origin)?;
         Ok(Self { hash: hash_of(&tensors)?, config, tensors, unused })
     }
 
@@ -55,7 +61,7 @@ impl Backbone {
             match tensors.get(&spec.name) {
                 None => missing.push(spec.name),
                 Some(tensor) => {
-                    checkpoint::check_shape(&spec, tensor, "the encoder")?;
+                    checkpoint::check_shape(&spec, tensor.dims(), "the encoder")?;
                     chosen.insert(spec.name, tensor.detach());
                 }
             }
@@ -90,7 +96,7 @@ impl Backbone {
         self.tensors.values().next().map_or(&Device::Cpu, Tensor::device)
     }
 
-    /// The tensor of this canonical name.
+    /// The tensor of this canonical name, as it is kept: under `dtype: bf16` matrices and tables are `bf16`.
     pub fn tensor(&self, name: &str) -> Option<&Tensor> {
         self.tensors.get(name)
     }
@@ -100,9 +106,28 @@ impl Backbone {
         &self.tensors
     }
 
-    /// SHA-256 over names, shapes and `f32` values, in hexadecimal: equal for equal weights in any file format.
+    /// SHA-256 over names, shapes and values as `f32`, in hexadecimal: equal for equal weights in any file format. An
+    /// encoder kept in 16 bits has another one.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// The same encoder kept in another number type. What was rounded to 16 bits stays rounded.
+    ///
+    /// # Errors
+    /// When memory for the tensors cannot be had.
+    pub fn kept_in(mut self, dtype: ModelDtype) -> Result<Self, ModelError> {
+        for spec in backbone_tensors(&self.config) {
+            let wanted = match dtype {
+                ModelDtype::Bf16 if is_kept_in_16_bits(&spec) => DType::BF16,
+                ModelDtype::F32 | ModelDtype::Bf16 => DType::F32,
+            };
+            if let Some(tensor) = self.tensors.get_mut(&spec.name) {
+                *tensor = tensor.to_dtype(wanted)?;
+            }
+        }
+        self.hash = hash_of(&self.tensors)?;
+        Ok(self)
     }
 
     /// Names in the checkpoint that the encoder does not use, such as those of a pretraining head.
@@ -157,7 +182,10 @@ fn hash_of(tensors: &BTreeMap<String, Tensor>) -> candle_core::Result<String> {
         for dim in tensor.dims() {
             hasher.update((*dim as u64).to_le_bytes());
         }
-        let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+        if tensor.dtype() == DType::BF16 {
+            hasher.update(b"bf16");
+        }
+        let values = tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
         for chunk in values.chunks(4096) {
             let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
             hasher.update(&bytes);
@@ -169,14 +197,14 @@ fn hash_of(tensors: &BTreeMap<String, Tensor>) -> candle_core::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{EncoderKind, fixture};
+    use crate::model::{EncoderKind, Pass, classify, fixture};
 
     #[test]
     fn what_is_saved_loads_back_with_the_same_hash() {
         for kind in EncoderKind::ALL {
             let backbone = fixture::backbone(kind);
             let dir = tempfile::tempdir().unwrap();
-            let head = [("lm_head.bias".to_string(), Tensor::zeros(3, candle_core::DType::F32, &Device::Cpu).unwrap())];
+            let head = [("lm_head.bias".to_string(), Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap())];
             backbone.save(dir.path(), Storage::F32, &head.into()).unwrap();
             let read = |file: &str| std::fs::read(dir.path().join(file)).unwrap();
             let again = Backbone::from_parts(&read("config.json"), &read("model.safetensors"), "saved").unwrap();
@@ -216,5 +244,57 @@ mod tests {
         config.vocab_size += 1;
         let message = Backbone::from_tensors(config, backbone.tensors()).unwrap_err().to_string();
         assert!(message.contains("`embeddings.word_embeddings.weight` has shape [40, 16]"), "{message}");
+    }
+
+    /// The head with every weight 0.1 x its index, to see all of what the encoder gives.
+    struct Head;
+
+    impl crate::model::Hooks for Head {
+        fn parameter(&self, name: &str) -> Option<Tensor> {
+            let n = if name.starts_with("classifier.out_proj") || name.starts_with("classifier.") { 3 } else { 16 };
+            let is_inner = name.starts_with("classifier.dense") || name.starts_with("pre_classifier");
+            let n = if is_inner { 16 } else { n };
+            let is_head = name.starts_with("classifier") || name.starts_with("pre_classifier");
+            let ramp = |n: usize| Tensor::arange(0f32, n as f32, &Device::Cpu).unwrap().affine(0.01, -0.2).unwrap();
+            match (is_head, name.ends_with(".weight")) {
+                (false, _) => None,
+                (true, true) => Some(ramp(n * 16).reshape((n, 16)).unwrap()),
+                (true, false) => Some(ramp(n)),
+            }
+        }
+    }
+
+    #[test]
+    fn an_encoder_in_16_bits_computes_with_its_rounded_weights_in_32() {
+        for kind in EncoderKind::ALL {
+            let exact = fixture::backbone(kind);
+            let narrow = exact.clone().kept_in(ModelDtype::Bf16).unwrap();
+            let rounded = narrow.clone().kept_in(ModelDtype::F32).unwrap();
+            let hashes = [exact.hash(), narrow.hash(), rounded.hash()];
+            assert!(hashes[0] != hashes[1] && hashes[1] != hashes[2] && hashes[0] != hashes[2], "{hashes:?}");
+            let batch = fixture::batch(exact.config());
+            let scores = |backbone: &Backbone| {
+                let scores = classify(backbone, &batch, &Head, &mut Pass::evaluation()).unwrap();
+                scores.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+            };
+            for (a, b) in scores(&narrow).iter().zip(scores(&rounded)) {
+                assert!((a - b).abs() < 1e-6, "{kind:?}: {a} {b}");
+            }
+            assert_ne!(scores(&exact), scores(&rounded));
+        }
+    }
+
+    #[test]
+    fn half_the_memory_is_enough_in_16_bits() {
+        let bytes = |backbone: &Backbone| -> usize {
+            backbone.tensors().values().map(|tensor| tensor.elem_count() * tensor.dtype().size_in_bytes()).sum()
+        };
+        let mut config = crate::model::encoder_config::tests::tiny(EncoderKind::Bert);
+        (config.hidden_size, config.intermediate, config.vocab_size) = (64, 256, 1000);
+        let exact = Backbone::random(config, &Seeds::new(1)).unwrap();
+        let narrow = exact.clone().kept_in(ModelDtype::Bf16).unwrap();
+        // Vectors stay in 32 bits: 15 x 64 + 2 x 256 + ... of 170,000 numbers, about one in a hundred.
+        let ratio = bytes(&narrow) as f64 / bytes(&exact) as f64;
+        assert!((0.5..0.51).contains(&ratio), "{ratio}");
     }
 }

@@ -1,4 +1,12 @@
 //! Reading and writing tensors in the files of the Hugging Face world.
+//!
+//! `files` finds the files of a directory, `size` looks for cut ones, `gather` picks an encoder's tensors out of them.
+
+mod files;
+mod gather;
+mod size;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,8 +16,10 @@ use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Tensor};
 use safetensors::SafeTensors;
 
-use super::{EncoderKind, ModelError, Storage};
+use super::{ModelError, Storage};
 use crate::params::TensorSpec;
+pub(crate) use files::WeightsFiles;
+pub(crate) use gather::{Gathered, Part, gather};
 
 /// A weights file that has been opened.
 pub(crate) enum Weights<'a> {
@@ -21,11 +31,15 @@ pub(crate) enum Weights<'a> {
 
 impl<'a> Weights<'a> {
     pub(crate) fn safetensors(bytes: &'a [u8], origin: &str) -> Result<Self, ModelError> {
+        size::check_safetensors(bytes).map_err(|message| damaged(origin, message))?;
         let opened = SafeTensors::deserialize(bytes);
         opened.map(Self::Safetensors).map_err(|error| damaged(origin, format!("no safetensors file: {error}")))
     }
 
     pub(crate) fn pickle(path: &Path, origin: &str) -> Result<Self, ModelError> {
+        size::check_archive(path)
+            .map_err(|source| ModelError::Read { path: path.into(), source })?
+            .map_err(|message| damaged(origin, message))?;
         let opened = PthTensors::new(path, None).map_err(|error| {
             damaged(origin, format!("no PyTorch file of version 1.6 or later: {error}; save it as model.safetensors"))
         })?;
@@ -40,6 +54,14 @@ impl<'a> Weights<'a> {
         };
         names.sort();
         names
+    }
+
+    /// The dimensions of one tensor.
+    pub(crate) fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        match self {
+            Self::Safetensors(file) => Some(file.tensor(name).ok()?.shape().to_vec()),
+            Self::Pickle(file) => Some(file.tensor_infos().get(name)?.layout.dims().to_vec()),
+        }
     }
 
     /// One tensor, widened or narrowed to `f32`.
@@ -62,64 +84,16 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// The tensors `wanted` of a checkpoint, and the names in the file that are not used.
-pub(crate) fn gather(
-    weights: &Weights<'_>,
-    kind: EncoderKind,
-    wanted: &[TensorSpec],
-    origin: &str,
-) -> Result<(BTreeMap<String, Tensor>, Vec<String>), ModelError> {
-    let mut by_name = BTreeMap::new();
-    let mut unused = Vec::new();
-    for in_file in weights.names() {
-        let name = canonical(&in_file, kind);
-        let is_wanted = wanted.iter().any(|spec| spec.name == name);
-        if !is_wanted || by_name.contains_key(&name) {
-            unused.push(in_file);
-        } else {
-            by_name.insert(name, in_file);
-        }
-    }
-    let missing: Vec<String> =
-        wanted.iter().filter(|spec| !by_name.contains_key(&spec.name)).map(|spec| spec.name.clone()).collect();
-    if !missing.is_empty() {
-        return Err(ModelError::MissingTensors { origin: origin.into(), names: missing });
-    }
-    let mut tensors = BTreeMap::new();
-    for spec in wanted {
-        let tensor = weights.tensor(&by_name[&spec.name], origin)?;
-        check_shape(spec, &tensor, origin)?;
-        tensors.insert(spec.name.clone(), tensor);
-    }
-    Ok((tensors, unused))
-}
-
-pub(crate) fn check_shape(spec: &TensorSpec, tensor: &Tensor, origin: &str) -> Result<(), ModelError> {
-    if tensor.dims() == spec.shape {
+pub(crate) fn check_shape(spec: &TensorSpec, found: &[usize], origin: &str) -> Result<(), ModelError> {
+    if found == spec.shape {
         return Ok(());
     }
     Err(ModelError::Shape {
         origin: origin.into(),
         name: spec.name.clone(),
-        found: tensor.dims().to_vec(),
+        found: found.to_vec(),
         expected: spec.shape.clone(),
     })
-}
-
-/// The name without the model's prefix, in the spelling used here, and with today's names of layer normalisation:
-/// checkpoints converted from the first BERT release say `gamma` and `beta`.
-fn canonical(name: &str, kind: EncoderKind) -> String {
-    let name = name.strip_prefix(kind.prefix()).unwrap_or(name);
-    if let Some(name) = kind.family().other_spelling(name) {
-        return name;
-    }
-    if let Some(stem) = name.strip_suffix("LayerNorm.gamma") {
-        return format!("{stem}LayerNorm.weight");
-    }
-    if let Some(stem) = name.strip_suffix("LayerNorm.beta") {
-        return format!("{stem}LayerNorm.bias");
-    }
-    name.to_string()
 }
 
 /// Writes tensors to a `.safetensors` file; the same tensors give the same bytes.

@@ -18,7 +18,8 @@ pub struct ModelConfig {
     /// DistilBERT or ViT encoder (`config.json`, `model.safetensors` or `pytorch_model.bin`, and for texts
     /// `tokenizer.json`), relative to the scenario file.
     pub name: String,
-    /// The number type of weights and arithmetic.
+    /// The number type in which the frozen encoder is kept: `f32`, or `bf16` for half the memory. Arithmetic and whatever
+    /// is trained are in 32 bits under both.
     #[serde(default)]
     pub dtype: ModelDtype,
 }
@@ -41,13 +42,16 @@ impl ModelConfig {
     }
 }
 
-/// The number type of weights and arithmetic.
+/// The number type in which the frozen encoder is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelDtype {
     /// 32-bit floating point.
     #[default]
     F32,
+    /// 16 bits with the range of 32 (bfloat16), rounded to 8 significant bits: half the memory. Arithmetic and whatever
+    /// is trained stay in 32 bits.
+    Bf16,
 }
 
 /// Where a model comes from: the meaning of `model.name`.

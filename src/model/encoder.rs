@@ -278,7 +278,9 @@ mod tests {
     fn minilm_gives_what_candle_transformers_gives() {
         let directory = std::env::var("STRAGGLER_MINILM_DIR").unwrap();
         let source = crate::model::ModelSource::Directory(directory.into());
-        let (backbone, tokenizer) = crate::model::load(&source, "".as_ref(), &crate::seed::Seeds::new(0)).unwrap();
+        let (backbone, tokenizer) =
+            crate::model::load(&source, crate::model::ModelDtype::F32, "".as_ref(), &crate::seed::Seeds::new(0))
+                .unwrap();
         assert_eq!(backbone.unused_tensors(), ["embeddings.position_ids"]);
         let texts = ["a card was declined", "How do I top up by bank transfer? It has been two days.", "hello"];
         let encodings: Vec<_> =

@@ -70,6 +70,56 @@ pub enum ModelError {
         /// What is wrong.
         message: String,
     },
+    /// Files that an index names are not there.
+    #[error("`{}` names {of} files, of which {count} are missing: {names}; download them again", index.display(),
+        count = names.len(), names = listed(names))]
+    MissingShards {
+        /// The index.
+        index: PathBuf,
+        /// How many files it names.
+        of: usize,
+        /// Those that are missing.
+        names: Vec<String>,
+    },
+    /// The weights are those of another family.
+    #[error(
+        "{origin}: these are the weights of a `{found}` encoder, but `config.json` says `{expected}`; \
+        take both files from one model"
+    )]
+    OtherFamily {
+        /// The file, or the built-in model.
+        origin: String,
+        /// The family of the weights.
+        found: &'static str,
+        /// The family that the configuration says.
+        expected: &'static str,
+    },
+    /// The weights have another number of layers.
+    #[error(
+        "{origin}: the weights have {found} layers, but `config.json` says {expected}; \
+        take both files from one model"
+    )]
+    Layers {
+        /// The file, or the built-in model.
+        origin: String,
+        /// How many there are.
+        found: usize,
+        /// How many the configuration asks for.
+        expected: usize,
+    },
+    /// One tensor stands in two places with different numbers.
+    #[error(
+        "{origin}: a mixed checkpoint: tensor `{name}` is there twice with different numbers, as {places}; \
+        remove the files that belong to another model"
+    )]
+    MixedCheckpoint {
+        /// The file, or the directory.
+        origin: String,
+        /// The tensor's name, without prefix.
+        name: String,
+        /// Its two names and their files.
+        places: String,
+    },
     /// Tensors that the encoder needs are not in the weights.
     #[error("{origin} lacks {count} of the tensors that `config.json` asks for: {names}", count = names.len(),
         names = listed(names))]
@@ -80,7 +130,10 @@ pub enum ModelError {
         names: Vec<String>,
     },
     /// A tensor has another shape than the configuration says.
-    #[error("{origin}: tensor `{name}` has shape {found:?}, but `config.json` asks for {expected:?}")]
+    #[error(
+        "{origin}: tensor `{name}` has shape {found:?}, but `config.json` asks for {expected:?}; \
+        take both files from one model"
+    )]
     Shape {
         /// The file, or the built-in model.
         origin: String,

@@ -1,6 +1,6 @@
 //! A backbone as a tuning method changes it.
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 use super::ops;
 use super::{Backbone, EncoderConfig, Hooks, Pass};
@@ -16,8 +16,13 @@ impl Model<'_> {
         self.backbone.config()
     }
 
-    /// The tensor to use under this name.
+    /// The tensor to use under this name, ready for arithmetic.
     pub(super) fn tensor(&self, name: &str) -> Result<Tensor> {
+        widened(self.as_kept(name)?)
+    }
+
+    /// The tensor to use under this name, perhaps in 16 bits.
+    fn as_kept(&self, name: &str) -> Result<Tensor> {
         if let Some(tensor) = self.hooks.parameter(name) {
             return Ok(tensor);
         }
@@ -35,7 +40,7 @@ impl Model<'_> {
         if let Some(weight) = self.hooks.parameter(&weight_name) {
             return ops::linear(x, &weight.flatten_from(1)?, Some(&bias));
         }
-        let weight = self.tensor(&weight_name)?.flatten_from(1)?;
+        let weight = self.as_kept(&weight_name)?.flatten_from(1)?;
         if self.hooks.parameter(&bias_name).is_some() {
             return ops::frozen_linear(x, &weight, None)?.broadcast_add(&bias);
         }
@@ -47,8 +52,15 @@ impl Model<'_> {
         let name = format!("{name}.weight");
         match self.hooks.parameter(&name) {
             Some(weight) => ops::linear(x, &weight, None),
-            None => ops::frozen_linear(x, &self.tensor(&name)?, None),
+            None => ops::frozen_linear(x, &self.as_kept(&name)?, None),
         }
+    }
+
+    /// Rows of a table, `[batch, seq, hidden]`, by their `u32` numbers `[batch, seq]`. Only they are widened.
+    pub(super) fn look_up(&self, table: &str, numbers: &Tensor) -> Result<Tensor> {
+        let (batch, seq) = numbers.dims2()?;
+        let table = self.as_kept(table)?;
+        widened(table.index_select(&numbers.flatten_all()?, 0)?)?.reshape((batch, seq, table.dim(1)?))
     }
 
     pub(super) fn layer_norm(&self, name: &str, x: &Tensor) -> Result<Tensor> {
@@ -70,4 +82,9 @@ impl Model<'_> {
             Some(dropout) => ops::dropout(&x, dropout),
         }
     }
+}
+
+/// The numbers of a tensor that is kept in 16 bits as `f32`; others are as they are.
+fn widened(tensor: Tensor) -> Result<Tensor> {
+    if tensor.dtype() == DType::BF16 { tensor.to_dtype(DType::F32) } else { Ok(tensor) }
 }

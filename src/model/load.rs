@@ -1,12 +1,14 @@
 //! From `model.name` to a backbone and its tokenizer.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use memmap2::Mmap;
 use tokenizers::Tokenizer;
 
-use super::checkpoint::Weights;
-use super::{Backbone, EncoderConfig, ModelError, ModelSource, builtin};
+use super::checkpoint::{Part, Weights, WeightsFiles};
+use super::{Backbone, EncoderConfig, ModelDtype, ModelError, ModelSource, builtin};
 use crate::seed::Seeds;
 
 /// Loads a model, with its tokenizer where it takes texts. A directory that is not absolute lies below `base_dir`, the scenario's directory; `seeds` decide the
@@ -17,13 +19,14 @@ use crate::seed::Seeds;
 /// have other shapes than `config.json` says, or the tokenizer's vocabulary does not fit the embedding table.
 pub fn load(
     source: &ModelSource,
+    dtype: ModelDtype,
     base_dir: &Path,
     seeds: &Seeds,
 ) -> Result<(Arc<Backbone>, Option<Tokenizer>), ModelError> {
     let (backbone, tokenizer, origin) = match source {
         ModelSource::Directory(path) => {
             let directory = base_dir.join(path);
-            let backbone = Backbone::open(&directory)?;
+            let backbone = Backbone::open_in(&directory, dtype)?;
             if backbone.config().vision.is_some() {
                 return Ok((Arc::new(backbone), None));
             }
@@ -33,13 +36,13 @@ pub fn load(
         ModelSource::TinyRoberta => {
             let parts = builtin::TINY_ROBERTA;
             let origin = "builtin:tiny-roberta";
-            let backbone = Backbone::from_parts(parts.config, parts.weights, origin)?;
+            let backbone = Backbone::from_parts(parts.config, parts.weights, origin)?.kept_in(dtype)?;
             (backbone, parse_tokenizer(parts.tokenizer, origin)?, origin.to_string())
         }
         ModelSource::TinyRobertaRandom => {
             let parts = builtin::TINY_ROBERTA;
             let origin = "builtin:tiny-roberta-random";
-            let backbone = Backbone::random(EncoderConfig::from_json(parts.config, origin)?, seeds)?;
+            let backbone = Backbone::random(EncoderConfig::from_json(parts.config, origin)?, seeds)?.kept_in(dtype)?;
             (backbone, parse_tokenizer(parts.tokenizer, origin)?, origin.to_string())
         }
     };
@@ -61,6 +64,14 @@ pub fn load_config(source: &ModelSource, base_dir: &Path) -> Result<EncoderConfi
     }
 }
 
+/// Whether a model's directory has weights, in one file or in shards. Only names are looked at.
+///
+/// # Errors
+/// When an index is damaged, or a shard that it names is missing.
+pub fn find_weights(directory: &Path) -> Result<bool, ModelError> {
+    Ok(WeightsFiles::find(directory)?.is_some())
+}
+
 fn missing(directory: &Path, file: &'static str, help: &'static str) -> ModelError {
     ModelError::MissingFile { directory: directory.into(), file, help }
 }
@@ -78,30 +89,48 @@ fn read_config(directory: &Path) -> Result<EncoderConfig, ModelError> {
 }
 
 impl Backbone {
-    /// Reads the encoder of a Hugging Face directory: `config.json` and `model.safetensors` or `pytorch_model.bin`.
+    /// Reads the encoder of a Hugging Face directory: `config.json` and `model.safetensors` or `pytorch_model.bin`, each
+    /// in one file or in shards with an index.
     ///
     /// # Errors
     /// When a file is missing or damaged, the encoder is not supported, or the tensors do not fit the configuration.
     pub fn open(directory: &Path) -> Result<Self, ModelError> {
-        let config = read_config(directory)?;
-        let (safetensors, pickle) = (directory.join("model.safetensors"), directory.join("pytorch_model.bin"));
-        if safetensors.is_file() {
-            let origin = safetensors.display().to_string();
-            let bytes = read(&safetensors)?;
-            Backbone::read(config, &Weights::safetensors(&bytes, &origin)?, &origin)
-        } else if pickle.is_file() {
-            let origin = pickle.display().to_string();
-            Backbone::read(config, &Weights::pickle(&pickle, &origin)?, &origin)
-        } else if directory.join("model.safetensors.index.json").is_file() {
-            Err(missing(directory, "model.safetensors", "weights in several files are not supported: save them as one"))
-        } else {
-            Err(missing(
-                directory,
-                "model.safetensors",
-                "download the weights (model.safetensors or pytorch_model.bin) into it",
-            ))
-        }
+        Self::open_in(directory, ModelDtype::F32)
     }
+
+    /// As [`open`](Self::open), kept in a number type of choice: no more than one tensor is ever held in `f32` for it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_in(directory: &Path, dtype: ModelDtype) -> Result<Self, ModelError> {
+        let config = read_config(directory)?;
+        let Some(found) = WeightsFiles::find(directory)? else {
+            let help = "download the weights (model.safetensors or pytorch_model.bin, or their shards with the index)";
+            return Err(missing(directory, "model.safetensors", help));
+        };
+        // Files are mapped and not read: only the tensors are held, never the files beside them.
+        let maps = if found.is_pickle { Vec::new() } else { map_files(&found.files)? };
+        let mut parts = Vec::with_capacity(found.files.len());
+        for (i, file) in found.files.iter().enumerate() {
+            let origin = file.display().to_string();
+            let weights = match maps.get(i) {
+                Some(map) => Weights::safetensors(map, &origin)?,
+                None => Weights::pickle(file, &origin)?,
+            };
+            parts.push(Part { origin, weights });
+        }
+        found.check_index(&parts)?;
+        Backbone::read(config, &parts, dtype, &found.entry.display().to_string())
+    }
+}
+
+fn map_files(files: &[PathBuf]) -> Result<Vec<Mmap>, ModelError> {
+    let map = |path: &PathBuf| {
+        let file = File::open(path)?;
+        // Safety: the map is read once, while loading; who changes a checkpoint at that moment spoils it in any case.
+        unsafe { Mmap::map(&file) }
+    };
+    files.iter().map(|path| map(path).map_err(|source| ModelError::Read { path: path.clone(), source })).collect()
 }
 
 fn read_tokenizer(directory: &Path) -> Result<Tokenizer, ModelError> {
@@ -158,7 +187,7 @@ mod tests {
         // The scenario lies beside a link to the model, so that the relative path is exercised.
         let base = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(dir, base.path().join("model")).unwrap();
-        let message = load(&source, base.path(), &Seeds::new(0)).unwrap_err().to_string();
+        let message = load(&source, ModelDtype::F32, base.path(), &Seeds::new(0)).unwrap_err().to_string();
         message.replace(&base.path().display().to_string(), "BASE")
     }
 
@@ -166,7 +195,7 @@ mod tests {
     fn a_directory_gives_its_backbone_and_tokenizer() {
         let dir = saved(Storage::F32);
         let source = ModelSource::Directory(dir.path().into());
-        let (backbone, tokenizer) = load(&source, "elsewhere".as_ref(), &Seeds::new(0)).unwrap();
+        let (backbone, tokenizer) = load(&source, ModelDtype::F32, "elsewhere".as_ref(), &Seeds::new(0)).unwrap();
         assert_eq!(backbone.hash(), fixture::backbone(EncoderKind::Bert).hash());
         assert_eq!(tokenizer.unwrap().encode("t5 t7", false).unwrap().get_ids(), [5, 7]);
     }
@@ -176,7 +205,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fixture::backbone(EncoderKind::Vit).save(dir.path(), Storage::F32, &BTreeMap::new()).unwrap();
         let source = ModelSource::Directory(dir.path().into());
-        let (backbone, tokenizer) = load(&source, "".as_ref(), &Seeds::new(0)).unwrap();
+        let (backbone, tokenizer) = load(&source, ModelDtype::F32, "".as_ref(), &Seeds::new(0)).unwrap();
         assert_eq!(backbone.config().vision.unwrap().image_size, 6);
         assert!(tokenizer.is_none());
     }
@@ -221,15 +250,6 @@ mod tests {
         std::fs::write(dir.path().join("tokenizer.json"), fixture::tokenizer_json(41)).unwrap();
         let message = refusal(dir.path());
         assert!(message.contains("up to token 40, but the embedding table has 40 rows"), "{message}");
-    }
-
-    #[test]
-    fn a_checkpoint_of_another_family_lacks_the_tensors() {
-        let dir = saved(Storage::F32);
-        let config = fixture::backbone(EncoderKind::Roberta).config().to_json();
-        std::fs::write(dir.path().join("config.json"), config).unwrap();
-        let message = refusal(dir.path());
-        assert!(message.contains("lacks 37 of the tensors") && message.contains("and 32 more"), "{message}");
     }
 
     #[test]

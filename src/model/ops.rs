@@ -21,6 +21,7 @@ mod matrix;
 mod storage;
 #[cfg(test)]
 mod testing;
+mod widened;
 
 pub use attention::attention;
 pub use dropout::{Dropout, dropout};

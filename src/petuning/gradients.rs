@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::loss::cross_entropy;
 
 use super::{FullConfig, HeadConfig, LoraConfig, TrainableVars, TuningConfig, initial_params};
-use crate::model::{Backbone, Batch, EncoderKind, Pass, Projection, classify, fixture};
+use crate::model::{Backbone, Batch, EncoderKind, ModelDtype, Pass, Projection, classify, fixture};
 use crate::params::Params;
 use crate::seed::Seeds;
 
@@ -26,7 +26,10 @@ fn loss(backbone: &Backbone, batch: &Batch, tuning: &TuningConfig, values: Train
 }
 
 fn check(kind: EncoderKind, tuning: TuningConfig) {
-    let backbone = fixture::backbone(kind);
+    check_in(fixture::backbone(kind), tuning);
+}
+
+fn check_in(backbone: Backbone, tuning: TuningConfig) {
     let wide = fixture::in_f64(&backbone);
     let batch = fixture::batch(backbone.config());
     let params = initial_params(&tuning, &backbone, N_LABELS, &Seeds::new(5)).unwrap();
@@ -76,6 +79,15 @@ fn lora(kind: EncoderKind) -> TuningConfig {
 #[test]
 fn lora_in_every_family() {
     EncoderKind::ALL.into_iter().for_each(|kind| check(kind, lora(kind)));
+}
+
+#[test]
+fn lora_and_full_in_every_family_kept_in_16_bits() {
+    for kind in EncoderKind::ALL {
+        let backbone = fixture::backbone(kind).kept_in(ModelDtype::Bf16).unwrap();
+        check_in(backbone.clone(), lora(kind));
+        check_in(backbone, TuningConfig::Full(FullConfig {}));
+    }
 }
 
 #[test]

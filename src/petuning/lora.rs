@@ -72,7 +72,7 @@ impl LoraConfig {
             let pair = (values.get(&name_of(site, "lora_A")), values.get(&name_of(site, "lora_B")));
             let weight = tensors.get_mut(&format!("{site}.weight"));
             if let ((Some(a), Some(b)), Some(weight)) = (pair, weight) {
-                *weight = (&*weight + (b.matmul(a)? * self.scale())?)?;
+                *weight = (weight.to_dtype(b.dtype())? + (b.matmul(a)? * self.scale())?)?;
             }
         }
         Ok(Backbone::from_tensors(backbone.config().clone(), &tensors)?)

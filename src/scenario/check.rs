@@ -12,7 +12,7 @@ use super::raw::RawScenario;
 use super::schema::join;
 use super::settings::{Mode, ShardSizeConfig, Workers};
 use crate::data::DatasetConfig;
-use crate::model::{ModelSource, load_config};
+use crate::model::{ModelSource, find_weights, load_config};
 use crate::report::name_problem;
 
 /// Collects every problem of a well-formed scenario.
@@ -110,8 +110,13 @@ impl Checker<'_> {
             if takes_texts && !has("tokenizer.json") {
                 missing.push("tokenizer.json");
             }
-            if !has("model.safetensors") && !has("pytorch_model.bin") {
-                missing.push("model.safetensors (or pytorch_model.bin)");
+            match find_weights(&dir) {
+                Ok(true) => {}
+                Ok(false) => missing.push("model.safetensors (or pytorch_model.bin, or an index of their shards)"),
+                Err(error) => {
+                    let problem = self.at("missing-model", "model.name", error);
+                    self.problems.push(problem);
+                }
             }
         }
         if !missing.is_empty() {

@@ -84,7 +84,7 @@ pub(super) fn embedding_tensors(config: &EncoderConfig, empty_position: Option<u
 /// The sum of what each token's word, position and (where there are any) type give, normalised.
 pub(super) fn embed(model: &Model<'_>, batch: &Batch, pass: &mut Pass) -> Result<(Tensor, Tensor)> {
     let Batch::Text(batch) = batch else { candle_core::bail!("an encoder of texts cannot take images") };
-    let mut words = look_up(model, WORDS, &batch.input_ids)?;
+    let mut words = model.look_up(WORDS, &batch.input_ids)?;
     let (mut positions, mut types) = (batch.position_ids.clone(), batch.token_type_ids.clone());
     let mut mask = batch.attention_mask.clone();
     let device = mask.device().clone();
@@ -104,14 +104,8 @@ pub(super) fn embed(model: &Model<'_>, batch: &Batch, pass: &mut Pass) -> Result
         mask = unmasked(&prompt, &mask)?;
     }
     if model.config().type_vocab_size > 0 {
-        words = (words + look_up(model, TYPES, &types)?)?;
+        words = (words + model.look_up(TYPES, &types)?)?;
     }
-    let x = model.layer_norm(NORM, &(words + look_up(model, POSITIONS, &positions)?)?)?;
+    let x = model.layer_norm(NORM, &(words + model.look_up(POSITIONS, &positions)?)?)?;
     Ok((model.drop_out(x, model.config().hidden_dropout, pass)?, mask))
-}
-
-fn look_up(model: &Model<'_>, table: &str, numbers: &Tensor) -> Result<Tensor> {
-    let (batch, seq) = numbers.dims2()?;
-    let table = model.tensor(table)?;
-    table.index_select(&numbers.flatten_all()?, 0)?.reshape((batch, seq, table.dim(1)?))
 }

@@ -6,17 +6,20 @@ use super::composed;
 use super::lanes::vectorised;
 use super::matrix::{Matrix, Target, multiply, product};
 use super::storage::{fits_kernels, slice, with_slice};
+use super::widened::{fits_weight, with_widened};
 
 /// A projection with frozen weights: `x W^T + b`, with a gradient to `x` only.
 ///
 /// # Shapes
-/// `x` is `[.., in]` of any rank, `weight` `[out, in]`, `bias` `[out]`; the result is `[.., out]`.
+/// `x` is `[.., in]` of any rank, `weight` `[out, in]`, `bias` `[out]`; the result is `[.., out]`. The weight may be kept
+/// in `bf16`: arithmetic is in the number type of `x`.
 ///
 /// # Errors
 /// When the shapes do not fit.
 pub fn frozen_linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let Some((x, weight, bias)) = prepare(x, weight, bias)? else {
-        return composed::linear(x, &weight.detach(), bias.map(Tensor::detach).as_ref());
+        let weight = weight.detach().to_dtype(x.dtype())?;
+        return composed::linear(x, &weight, bias.map(Tensor::detach).as_ref());
     };
     x.apply_op1(FrozenLinear { weight: weight.detach(), bias: bias.map(|bias| bias.detach()) })
 }
@@ -66,7 +69,12 @@ fn prepare(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Option<
     if bias.is_some_and(|bias| bias.dims() != [n_out]) {
         bail!("a projection with weights {:?} cannot have a bias {:?}", weight.shape(), bias.map(Tensor::shape));
     }
-    if !fits_kernels(&[x, weight]) || !bias.is_none_or(|bias| fits_kernels(&[bias])) || n_in == 0 || n_out == 0 {
+    if !fits_kernels(&[x])
+        || !fits_weight(weight)
+        || !bias.is_none_or(|bias| fits_kernels(&[bias]))
+        || n_in == 0
+        || n_out == 0
+    {
         return Ok(None);
     }
     Ok(Some((x.contiguous()?, weight.contiguous()?, bias.map(Tensor::contiguous).transpose()?)))
@@ -84,7 +92,7 @@ impl CustomOp1 for FrozenLinear {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = slice(storage, layout)?;
-        let out = with_slice(&self.weight, |weight| match &self.bias {
+        let out = with_widened(&self.weight, |weight| match &self.bias {
             Some(bias) => with_slice(bias, |bias| project(x, weight, layout.dims(), self.weight.dims(), Some(bias))),
             None => Ok(project(x, weight, layout.dims(), self.weight.dims(), None)),
         })??;
@@ -230,7 +238,7 @@ fn input_gradient(x: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<Opti
     let (n_out, n_in) = weight.dims2()?;
     let n_rows = x.elem_count() / n_in;
     let out = with_slice(gradient, |gradient| {
-        with_slice(weight, |weight| {
+        with_widened(weight, |weight| {
             product(Matrix::new(gradient, n_rows, n_out, n_out), Matrix::new(weight, n_out, n_in, n_in))
         })
     })??;
@@ -292,6 +300,19 @@ mod tests {
         assert!(distance(&out, &expected) < 1e-5);
         assert!(distance(gradients[0].as_ref().unwrap(), exact[0].as_ref().unwrap()) < 1e-5);
         assert!(gradients[1].is_none() && gradients[2].is_none());
+    }
+
+    #[test]
+    fn a_frozen_weight_in_16_bits_acts_as_its_widened_values() {
+        let inputs = [noise(&[2, 33, 20], 1), noise(&[18, 20], 2), noise(&[18], 3)];
+        let narrow = inputs[1].to_dtype(DType::BF16).unwrap();
+        let inputs = [inputs[0].clone(), narrow.to_dtype(DType::F64).unwrap(), inputs[2].clone()];
+        let (out, gradients) = run(&|t| frozen_linear(&t[0], &narrow, Some(&t[2])), &inputs, DType::F32);
+        let (expected, exact) = run(&|t| frozen_linear(&t[0], &t[1], Some(&t[2])), &inputs, DType::F32);
+        assert_eq!(distance(&out, &expected), 0.0);
+        assert_eq!(distance(gradients[0].as_ref().unwrap(), exact[0].as_ref().unwrap()), 0.0);
+        let (wide, _) = run(&|t| frozen_linear(&t[0], &narrow, Some(&t[2])), &inputs, DType::F64);
+        assert!(distance(&out, &wide) < 1e-5);
     }
 
     #[test]

@@ -1,0 +1,157 @@
+//! From the names and shapes in files to the tensors of an encoder.
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Tensor};
+
+use super::{ModelError, Weights, check_shape};
+use crate::model::tensors::is_kept_in_16_bits;
+use crate::model::{EncoderConfig, EncoderKind, ModelDtype, Site};
+use crate::params::TensorSpec;
+
+/// An opened file of a checkpoint.
+pub(crate) struct Part<'a> {
+    /// Names it in errors.
+    pub(crate) origin: String,
+    pub(crate) weights: Weights<'a>,
+}
+
+/// The tensors of an encoder, and the names in the files that it does not use.
+pub(crate) struct Gathered {
+    pub(crate) tensors: BTreeMap<String, Tensor>,
+    pub(crate) unused: Vec<String>,
+}
+
+/// A tensor in one of the parts, by the name it has there.
+#[derive(Clone)]
+struct Found {
+    part: usize,
+    name: String,
+}
+
+/// Picks the tensors `wanted` of an encoder; `origin` names the checkpoint as a whole in errors.
+pub(crate) fn gather(
+    parts: &[Part<'_>],
+    config: &EncoderConfig,
+    wanted: &[TensorSpec],
+    dtype: ModelDtype,
+    origin: &str,
+) -> Result<Gathered, ModelError> {
+    let kind = config.kind;
+    let mut found: BTreeMap<String, Vec<Found>> = BTreeMap::new();
+    for (part, opened) in parts.iter().enumerate() {
+        for name in opened.weights.names() {
+            found.entry(canonical(&name, kind)).or_default().push(Found { part, name });
+        }
+    }
+    check_family(&found, parts, config, wanted, origin)?;
+    check_layers(&found, config, origin)?;
+    let missing: Vec<String> =
+        wanted.iter().filter(|spec| !found.contains_key(&spec.name)).map(|spec| spec.name.clone()).collect();
+    if !missing.is_empty() {
+        return Err(ModelError::MissingTensors { origin: origin.into(), names: missing });
+    }
+    // Shapes stand in the headers: a wrong one is told before anything large is read.
+    for spec in wanted {
+        let first = &found[&spec.name][0];
+        let part = &parts[first.part];
+        check_shape(spec, &part.weights.shape(&first.name).unwrap_or_default(), &part.origin)?;
+    }
+    let mut gathered = Gathered { tensors: BTreeMap::new(), unused: Vec::new() };
+    for spec in wanted {
+        let places = found.remove(&spec.name).unwrap_or_default();
+        let mut tensor = read_alike(&spec.name, &places, parts, origin)?;
+        if dtype == ModelDtype::Bf16 && is_kept_in_16_bits(spec) {
+            tensor = tensor.to_dtype(DType::BF16)?;
+        }
+        gathered.tensors.insert(spec.name.clone(), tensor);
+        gathered.unused.extend(places.into_iter().skip(1).map(|place| place.name));
+    }
+    gathered.unused.extend(found.into_values().flatten().map(|place| place.name));
+    gathered.unused.sort();
+    Ok(gathered)
+}
+
+/// The tensor that stands in one place or, the same, in several.
+fn read_alike(name: &str, places: &[Found], parts: &[Part<'_>], origin: &str) -> Result<Tensor, ModelError> {
+    let read = |place: &Found| parts[place.part].weights.tensor(&place.name, &parts[place.part].origin);
+    let first = read(&places[0])?;
+    for other in &places[1..] {
+        let again = read(other)?;
+        let is_same = again.dims() == first.dims() && bits(&again)? == bits(&first)?;
+        if !is_same {
+            let named = |place: &Found| format!("`{}` in {}", place.name, parts[place.part].origin);
+            return Err(ModelError::MixedCheckpoint {
+                origin: origin.into(),
+                name: name.into(),
+                places: format!("{} and as {}", named(&places[0]), named(other)),
+            });
+        }
+    }
+    Ok(first)
+}
+
+fn bits(tensor: &Tensor) -> candle_core::Result<Vec<u32>> {
+    Ok(tensor.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f32::to_bits).collect())
+}
+
+/// The name without the model's prefix, in the spelling used here, and with today's names of layer normalisation:
+/// checkpoints converted from the first BERT release say `gamma` and `beta`.
+fn canonical(name: &str, kind: EncoderKind) -> String {
+    let name = name.strip_prefix(kind.prefix()).unwrap_or(name);
+    if let Some(name) = kind.family().other_spelling(name) {
+        return name;
+    }
+    if let Some(stem) = name.strip_suffix("LayerNorm.gamma") {
+        return format!("{stem}LayerNorm.weight");
+    }
+    if let Some(stem) = name.strip_suffix("LayerNorm.beta") {
+        return format!("{stem}LayerNorm.bias");
+    }
+    name.to_string()
+}
+
+/// Refuses weights of another family: those that have its prefix, or its names where they lack ours.
+fn check_family(
+    found: &BTreeMap<String, Vec<Found>>,
+    parts: &[Part<'_>],
+    config: &EncoderConfig,
+    wanted: &[TensorSpec],
+    origin: &str,
+) -> Result<(), ModelError> {
+    if wanted.iter().any(|spec| found.contains_key(&spec.name)) && first_layer_fits(found, config, config.kind) {
+        return Ok(());
+    }
+    let names: Vec<String> = parts.iter().flat_map(|part| part.weights.names()).collect();
+    let is_of = |kind: EncoderKind| {
+        let ours: BTreeMap<String, Vec<Found>> = names.iter().map(|name| (canonical(name, kind), Vec::new())).collect();
+        names.iter().any(|name| name.starts_with(kind.prefix())) || first_layer_fits(&ours, config, kind)
+    };
+    // A prefix tells more than names that families share, so the family that has it comes first.
+    let has_prefix = |kind: &EncoderKind| names.iter().any(|name| name.starts_with(kind.prefix()));
+    let others = || EncoderKind::ALL.into_iter().filter(|kind| *kind != config.kind);
+    match others().find(has_prefix).or_else(|| others().find(|kind| is_of(*kind))) {
+        None => Ok(()),
+        Some(found) => {
+            Err(ModelError::OtherFamily { origin: origin.into(), found: found.name(), expected: config.kind.name() })
+        }
+    }
+}
+
+/// Whether all linear maps of the first layer are there.
+fn first_layer_fits<T>(found: &BTreeMap<String, T>, config: &EncoderConfig, kind: EncoderKind) -> bool {
+    let first_layer = EncoderConfig { kind, layers: 1, ..config.clone() };
+    Site::all(&first_layer).all(|site| found.contains_key(&format!("{site}.weight")))
+}
+
+/// Refuses weights with another number of layers: with fewer in `config.json` the rest would be left out unseen.
+fn check_layers(found: &BTreeMap<String, Vec<Found>>, config: &EncoderConfig, origin: &str) -> Result<(), ModelError> {
+    let layers = config.kind.family().layers();
+    let number = |name: &String| name.strip_prefix(layers)?.strip_prefix('.')?.split('.').next()?.parse::<usize>().ok();
+    match found.keys().filter_map(number).max() {
+        Some(last) if last + 1 != config.layers => {
+            Err(ModelError::Layers { origin: origin.into(), found: last + 1, expected: config.layers })
+        }
+        _ => Ok(()),
+    }
+}

@@ -5,27 +5,42 @@
 //!
 //! [`Hooks`]: crate::model::Hooks
 
+mod adapter;
+mod bitfit;
+mod combined;
 mod error;
 mod full;
+mod gradient_check;
 #[cfg(test)]
 mod gradients;
 mod head;
+mod ia3;
+mod local;
 mod lora;
 mod method;
 #[cfg(test)]
 mod peers;
 mod peft;
+mod prefix;
+mod prompt;
+mod targets;
 
 use candle_core::DType;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
+pub use adapter::{AdapterConfig, AdapterVariant, NonLinearity};
+pub use bitfit::{BitfitConfig, TrainedBiases};
+pub use combined::CombinedConfig;
 pub use error::TuningError;
 pub use full::FullConfig;
+pub use gradient_check::{GradientCheck, GradientState, check_gradients, stirred};
 pub use head::HeadConfig;
-pub use lora::LoraConfig;
+pub use ia3::Ia3Config;
+pub use local::{LocalForm, LocalTask, Reparameterisation};
+pub use lora::{Bias, LoraConfig};
 pub use method::{InsertedMaps, Method, TrainableTensor, TrainableVars};
 pub use peft::{export_adapter, import_adapter};
+pub use prefix::{PrefixConfig, Travels};
+pub use prompt::PromptConfig;
 
 use crate::model::{Backbone, EncoderConfig, head_tensors};
 use crate::one_of;
@@ -36,25 +51,22 @@ one_of! {
     /// What is trained: `tuning`.
     pub enum TuningConfig: dyn Method, setting "tuning" {
         "lora" => Lora(LoraConfig), "low-rank updates of named projections (Hu et al. 2021, arXiv 2106.09685)";
+        "adapter" => Adapter(AdapterConfig), "bottlenecks behind the sublayers (Houlsby et al. 2019; Pfeiffer et al. 2020)";
+        "prefix" => Prefix(PrefixConfig), "learnt keys and values in every layer (Li and Liang 2021, arXiv 2101.00190)";
+        "prompt" => Prompt(PromptConfig), "learnt vectors before the input (Lester et al. 2021; Jia et al. 2022 for images)";
+        "bitfit" => Bitfit(BitfitConfig), "the biases (Ben Zaken et al. 2021, arXiv 2106.10199)";
+        "ia3" => Ia3(Ia3Config), "learnt scales of keys, values and feed-forward units (Liu et al. 2022, arXiv 2205.05638)";
         "head" => Head(HeadConfig), "the classification head alone (linear probe)";
         "full" => Full(FullConfig), "every tensor of backbone and head";
+        list => Combined(CombinedConfig);
     }
 }
 
-/// Which biases are trained beside a method's own tensors.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Bias {
-    /// No biases.
-    #[default]
-    None,
-}
-
-/// All tensors that are trained, and therefore travel: the method's and those of the head for `n_labels` classes.
+/// All tensors that travel: the method's and those of the head for `n_labels` classes.
 ///
 /// # Errors
 /// When the method asks for something that the encoder does not have.
-pub fn trainable_tensors(
+pub fn travelling_tensors(
     tuning: &TuningConfig,
     config: &EncoderConfig,
     n_labels: usize,
@@ -65,7 +77,25 @@ pub fn trainable_tensors(
     Ok(tensors)
 }
 
-/// Where training starts: drawn values, or the backbone's own.
+/// All tensors that a client trains: those that travel, but for what it trains others in place of; see [`LocalForm`].
+///
+/// # Errors
+/// When the method asks for something that the encoder does not have.
+pub fn trainable_tensors(
+    tuning: &TuningConfig,
+    config: &EncoderConfig,
+    n_labels: usize,
+) -> Result<Vec<TrainableTensor>, TuningError> {
+    let mut tensors = travelling_tensors(tuning, config, n_labels)?;
+    for map in tuning.implementation().reparameterisations(config) {
+        let made = map.makes();
+        tensors.retain(|tensor| !made.contains(&tensor.spec.name));
+        tensors.extend(map.tensors());
+    }
+    Ok(tensors)
+}
+
+/// What travels before the first round: drawn values, or the backbone's own.
 ///
 /// # Errors
 /// When the method asks for something that the encoder does not have.
@@ -75,14 +105,19 @@ pub fn initial_params(
     n_labels: usize,
     seeds: &Seeds,
 ) -> Result<Params, TuningError> {
-    let tensors = trainable_tensors(tuning, backbone.config(), n_labels)?;
+    let tensors = travelling_tensors(tuning, backbone.config(), n_labels)?;
     let layout = Layout::new(tensors.iter().map(|tensor| tensor.spec.clone()).collect());
     let mut params = Params::zeros(layout.clone());
+    let made = local::initial_travelling(tuning.implementation(), backbone.config(), seeds)?;
     for TrainableTensor { spec, init } in &tensors {
-        let values = match (init, backbone.tensor(&spec.name)) {
-            (Some(init), _) => init.draw(spec, Purpose::Initialisation, seeds),
-            (None, Some(tensor)) => tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?,
-            (None, None) => unreachable!("a method leaves the start of `{}` to a backbone without it", spec.name),
+        let made = made.iter().find(|(name, _)| *name == spec.name);
+        let values = match (made, init, backbone.tensor(&spec.name)) {
+            (Some((_, values)), ..) => values.clone(),
+            (None, Some(init), _) => init.draw(spec, Purpose::Initialisation, seeds),
+            (None, None, Some(tensor)) => tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?,
+            (None, None, None) => {
+                unreachable!("a method leaves the start of `{}` to a backbone without it", spec.name)
+            }
         };
         let index = layout.position(&spec.name).expect("the layout was made of these tensors");
         params.values_mut()[layout.range(index)].copy_from_slice(&values);

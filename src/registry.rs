@@ -3,7 +3,8 @@
 //! [`one_of!`](crate::one_of) turns a list of `key => Variant(Config)` lines into everything that a setting needs:
 //! the enum that the scenario holds, its YAML form (externally tagged, or the bare key when every setting of the
 //! variant has a default), its JSON Schema, its rows in `straggler list`, and access to the implementation: a variant's
-//! config implements the room's trait.
+//! config implements the room's trait. A last line `list => Variant(Config);` lets a list of choices be written too, which
+//! `Config` reads and carries out.
 
 use serde::de::DeserializeOwned;
 
@@ -64,12 +65,14 @@ macro_rules! one_of {
         $(#[$meta:meta])*
         pub enum $name:ident: dyn $implements:path, setting $setting:literal {
             $($key:literal => $variant:ident($config:ty), $summary:literal;)+
+            $(list => $list:ident($listed:ty);)?
         }
     ) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, serde::Serialize)]
         pub enum $name {
             $(#[doc = $summary] #[serde(rename = $key)] $variant($config),)+
+            $(#[doc = "Several of them together."] #[serde(untagged)] $list($listed),)?
         }
 
         impl $name {
@@ -78,14 +81,20 @@ macro_rules! one_of {
                 $($crate::registry::Entry { setting: $setting, key: $key, summary: $summary },)+
             ];
 
-            /// The YAML key of the chosen variant.
+            /// The YAML key of the chosen variant; `list` for several.
             pub fn key(&self) -> &'static str {
-                match self { $(Self::$variant(_) => $key,)+ }
+                match self {
+                    $(Self::$variant(_) => $key,)+
+                    $(Self::$list(_) => "list",)?
+                }
             }
 
             /// The chosen variant's implementation.
             pub fn implementation(&self) -> &(dyn $implements + 'static) {
-                match self { $(Self::$variant(config) => config,)+ }
+                match self {
+                    $(Self::$variant(config) => config,)+
+                    $(Self::$list(config) => config,)?
+                }
             }
         }
 
@@ -107,6 +116,11 @@ macro_rules! one_of {
                             _ => Err(E::unknown_variant(key, &[$($key),+])),
                         }
                     }
+
+                    $(fn visit_seq<A: serde::de::SeqAccess<'de>>(self, seq: A) -> Result<$name, A::Error> {
+                        let items = serde::de::value::SeqAccessDeserializer::new(seq);
+                        <$listed as serde::Deserialize>::deserialize(items).map($name::$list)
+                    })?
 
                     fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
                         use serde::de::Error;
@@ -151,6 +165,7 @@ macro_rules! one_of {
                 if !bare.is_empty() {
                     choices.push(serde_json::json!({ "type": "string", "enum": bare }));
                 }
+                $(choices.push(generator.subschema_for::<$listed>().to_value());)?
                 schemars::json_schema!({ "oneOf": choices, "x-one-of": $setting })
             }
         }

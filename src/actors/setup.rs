@@ -6,9 +6,9 @@ use super::plan::{Learning, Plan, SampleCosts, ShardSizes};
 use super::server::RoundSettings;
 use super::trainer::{LearningError, Trained, Trainer};
 use crate::data::{self, DataError, EncodedDataset, PartitionError, PartitionTable};
-use crate::model::{self, Backbone, EncoderConfig, HostDevice, ModelError};
+use crate::model::{self, EncoderConfig, ModelError};
 use crate::params::{Layout, Params};
-use crate::petuning::{TuningError, trainable_tensors};
+use crate::petuning::{TuningError, trainable_tensors, travelling_tensors};
 use crate::scenario::{Examples, Mode, Scenario, ShardSizeConfig};
 use crate::seed::Purpose;
 use crate::strategy::{CodecConfig, CodecError};
@@ -77,19 +77,12 @@ pub struct Setup {
     pub partition: Option<PartitionTable>,
     /// Tensors of the checkpoint that the encoder does not use.
     pub unused_tensors: Vec<String>,
-    /// Numbers that are trained and travel.
+    /// Numbers that a client trains.
     pub n_trainable: usize,
 }
 
 /// The set of matrix kernels that this machine runs. Results of different sets differ in their last bits.
-pub fn kernel(device: HostDevice) -> &'static str {
-    match device {
-        HostDevice::Cpu => cpu_kernel(),
-        HostDevice::Cuda => "cuda",
-    }
-}
-
-fn cpu_kernel() -> &'static str {
+pub fn kernel() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     {
         if std::arch::is_x86_feature_detected!("avx512f") {
@@ -119,6 +112,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Setup, SetupError> {
                 }
             };
             let length = synthetic.sequence_length;
+            check_length(scenario, &encoder, length)?;
             let flops = training_flops(&encoder, scenario.tuning(), synthetic.num_labels, length)?;
             let layout = layout_of(scenario, &encoder, synthetic.num_labels)?;
             let memory = memory_of(scenario, &encoder, synthetic.num_labels, length)?;
@@ -130,7 +124,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Setup, SetupError> {
                 dataset_hash: None,
                 partition: None,
                 unused_tensors: Vec::new(),
-                n_trainable: layout.n_elements(),
+                n_trainable: n_trainable(scenario, &encoder, synthetic.num_labels)?,
             })
         }
     }
@@ -141,7 +135,6 @@ fn from_dataset(scenario: &Scenario, config: &data::DatasetConfig) -> Result<Set
     let (backbone, tokenizer) =
         model::load(&scenario.model().name.parse()?, scenario.model().dtype, scenario.base_dir(), &seeds)?;
     let tokenizer = tokenizer.ok_or(ModelError::TakesImages)?;
-    let backbone = on_device(backbone, scenario)?;
     let texts = data::load(config, scenario.base_dir(), &seeds)?;
     check_lock(scenario, Some(backbone.hash()), Some(&texts.hash))?;
     let encoded = Arc::new(data::encode(&texts, &tokenizer, config.max_seq_length)?);
@@ -174,7 +167,7 @@ fn from_dataset(scenario: &Scenario, config: &data::DatasetConfig) -> Result<Set
     }
     Ok(Setup {
         plan,
-        n_trainable: layout.n_elements(),
+        n_trainable: n_trainable(scenario, backbone.config(), encoded.labels.len())?,
         model_hash: Some(backbone.hash().to_owned()),
         dataset_hash: Some(texts.hash.clone()),
         partition: Some(partition),
@@ -183,17 +176,9 @@ fn from_dataset(scenario: &Scenario, config: &data::DatasetConfig) -> Result<Set
     })
 }
 
-/// The backbone where it will be used. A run that trains nothing needs no device.
-fn on_device(backbone: Arc<Backbone>, scenario: &Scenario) -> Result<Arc<Backbone>, SetupError> {
-    match (scenario.mode(), scenario.device()) {
-        (Mode::TimingOnly, _) | (Mode::Real, HostDevice::Cpu) => Ok(backbone),
-        (Mode::Real, device) => Ok(Arc::new(backbone.to_device(&device.open()?)?)),
-    }
-}
-
 /// Jobs that compute at the same time on this machine.
 fn workers_of(scenario: &Scenario) -> usize {
-    scenario.workers().on(scenario.device(), std::thread::available_parallelism().map_or(1, usize::from))
+    scenario.workers().on(std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Refuses a lock file that was written for something else than what is here.
@@ -203,7 +188,7 @@ fn check_lock(scenario: &Scenario, model_hash: Option<&str>, dataset_hash: Optio
         ("program version", Some(lock.straggler.as_str()), Some(env!("CARGO_PKG_VERSION"))),
         ("model", lock.model_hash.as_deref(), model_hash),
         ("data set", lock.dataset_hash.as_deref(), dataset_hash),
-        ("arithmetic kernel", lock.kernel.as_deref(), Some(kernel(scenario.device()))),
+        ("arithmetic kernel", lock.kernel.as_deref(), Some(kernel())),
     ];
     for (what, locked, found) in pairs {
         if let (Some(locked), Some(found)) = (locked, found)
@@ -227,8 +212,22 @@ fn deal(
 }
 
 fn layout_of(scenario: &Scenario, encoder: &EncoderConfig, n_labels: usize) -> Result<Arc<Layout>, SetupError> {
-    let tensors = trainable_tensors(scenario.tuning(), encoder, n_labels)?;
+    let tensors = travelling_tensors(scenario.tuning(), encoder, n_labels)?;
     Ok(Layout::new(tensors.into_iter().map(|tensor| tensor.spec).collect()))
+}
+
+fn n_trainable(scenario: &Scenario, encoder: &EncoderConfig, n_labels: usize) -> Result<usize, SetupError> {
+    let tensors = trainable_tensors(scenario.tuning(), encoder, n_labels)?;
+    Ok(tensors.iter().map(|tensor| tensor.spec.n_elements()).sum())
+}
+
+/// Refuses texts that do not fit into the position table with what the tuning method puts in front of them.
+fn check_length(scenario: &Scenario, encoder: &EncoderConfig, found: usize) -> Result<(), SetupError> {
+    let (taken, max) = (scenario.tuning().implementation().positions(encoder), encoder.max_tokens());
+    match encoder.vision.is_none() && found + taken > max {
+        true => Err(TrainingError::TooLong { split: None, found, taken, max }.into()),
+        false => Ok(()),
+    }
 }
 
 fn memory_of(

@@ -147,9 +147,16 @@ impl Backbone {
         Ok(moved)
     }
 
-    #[cfg(test)]
-    pub(super) fn map_tensors(&mut self, change: impl Fn(&Tensor) -> Tensor) {
-        self.tensors.values_mut().for_each(|tensor| *tensor = change(tensor));
+    /// The same encoder in another number type. Its hash stays that of the values it was made of.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn with_dtype(&self, dtype: DType) -> candle_core::Result<Self> {
+        let mut other = self.clone();
+        for tensor in other.tensors.values_mut() {
+            *tensor = tensor.to_dtype(dtype)?;
+        }
+        Ok(other)
     }
 
     /// Writes `config.json` and `model.safetensors` so that transformers loads them as a model with a head: the

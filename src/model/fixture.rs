@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
 use super::encoder_config::tests::tiny;
 use super::tensors::initialised;
@@ -25,13 +25,6 @@ pub(crate) fn backbone(kind: EncoderKind) -> Backbone {
     Backbone::from_tensors(config, &tensors).unwrap()
 }
 
-/// The same numbers with 64 bits, for differences of nearby values.
-pub(crate) fn in_f64(backbone: &Backbone) -> Backbone {
-    let mut wide = backbone.clone();
-    wide.map_tensors(|tensor| tensor.to_dtype(DType::F64).unwrap());
-    wide
-}
-
 /// Values in place of initial ones, so that no trained tensor is zero.
 pub(crate) fn stirred(params: &Params) -> Params {
     let mut stirred = params.clone();
@@ -40,6 +33,20 @@ pub(crate) fn stirred(params: &Params) -> Params {
         values.iter_mut().zip(draw(spec, 0.3)).for_each(|(value, change)| *value += change);
     }
     stirred
+}
+
+/// The shape of RoBERTa-base, for counts that papers give.
+pub(crate) fn roberta_base() -> EncoderConfig {
+    EncoderConfig {
+        hidden_size: 768,
+        layers: 12,
+        heads: 12,
+        intermediate: 3072,
+        vocab_size: 50265,
+        max_positions: 514,
+        type_vocab_size: 1,
+        ..tiny(EncoderKind::Roberta)
+    }
 }
 
 /// Three texts of different lengths, or three images.

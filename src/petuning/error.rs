@@ -8,13 +8,43 @@ use crate::model::ModelError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TuningError {
-    /// `target_modules` names something that the encoder does not have.
-    #[error("`tuning.lora.target_modules`: the encoder has no linear map `{target}`; it has {known}")]
+    /// A list of targets names something that the encoder does not have.
+    #[error("`{setting}`: the encoder has no linear map `{target}`; it has {known}")]
     UnknownTarget {
+        /// The setting of the list.
+        setting: &'static str,
         /// As written.
         target: String,
         /// What there is.
         known: String,
+    },
+    /// A list of modules names something that the model does not have.
+    #[error("`{setting}`: the model has no module `{module}`; it has {known}")]
+    UnknownModule {
+        /// The setting of the list.
+        setting: &'static str,
+        /// As written.
+        module: String,
+        /// What there is.
+        known: String,
+    },
+    /// Two methods of a list train the same tensor.
+    #[error("`{first}` and `{second}` both train `{name}`; leave it to one of them")]
+    SameTensor {
+        /// The method named first.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+        /// The tensor.
+        name: String,
+    },
+    /// A setting asks for something that cannot be had with this encoder.
+    #[error("`{setting}`: {message}")]
+    Unfit {
+        /// The setting.
+        setting: &'static str,
+        /// What is wrong and what to do.
+        message: String,
     },
     /// A file cannot be read.
     #[error("cannot read `{}`: {source}", path.display())]

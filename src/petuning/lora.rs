@@ -1,11 +1,13 @@
-//! LoRA: `h = W x + b + (lora_alpha / r) B A x`, with A random and B zero at the start (Hu et al. 2021, arXiv 2106.09685).
+//! LoRA: `h = W x + b + s B A x` with `s = lora_alpha / r`, A random and B zero at the start (Hu et al. 2021, arXiv
+//! 2106.09685, equation 3); with `use_rslora` `s = lora_alpha / sqrt(r)` (Kalajdzievski 2023, arXiv 2312.03732).
 
 use candle_core::{Result, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Bias, InsertedMaps, Method, TrainableTensor, TrainableVars, TuningError};
-use crate::model::{Backbone, EncoderConfig, EncoderKind, Hooks, Init, Pass, Projection, Site, ops};
+use super::targets::{head_modules, module_names, problems, sites, task_type, tensors_of_module};
+use super::{InsertedMaps, Method, TrainableTensor, TrainableVars, TuningError};
+use crate::model::{Backbone, EncoderConfig, Hooks, Init, Pass, Site, backbone_tensors, ops};
 use crate::params::{Params, TensorSpec};
 use crate::registry::Problem;
 
@@ -17,16 +19,43 @@ pub struct LoraConfig {
     pub r: usize,
     /// Scale of the update, > 0: it is multiplied by `lora_alpha / r`.
     pub lora_alpha: f64,
+    /// Multiply the update by `lora_alpha / sqrt(r)`: its size then does not shrink as the rank grows.
+    pub use_rslora: bool,
     /// Probability in [0, 1) that an input of A is dropped in training.
     pub lora_dropout: f64,
     /// Which biases are trained too.
     pub bias: Bias,
     /// Linear maps that get an update: those whose name is, or ends with a dot and, one of these. Of each layer there
-    /// are `attention.self.query`, `attention.self.key`, `attention.self.value`, `attention.output.dense`,
-    /// `intermediate.dense` and `output.dense` (the last matches `attention.output.dense` too).
+    /// are `query`, `key`, `value`, `attention.output.dense`, `intermediate.dense` and `output.dense` (the last matches
+    /// `attention.output.dense` too); the checkpoint's own names, such as DistilBERT's `q_lin`, serve as well.
     pub target_modules: Vec<String>,
-    /// Modules trained in full; must be the head.
+    /// Modules trained in full. The head, `classifier`, must be there; modules of the encoder may be, such as `pooler`
+    /// or `LayerNorm`.
     pub modules_to_save: Vec<String>,
+}
+
+/// Which of the encoder's biases are trained beside a method's own tensors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Bias {
+    /// No biases.
+    #[default]
+    None,
+    /// All of them.
+    All,
+    /// Those of the linear maps that get an update.
+    LoraOnly,
+}
+
+impl Bias {
+    /// As PEFT writes it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::All => "all",
+            Self::LoraOnly => "lora_only",
+        }
+    }
 }
 
 impl Default for LoraConfig {
@@ -34,13 +63,21 @@ impl Default for LoraConfig {
         Self {
             r: 8,
             lora_alpha: 8.0,
+            use_rslora: false,
             lora_dropout: 0.0,
             bias: Bias::None,
             target_modules: vec!["query".into(), "value".into()],
-            modules_to_save: vec!["classifier".into()],
+            modules_to_save: vec![HEAD.into()],
         }
     }
 }
+
+/// The name of the classification head in `modules_to_save`.
+const HEAD: &str = "classifier";
+/// Other names under which PEFT or a family knows parts of the head; they say nothing new.
+const HEAD_ALIASES: [&str; 3] = [HEAD, "pre_classifier", "score"];
+const TARGETS: &str = "tuning.lora.target_modules";
+const SAVED: &str = "tuning.lora.modules_to_save";
 
 impl LoraConfig {
     /// The linear maps that get an update, in the order in which the encoder uses them.
@@ -48,26 +85,22 @@ impl LoraConfig {
     /// # Errors
     /// When a target names none of the encoder's linear maps.
     pub fn sites(&self, config: &EncoderConfig) -> std::result::Result<Vec<Site>, TuningError> {
-        for target in &self.target_modules {
-            if !Site::all(config).any(|site| matches(target, &site.to_string())) {
-                return Err(TuningError::UnknownTarget { target: target.clone(), known: known_targets(config.kind) });
-            }
-        }
-        let is_target = |site: &Site| {
-            let name = site.to_string();
-            self.target_modules.iter().any(|target| matches(target, &name))
-        };
-        Ok(Site::all(config).filter(is_target).collect())
+        sites(TARGETS, &self.target_modules, config)
     }
 
-    /// The backbone with the updates added to its weights: `W + (lora_alpha / r) B A`. It gives the same outputs
-    /// without the method's extra work.
+    /// The backbone with the updates added to its weights, `W + s B A`, and with its trained tensors in place. It gives
+    /// the same outputs without the method's extra work.
     ///
     /// # Errors
     /// When the targets or `params` do not fit the backbone.
     pub fn merge(&self, backbone: &Backbone, params: &Params) -> std::result::Result<Backbone, TuningError> {
         let values = TrainableVars::constants(params, backbone.device())?;
         let mut tensors = backbone.tensors().clone();
+        for (name, tensor) in &mut tensors {
+            if let Some(trained) = values.get(name) {
+                *tensor = trained.clone();
+            }
+        }
         for site in self.sites(backbone.config())? {
             let pair = (values.get(&name_of(site, "lora_A")), values.get(&name_of(site, "lora_B")));
             let weight = tensors.get_mut(&format!("{site}.weight"));
@@ -79,47 +112,64 @@ impl LoraConfig {
     }
 
     fn scale(&self) -> f64 {
-        self.lora_alpha / self.r as f64
+        let r = self.r as f64;
+        self.lora_alpha / if self.use_rslora { r.sqrt() } else { r }
+    }
+
+    /// Tensors of the backbone that are trained too: biases, and the modules to save that are not the head.
+    fn replaced(&self, config: &EncoderConfig, sites: &[Site]) -> std::result::Result<Vec<TensorSpec>, TuningError> {
+        let mut replaced: Vec<TensorSpec> = match self.bias {
+            Bias::None => Vec::new(),
+            Bias::All => backbone_tensors(config).into_iter().filter(|spec| spec.name.ends_with(".bias")).collect(),
+            Bias::LoraOnly => {
+                let names: Vec<String> = sites.iter().map(|site| format!("{site}.bias")).collect();
+                backbone_tensors(config).into_iter().filter(|spec| names.contains(&spec.name)).collect()
+            }
+        };
+        for module in self.modules_to_save.iter().filter(|module| !HEAD_ALIASES.contains(&module.as_str())) {
+            let found = tensors_of_module(SAVED, module, config)?;
+            if let Some(site) = sites.iter().find(|site| found.iter().any(|s| s.name == format!("{site}.weight"))) {
+                let message = format!("`{module}` holds `{site}`, which is a target too; take one of them off");
+                return Err(TuningError::Unfit { setting: SAVED, message });
+            }
+            replaced.extend(found);
+        }
+        replaced.sort_by(|a, b| a.name.cmp(&b.name));
+        replaced.dedup();
+        Ok(replaced)
     }
 }
 
 impl Method for LoraConfig {
     fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
+        let mut found = Vec::new();
         if self.r == 0 {
-            problems.push(Problem::new("r", "the rank is 0, so nothing could be learnt").help("use 1 or more"));
+            found.push(Problem::new("r", "the rank is 0, so nothing could be learnt").help("use 1 or more"));
         }
         if !(self.lora_alpha > 0.0 && self.lora_alpha.is_finite()) {
-            problems.push(Problem::new("lora_alpha", format!("{} is not above 0", self.lora_alpha)));
+            found.push(Problem::new("lora_alpha", format!("{} is not above 0", self.lora_alpha)));
         }
         if !(0.0..1.0).contains(&self.lora_dropout) {
-            problems.push(Problem::new("lora_dropout", format!("{} does not lie in [0, 1)", self.lora_dropout)));
+            found.push(Problem::new("lora_dropout", format!("{} does not lie in [0, 1)", self.lora_dropout)));
         }
         if self.target_modules.is_empty() {
             let help = "name linear maps, such as [query, value]; to train the head alone use `tuning: head`";
-            problems.push(Problem::new("target_modules", "there is no target").help(help));
+            found.push(Problem::new("target_modules", "there is no target").help(help));
         }
-        for (i, target) in self.target_modules.iter().enumerate() {
-            let at = || format!("target_modules.{i}");
-            if target == "dense" {
-                let help = "name them: `attention.output.dense`, `intermediate.dense`, `output.dense`";
-                let problem = Problem::new(at(), "`dense` would also match layers of the classification head");
-                problems.push(problem.help(help));
-            } else if !may_match(target) {
-                let problem = Problem::new(at(), format!("encoders have no linear map `{target}`"));
-                problems.push(problem.help(format!("use {}", known_targets(EncoderKind::Roberta))));
-            }
+        found.extend(problems("target_modules", &self.target_modules));
+        if !self.modules_to_save.iter().any(|module| module == HEAD) {
+            let problem = Problem::new("modules_to_save", "the classification head is always trained");
+            found.push(problem.help("add `classifier`"));
         }
-        if self.modules_to_save != ["classifier"] {
-            let problem = Problem::new("modules_to_save", "the classification head is always trained, and it alone");
-            problems.push(problem.help("write [classifier]"));
-        }
-        problems
+        found
     }
 
     fn tensors(&self, config: &EncoderConfig) -> std::result::Result<Vec<TrainableTensor>, TuningError> {
-        let mut tensors = Vec::new();
-        for site in self.sites(config)? {
+        let sites = self.sites(config)?;
+        let replaced = self.replaced(config, &sites)?;
+        let mut tensors: Vec<TrainableTensor> =
+            replaced.into_iter().map(|spec| TrainableTensor { spec, init: None }).collect();
+        for site in sites {
             let (n_in, n_out) = site.projection.size(config);
             // As PEFT does: kaiming_uniform with a = sqrt 5, whose bound sqrt(6 / ((1 + a^2) n_in)) is 1 / sqrt(n_in).
             let init = Init::Uniform { bound: 1.0 / (n_in as f64).sqrt() };
@@ -144,21 +194,24 @@ impl Method for LoraConfig {
         sites.into_iter().map(|site| InsertedMaps { site, sizes: sizes(site) }).collect()
     }
 
-    fn peft_config(&self) -> Option<serde_json::Value> {
-        let Bias::None = self.bias;
+    fn peft_config(&self, config: &EncoderConfig) -> Option<serde_json::Value> {
+        let mut modules_to_save = head_modules(config);
+        let others = self.modules_to_save.iter().filter(|module| !HEAD_ALIASES.contains(&module.as_str()));
+        modules_to_save.extend(others.cloned());
         Some(serde_json::json!({
             "base_model_name_or_path": null,
-            "bias": "none",
+            "bias": self.bias.name(),
             "fan_in_fan_out": false,
             "inference_mode": true,
             "init_lora_weights": true,
             "lora_alpha": self.lora_alpha,
             "lora_dropout": self.lora_dropout,
-            "modules_to_save": self.modules_to_save,
+            "modules_to_save": modules_to_save,
             "peft_type": "LORA",
             "r": self.r,
-            "target_modules": self.target_modules,
-            "task_type": "SEQ_CLS",
+            "target_modules": module_names(&self.target_modules, config),
+            "task_type": task_type(config),
+            "use_rslora": self.use_rslora,
         }))
     }
 }
@@ -191,38 +244,17 @@ fn name_of(site: Site, matrix: &str) -> String {
     format!("{site}.{matrix}.weight")
 }
 
-/// PEFT's rule: a target is a full name, or the end of one behind a dot.
-fn matches(target: &str, name: &str) -> bool {
-    name.strip_suffix(target).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')) && !target.is_empty()
-}
-
-/// Whether an encoder of some family with enough layers has a match.
-fn may_match(target: &str) -> bool {
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let layer = target.split('.').find(|part| is_number(part)).unwrap_or("0").parse().unwrap_or(0);
-    EncoderKind::ALL.iter().any(|&kind| {
-        Projection::ALL.iter().any(|&projection| matches(target, &Site { kind, layer, projection }.to_string()))
-    })
-}
-
-fn known_targets(kind: EncoderKind) -> String {
-    Projection::ALL.map(|projection| format!("`{}`", projection.name(kind))).join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::EncoderKind;
     use crate::model::fixture;
-    use crate::petuning::{TuningConfig, initial_params};
+    use crate::petuning::{TuningConfig, initial_params, trainable_tensors};
     use crate::seed::Seeds;
 
     fn all_targets() -> LoraConfig {
-        all_targets_of(EncoderKind::Bert)
-    }
-
-    fn all_targets_of(kind: EncoderKind) -> LoraConfig {
-        let target_modules = Projection::ALL.map(|projection| projection.name(kind).to_string()).to_vec();
-        LoraConfig { r: 3, target_modules, ..LoraConfig::default() }
+        let target_modules = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"];
+        LoraConfig { r: 3, target_modules: target_modules.map(String::from).to_vec(), ..LoraConfig::default() }
     }
 
     fn logits(backbone: &Backbone, tuning: &dyn Method, params: &Params) -> Vec<Vec<f32>> {
@@ -233,23 +265,6 @@ mod tests {
     }
 
     #[test]
-    fn targets_match_as_in_peft() {
-        let config = fixture::backbone(EncoderKind::Bert).config().clone();
-        let sites = |targets: &[&str]| {
-            let target_modules = targets.iter().map(|target| target.to_string()).collect();
-            let sites = LoraConfig { target_modules, ..LoraConfig::default() }.sites(&config);
-            sites.map(|sites| sites.iter().map(Site::to_string).collect::<Vec<_>>()).map_err(|error| error.to_string())
-        };
-        assert_eq!(sites(&["layer.1.attention.self.key"]).unwrap(), ["encoder.layer.1.attention.self.key"]);
-        // A suffix behind a dot: `output.dense` is the end of `attention.output.dense` too.
-        assert_eq!(sites(&["output.dense"]).unwrap().len(), 4);
-        assert_eq!(sites(&["query", "value"]).unwrap().len(), 4);
-        let message = sites(&["query", "q_proj"]).unwrap_err();
-        assert!(message.contains("`q_proj`") && message.contains("`attention.self.query`"), "{message}");
-        assert!(sites(&["uery"]).is_err());
-    }
-
-    #[test]
     fn bad_settings_are_named() {
         assert_eq!(LoraConfig::default().problems(), []);
         assert_eq!(all_targets().problems(), []);
@@ -257,7 +272,7 @@ mod tests {
             r: 0,
             lora_alpha: 0.0,
             lora_dropout: 1.0,
-            target_modules: vec!["dense".into(), "q_proj".into(), "layer.7.output.dense".into()],
+            target_modules: vec!["dense".into(), "c_attn".into(), "layer.7.output.dense".into()],
             modules_to_save: vec![],
             ..LoraConfig::default()
         };
@@ -267,10 +282,51 @@ mod tests {
     }
 
     #[test]
+    fn the_scale_divides_by_the_rank_or_by_its_root() {
+        let lora = LoraConfig { r: 16, lora_alpha: 8.0, ..LoraConfig::default() };
+        assert_eq!(lora.scale(), 0.5);
+        assert_eq!(LoraConfig { use_rslora: true, ..lora }.scale(), 2.0);
+    }
+
+    #[test]
+    fn biases_and_modules_are_trained_beside() {
+        let config = fixture::backbone(EncoderKind::Bert).config().clone();
+        let names = |lora: LoraConfig| -> Vec<String> {
+            let tensors = lora.tensors(&config).unwrap().into_iter().filter(|tensor| tensor.init.is_none());
+            tensors.map(|tensor| tensor.spec.name).collect()
+        };
+        assert_eq!(names(LoraConfig::default()), Vec::<String>::new());
+        let only = names(LoraConfig { bias: Bias::LoraOnly, ..LoraConfig::default() });
+        assert_eq!(only.len(), 4, "query and value of two layers");
+        assert_eq!(only[0], "encoder.layer.0.attention.self.query.bias");
+        // Six linear maps and two normalisations in each of two layers, one normalisation after the embeddings, and the
+        // pooler, whose bias is named twice here and trained once.
+        let modules_to_save = vec!["classifier".into(), "pooler".into()];
+        let all = names(LoraConfig { bias: Bias::All, modules_to_save, ..LoraConfig::default() });
+        assert_eq!(all.len(), 2 * 8 + 1 + 2);
+        let refused = |module: &str| {
+            let modules_to_save = vec!["classifier".into(), module.into()];
+            LoraConfig { modules_to_save, ..LoraConfig::default() }.tensors(&config).unwrap_err().to_string()
+        };
+        assert!(refused("attention").contains("is a target too"), "{}", refused("attention"));
+        assert!(refused("lm_head").contains("no module `lm_head`"));
+    }
+
+    #[test]
+    fn rank_8_on_queries_and_values_of_roberta_base_trains_887_042_numbers() {
+        let tuning = TuningConfig::Lora(LoraConfig::default());
+        let tensors = trainable_tensors(&tuning, &fixture::roberta_base(), 2).unwrap();
+        let n: usize = tensors.iter().map(|tensor| tensor.spec.n_elements()).sum();
+        // 12 layers, 2 maps, A and B of 8 x 768 each; the binary head 768 x 768 + 768 + 768 x 2 + 2.
+        assert_eq!(n, 12 * 2 * 2 * 8 * 768 + 592_130);
+        assert_eq!(n, 887_042);
+    }
+
+    #[test]
     fn with_b_zero_the_update_is_the_identity() {
         for kind in EncoderKind::ALL {
             let backbone = fixture::backbone(kind);
-            let (lora, seeds) = (all_targets_of(kind), Seeds::new(3));
+            let (lora, seeds) = (all_targets(), Seeds::new(3));
             let params = initial_params(&TuningConfig::Lora(lora.clone()), &backbone, 3, &seeds).unwrap();
             let head = crate::petuning::HeadConfig {};
             let head_params = initial_params(&TuningConfig::Head(head.clone()), &backbone, 3, &seeds).unwrap();
@@ -283,7 +339,7 @@ mod tests {
     fn merged_equals_unmerged() {
         for kind in EncoderKind::ALL {
             let backbone = fixture::backbone(kind);
-            let (lora, seeds) = (all_targets_of(kind), Seeds::new(3));
+            let (lora, seeds) = (all_targets(), Seeds::new(3));
             let params = initial_params(&TuningConfig::Lora(lora.clone()), &backbone, 3, &seeds).unwrap();
             let params = fixture::stirred(&params);
             let merged = lora.merge(&backbone, &params).unwrap();

@@ -2,25 +2,33 @@
 
 use candle_core::{Device, Result, Tensor, Var};
 
-use super::TuningError;
+use super::{Reparameterisation, TuningError};
 use crate::model::{EncoderConfig, Hooks, Init, Site};
 use crate::params::{Layout, Params, TensorSpec};
 use crate::registry::Problem;
 use std::sync::Arc;
 
-/// A tuning method: which tensors are trained beside the classification head, and where they act.
+/// A tuning method: which tensors travel and are trained beside the classification head, and where they act.
 pub trait Method: Send + Sync {
     /// What is wrong with the settings by themselves.
     fn problems(&self) -> Vec<Problem>;
 
-    /// The tensors that are trained beside the head. One that replaces a tensor of the backbone has its name there;
-    /// a new one is named as in Hugging Face PEFT, without prefix.
+    /// The tensors that travel beside the head, and are trained unless [`reparameterisations`](Self::reparameterisations)
+    /// says otherwise. One that replaces a tensor of the backbone has its name there; a new one is named as in Hugging
+    /// Face PEFT, without prefix.
     ///
     /// # Errors
     /// When the settings ask for something that the encoder does not have.
     fn tensors(&self, config: &EncoderConfig) -> std::result::Result<Vec<TrainableTensor>, TuningError>;
 
-    /// What the method does inside the encoder with these values of its tensors and the head's.
+    /// Tensors that a client trains in place of some that travel.
+    fn reparameterisations(&self, config: &EncoderConfig) -> Vec<Box<dyn Reparameterisation>> {
+        let _ = config;
+        Vec::new()
+    }
+
+    /// What the method does inside the encoder with these values of the tensors that travel. To be made anew once
+    /// variables have other values: hooks may keep what they made of them.
     fn hooks(&self, values: TrainableVars) -> Box<dyn Hooks>;
 
     /// Small linear maps that the method puts beside those of the encoder, for the cost model.
@@ -29,9 +37,26 @@ pub trait Method: Send + Sync {
         Vec::new()
     }
 
-    /// The settings as `adapter_config.json` of Hugging Face PEFT says them. `None`: PEFT has no such method, tensors
-    /// are exported as `delta.safetensors`.
-    fn peft_config(&self) -> Option<serde_json::Value> {
+    /// Positions that the method puts in front of every input, for the cost model.
+    fn extra_tokens(&self) -> usize {
+        0
+    }
+
+    /// Keys and values that the method puts in front of those of every input in each layer, for the cost model.
+    fn extra_keys(&self) -> usize {
+        0
+    }
+
+    /// Rows of the position table that the method takes in front of every text.
+    fn positions(&self, config: &EncoderConfig) -> usize {
+        let _ = config;
+        0
+    }
+
+    /// The settings as `adapter_config.json` of Hugging Face PEFT says them, in the names of this encoder. `None`: PEFT
+    /// has no such method, tensors are exported as `delta.safetensors`.
+    fn peft_config(&self, config: &EncoderConfig) -> Option<serde_json::Value> {
+        let _ = config;
         None
     }
 }
@@ -78,19 +103,25 @@ impl TrainableVars {
         Self::new(params, |values, shape| Tensor::from_slice(values, shape, device))
     }
 
+    /// Tensors that were computed, in the order of a layout.
+    pub(super) fn of(layout: Arc<Layout>, tensors: Vec<Tensor>) -> Self {
+        Self { layout, tensors }
+    }
+
     fn new(params: &Params, make: impl Fn(&[f32], &[usize]) -> Result<Tensor>) -> Result<Self> {
         let tensors = params.iter().map(|(spec, values)| make(values, &spec.shape)).collect::<Result<_>>()?;
         Ok(Self { layout: params.layout().clone(), tensors })
     }
 
-    #[cfg(test)]
-    pub(super) fn in_f64(params: &Params, change: impl Fn(usize, &mut [f64])) -> Self {
+    /// Constants in `f64`, each tensor changed as `change` says of its number.
+    pub(super) fn in_f64(params: &Params, device: &Device, change: impl Fn(usize, &mut [f64])) -> Result<Self> {
         let wide = |(index, (spec, values)): (usize, (&TensorSpec, &[f32]))| {
             let mut values: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
             change(index, &mut values);
-            Tensor::from_vec(values, spec.shape.as_slice(), &Device::Cpu).unwrap()
+            Tensor::from_vec(values, spec.shape.as_slice(), device)
         };
-        Self { layout: params.layout().clone(), tensors: params.iter().enumerate().map(wide).collect() }
+        let tensors = params.iter().enumerate().map(wide).collect::<Result<_>>()?;
+        Ok(Self { layout: params.layout().clone(), tensors })
     }
 
     /// The tensor of this name.

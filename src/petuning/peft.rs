@@ -30,7 +30,7 @@ pub fn export_adapter(
         move |source| TuningError::Write { path, source }
     };
     std::fs::create_dir_all(dir).map_err(failed(dir))?;
-    let adapter_config = tuning.implementation().peft_config();
+    let adapter_config = tuning.implementation().peft_config(config);
     let (file, prefix) = match adapter_config {
         Some(_) => ("adapter_model.safetensors", PEFT_PREFIX),
         None => ("delta.safetensors", ""),
@@ -95,7 +95,7 @@ fn read_lora_config(path: &Path) -> Result<LoraConfig, TuningError> {
         Some("LORA") => {}
         other => return Err(refuse(format!("`peft_type` is {other:?}; only LORA can be read"))),
     }
-    for variant in ["use_dora", "use_rslora", "lora_bias", "fan_in_fan_out"] {
+    for variant in ["use_dora", "lora_bias", "fan_in_fan_out"] {
         if raw[variant].as_bool() == Some(true) {
             return Err(refuse(format!("`{variant}` is on; only plain LoRA can be read")));
         }
@@ -109,6 +109,7 @@ fn read_lora_config(path: &Path) -> Result<LoraConfig, TuningError> {
     let lora = LoraConfig {
         r: raw["r"].as_u64().ok_or_else(|| refuse("`r` is missing".into()))? as usize,
         lora_alpha: raw["lora_alpha"].as_f64().ok_or_else(|| refuse("`lora_alpha` is missing".into()))?,
+        use_rslora: raw["use_rslora"].as_bool().unwrap_or(false),
         lora_dropout: raw["lora_dropout"].as_f64().unwrap_or(0.0),
         bias: Bias::None,
         target_modules: names("target_modules").ok_or_else(|| refuse("`target_modules` is no list".into()))?,

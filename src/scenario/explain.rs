@@ -48,6 +48,11 @@ fn flatten(value: &Value, path: &str, each: &mut dyn FnMut(String, String)) {
                 flatten(below, &join(path, key), each);
             }
         }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            for (i, item) in items.iter().enumerate() {
+                flatten(item, &join(path, &i.to_string()), each);
+            }
+        }
         Value::String(text) => each(path.to_string(), text.clone()),
         other => each(path.to_string(), other.to_string()),
     }

@@ -79,7 +79,11 @@ impl Node {
     pub(super) fn has(&self, path: &str) -> bool {
         let mut node = self;
         for key in path.split('.') {
-            match node.get(key) {
+            let next = match &node.value {
+                Value::List(items) => key.parse::<usize>().ok().and_then(|i| items.get(i)),
+                _ => node.get(key),
+            };
+            match next {
                 Some(next) => node = next,
                 None => return false,
             }

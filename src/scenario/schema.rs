@@ -222,7 +222,11 @@ impl Walker<'_> {
                     None
                 }
             },
-            Value::Null | Value::List(_) => self.wrong_type(node, path, &known),
+            Value::List(_) => match self.definitions.list_branch(schema) {
+                Some(list) => self.list(node, list, path),
+                None => self.wrong_type(node, path, &known),
+            },
+            Value::Null => self.wrong_type(node, path, &known),
         }
     }
 

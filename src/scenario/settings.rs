@@ -3,7 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::HostDevice;
 use crate::registry::Entry;
 use crate::strategy::CodecConfig;
 use crate::training::Evaluation;
@@ -110,7 +109,7 @@ pub struct ExecutionConfig {
     pub mode: Mode,
     /// Training threads.
     pub workers: Workers,
-    /// What trains and evaluates.
+    /// What trains.
     pub device: HostDevice,
     /// Memory that the whole process may use. None: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,7 +127,16 @@ pub enum Mode {
     TimingOnly,
 }
 
-/// Number of training threads: `auto` (one per core; one for a GPU) or a number >= 1.
+/// Where training runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HostDevice {
+    /// The processor.
+    #[default]
+    Cpu,
+}
+
+/// Number of training threads: `auto` (one per core) or a number >= 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Workers {
     /// One per core.
@@ -139,10 +147,10 @@ pub enum Workers {
 }
 
 impl Workers {
-    /// The number of threads for a device of a machine with `n_cores`.
-    pub fn on(self, device: HostDevice, n_cores: usize) -> usize {
+    /// The number of threads on a machine with `n_cores`.
+    pub fn on(self, n_cores: usize) -> usize {
         match self {
-            Self::Auto => device.workers(n_cores),
+            Self::Auto => n_cores.max(1),
             Self::Count(n) => n,
         }
     }

@@ -47,16 +47,15 @@ pub enum TrainingError {
         /// Which.
         split: Split,
     },
-    /// An example is longer than the encoder's position table.
-    #[error(
-        "an example of the {split} split has {found} tokens, but the model takes at most {max}; \
-         set dataset.max_seq_length to {max} or less"
-    )]
+    /// An example, with what the tuning method puts in front of it, is longer than the encoder's position table.
+    #[error("{}", too_long(*split, *found, *taken, *max))]
     TooLong {
-        /// Which split.
-        split: Split,
+        /// Which split; none when no data set is loaded.
+        split: Option<Split>,
         /// The length of the example.
         found: usize,
+        /// Positions that the tuning method takes.
+        taken: usize,
         /// What the position table holds.
         max: usize,
     },
@@ -88,4 +87,24 @@ pub enum TrainingError {
         /// Why.
         source: candle_core::Error,
     },
+}
+
+fn too_long(split: Option<Split>, found: usize, taken: usize, max: usize) -> String {
+    let (example, setting) = match split {
+        Some(split) => (format!("an example of the {split} split has"), "dataset.max_seq_length"),
+        None => ("an example has".into(), "clients.sequence_length"),
+    };
+    match (taken, max.saturating_sub(taken)) {
+        (0, _) => {
+            format!("{example} {found} tokens, but the model takes at most {max}; set {setting} to {max} or less")
+        }
+        (_, 0) => format!(
+            "the tuning method puts {taken} virtual tokens before every text, but the model has {max} positions in all; \
+             lower `num_virtual_tokens`"
+        ),
+        (_, room) => format!(
+            "{example} {found} tokens and the tuning method puts {taken} virtual tokens before it, but the model takes at \
+             most {max} together; set {setting} to {room} or less, or lower `num_virtual_tokens`"
+        ),
+    }
 }

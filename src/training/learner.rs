@@ -14,7 +14,7 @@ use super::{Cancel, Evaluation, Schedule, Split, TrainConfig, TrainingError, eva
 use crate::data::{EncodedDataset, EncodedSplit};
 use crate::model::{Backbone, Batch, Hooks, Pass, classify, ops};
 use crate::params::{Layout, Params};
-use crate::petuning::{TrainableVars, TuningConfig, export_adapter, initial_params};
+use crate::petuning::{LocalForm, TrainableVars, TuningConfig, export_adapter, initial_params};
 use crate::seed::{Purpose, Seeds};
 use crate::units::Flops;
 
@@ -52,7 +52,10 @@ pub struct Learner {
     data: Arc<EncodedDataset>,
     config: TrainConfig,
     seeds: Seeds,
+    /// What travels before the first round.
     initial: Params,
+    /// What clients train.
+    local: LocalForm,
 }
 
 impl Learner {
@@ -68,13 +71,15 @@ impl Learner {
         seeds: Seeds,
     ) -> Result<Self, TrainingError> {
         ops::keep_freed_memory();
-        check_split(&backbone, &data.train, Split::Train)?;
-        check_split(&backbone, &data.validation, Split::Validation)?;
+        let taken = tuning.implementation().positions(backbone.config());
+        check_split(&backbone, &data.train, Split::Train, taken)?;
+        check_split(&backbone, &data.validation, Split::Validation, taken)?;
         if let Some(test) = &data.test {
-            check_split(&backbone, test, Split::Test)?;
+            check_split(&backbone, test, Split::Test, taken)?;
         }
         let initial = initial_params(&tuning, &backbone, data.labels.len(), &seeds)?;
-        Ok(Self { backbone, tuning, data, config, seeds, initial })
+        let local = LocalForm::new(&tuning, backbone.config(), data.labels.len(), &seeds)?;
+        Ok(Self { backbone, tuning, data, config, seeds, initial, local })
     }
 
     /// The tensors that travel.
@@ -115,13 +120,13 @@ impl Learner {
             TrainingError::Tensor { what, source }
         };
         let device = self.backbone.device();
-        let mut params = (*job.start).clone();
+        let task = self.local.begin(&job.start, device).map_err(failed)?;
+        let mut params = task.start().clone();
         let variables = TrainableVars::variables(&params, device).map_err(failed)?;
-        let hooks = self.tuning.implementation().hooks(variables.clone());
-        let mut optimizer = Optimizer::new(&self.config, self.layout());
+        let mut optimizer = Optimizer::new(&self.config, self.local.trained());
         let batches = self.batches(job);
         let schedule = Schedule::new(&self.config, batches.len());
-        let mut gradient = vec![0f32; self.layout().n_elements()];
+        let mut gradient = vec![0f32; self.local.trained().n_elements()];
         let (mut loss_sum, mut n_seen) = (0f64, 0usize);
         for (step, rows) in batches.iter().enumerate() {
             if cancel.is_cancelled() {
@@ -129,6 +134,7 @@ impl Learner {
             }
             let key = self.seeds.step(Purpose::DropoutMask, client_id, round, step as u32).next_u64();
             let mut pass = Pass::training(key, self.config.dropout.map(|p| p as f32));
+            let hooks = self.tuning.implementation().hooks(task.travelling(&variables).map_err(failed)?);
             let loss =
                 self.loss_and_gradient(rows, &variables, hooks.as_ref(), &mut pass, &mut gradient).map_err(failed)?;
             let norm = clip(&mut gradient, self.config.max_grad_norm);
@@ -146,6 +152,7 @@ impl Learner {
             }
         }
         let train_loss = loss_sum / n_seen as f64;
+        let params = task.finish(params, device).map_err(failed)?;
         Ok(Update { params, num_examples: job.shard.len(), train_loss, steps: batches.len() })
     }
 
@@ -186,7 +193,7 @@ impl Learner {
                 longest,
                 self.config.per_device_train_batch_size,
             )?,
-            n_trainable: self.layout().n_elements(),
+            n_trainable: self.local.trained().n_elements(),
         })
     }
 
@@ -221,7 +228,7 @@ impl Learner {
         batches
     }
 
-    /// Mean loss of a batch; its gradient goes to `gradient`, in layout order.
+    /// Mean loss of a batch; its gradient goes to `gradient`, in the order of the variables.
     fn loss_and_gradient(
         &self,
         rows: &[u32],
@@ -236,8 +243,8 @@ impl Learner {
         let loss = cross_entropy(&logits, &labels)?;
         let gradients = loss.backward()?;
         for (index, tensor) in variables.tensors().iter().enumerate() {
-            let target = &mut gradient[self.layout().range(index)];
-            let name = &self.layout().tensors()[index].name;
+            let target = &mut gradient[self.local.trained().range(index)];
+            let name = &self.local.trained().tensors()[index].name;
             match gradients.get(tensor) {
                 Some(found) => target.copy_from_slice(&found.flatten_all()?.to_vec1::<f32>()?),
                 None => candle_core::bail!("`{name}` is trained but received no gradient"),
@@ -255,13 +262,14 @@ fn collate(split: &EncodedSplit, rows: &[u32], backbone: &Backbone, device: &Dev
     Ok((Batch::new(&inputs, backbone.config(), device)?, labels))
 }
 
-fn check_split(backbone: &Backbone, data: &EncodedSplit, split: Split) -> Result<(), TrainingError> {
+/// `taken` is how many positions the tuning method takes in front of every text.
+fn check_split(backbone: &Backbone, data: &EncodedSplit, split: Split, taken: usize) -> Result<(), TrainingError> {
     let config = backbone.config();
     let max = config.max_tokens();
     for row in 0..data.len() {
         let (ids, types, _) = data.example(row);
-        if ids.len() > max {
-            return Err(TrainingError::TooLong { split, found: ids.len(), max });
+        if ids.len() + taken > max {
+            return Err(TrainingError::TooLong { split: Some(split), found: ids.len(), taken, max });
         }
         for (what, numbers, rows) in [("token", ids, config.vocab_size), ("token type", types, config.type_vocab_size)]
         {

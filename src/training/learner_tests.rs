@@ -6,7 +6,10 @@ use super::{Cancel, Learner, Split, TrainConfig, TrainJob, TrainingError};
 use crate::data::{EncodedDataset, TextDataset, TextExample, encode};
 use crate::model::{Backbone, EncoderKind, fixture};
 use crate::params::Params;
-use crate::petuning::{FullConfig, HeadConfig, LoraConfig, TuningConfig, import_adapter};
+use crate::petuning::{
+    CombinedConfig, FullConfig, HeadConfig, LoraConfig, PrefixConfig, PromptConfig, Travels, TuningConfig,
+    import_adapter,
+};
 use crate::seed::Seeds;
 
 /// A data set with these tokens and labels, the same in all splits.
@@ -41,6 +44,12 @@ fn learner(tuning: TuningConfig, config: TrainConfig) -> Learner {
 
 fn lora() -> TuningConfig {
     TuningConfig::Lora(LoraConfig { r: 2, lora_dropout: 0.1, ..LoraConfig::default() })
+}
+
+/// Three virtual tokens, whose keys and values a network makes.
+fn prefix(travels: Travels) -> TuningConfig {
+    let (prefix_projection, travels) = (true, Some(travels));
+    TuningConfig::Prefix(PrefixConfig { num_virtual_tokens: 3, prefix_projection, travels, ..PrefixConfig::default() })
 }
 
 fn job(learner: &Learner) -> TrainJob {
@@ -92,7 +101,8 @@ fn three_steps_give_what_pytorch_gives() {
 
 #[test]
 fn a_job_gives_the_same_bytes_on_any_thread() {
-    for tuning in [lora(), TuningConfig::Head(HeadConfig {}), TuningConfig::Full(FullConfig {})] {
+    let list = TuningConfig::Combined(CombinedConfig { methods: vec![lora(), prefix(Travels::Kv)] });
+    for tuning in [lora(), TuningConfig::Head(HeadConfig {}), TuningConfig::Full(FullConfig {}), list] {
         let config = TrainConfig { per_device_train_batch_size: 4, num_train_epochs: 2, ..TrainConfig::default() };
         let learner = learner(tuning, config);
         let job = job(&learner);
@@ -202,4 +212,45 @@ fn costs_are_counted_at_the_lengths_of_the_data() {
     assert!((cost.flops_per_sample.0 / expected - 1.0).abs() < 1e-12);
     assert_eq!(cost.n_trainable, learner.layout().n_elements());
     assert_eq!(learner.task_flops(&[0, 1]).unwrap().0, of_length(3) + of_length(4));
+}
+
+#[test]
+fn a_prefix_made_by_a_network_travels_as_keys_and_values_and_trains_alike() {
+    let config = TrainConfig { per_device_train_batch_size: 4, learning_rate: 1e-2, ..TrainConfig::default() };
+    let learners = [Travels::Kv, Travels::Mlp].map(|travels| learner(prefix(travels), config.clone()));
+    let first = learners.each_ref().map(|learner| learner.train(&job(learner), &Cancel::new()).unwrap());
+    // Both start from the same network, so the first round is the same but for rounding.
+    assert!(
+        (first[0].train_loss - first[1].train_loss).abs() < 1e-4,
+        "{} {}",
+        first[0].train_loss,
+        first[1].train_loss
+    );
+    // Width 16 and two layers: 3 x 2 x 2 x 16 keys and values, beside the head of 16 x 16 + 16 + 16 x 2 + 2.
+    assert_eq!(learners[0].layout().n_elements(), 3 * 2 * 2 * 16 + 306);
+    let evaluations = [0, 1].map(|i| learners[i].evaluate(&first[i].params, Split::Validation).unwrap());
+    assert!((evaluations[0].loss - evaluations[1].loss).abs() < 1e-4, "{evaluations:?}");
+    // The second round depends on what travelled alone.
+    let next = TrainJob { start: Arc::new(first[0].params.clone()), round: 8, ..job(&learners[0]) };
+    let second = learners[0].train(&next, &Cancel::new()).unwrap();
+    assert!(second.train_loss < first[0].train_loss, "{} {}", second.train_loss, first[0].train_loss);
+    assert!(learner(prefix(Travels::Kv), config).train(&next, &Cancel::new()).unwrap() == second);
+}
+
+#[test]
+fn a_prompt_and_a_text_must_fit_into_the_position_table_together() {
+    let backbone = Arc::new(fixture::backbone(EncoderKind::Roberta));
+    let refusal = |n: usize| {
+        let prompt = TuningConfig::Prompt(PromptConfig { num_virtual_tokens: n, deep: false });
+        let learner = Learner::new(backbone.clone(), prompt, separable(), TrainConfig::default(), Seeds::new(1));
+        learner.map(|_| ()).map_err(|error| error.to_string())
+    };
+    // 18 positions for tokens, and texts of up to 5.
+    assert_eq!(refusal(13), Ok(()));
+    assert_eq!(
+        refusal(14).unwrap_err(),
+        "an example of the train split has 5 tokens and the tuning method puts 14 virtual tokens before it, but the model \
+         takes at most 18 together; set dataset.max_seq_length to 4 or less, or lower `num_virtual_tokens`"
+    );
+    assert!(refusal(18).unwrap_err().contains("has 18 positions in all"));
 }

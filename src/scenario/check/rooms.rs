@@ -1,6 +1,7 @@
 //! What each room finds wrong with its own settings, turned into problems with places.
 
 use super::Checker;
+use crate::petuning::{Method, TuningConfig};
 use crate::registry::Problem;
 use crate::scenario::raw::RawScenario;
 use crate::scenario::schema::join;
@@ -29,6 +30,7 @@ impl Checker<'_> {
         let (inside, first, second) = match path {
             "dataset" => (path, "name", "files"),
             "dataset.labels_file" => ("dataset", "labels", "labels_file"),
+            _ if path.ends_with(".adapter") => (path, "bottleneck_dim", "reduction_factor"),
             _ if path.ends_with(".compute") => (path, "flops", "time_per_sample"),
             _ => return None,
         };
@@ -40,7 +42,10 @@ impl Checker<'_> {
     pub(super) fn rooms(&mut self) {
         let RawScenario { model, dataset, tuning, clients, server, compression, .. } = self.raw;
         self.room("bad-model", "model", model.problems());
-        self.choice("tuning", tuning.key(), tuning.implementation().problems());
+        match tuning {
+            TuningConfig::Combined(list) => self.room("out-of-range", "tuning", list.problems()),
+            one => self.choice("tuning", one.key(), one.implementation().problems()),
+        }
         self.room("out-of-range", "clients.train", clients.train.problems());
         let devices = clients.devices.iter().map(|(name, class)| (name.as_str(), class.share));
         self.room("shares", "clients.devices", classes::problems(devices));

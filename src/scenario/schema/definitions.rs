@@ -45,6 +45,12 @@ impl Definitions {
             .or_else(|| schema.get("additionalProperties").filter(|s| s.is_object()))
     }
 
+    /// The schema of the list that a one-of setting may be instead of one choice, if it may.
+    pub(super) fn list_branch<'s>(&'s self, schema: &'s Schema) -> Option<&'s Schema> {
+        let branches = schema.get("oneOf").and_then(Schema::as_array)?;
+        branches.iter().map(|branch| self.resolve(branch)).find(|branch| type_of(branch) == "array")
+    }
+
     /// Dotted paths of all settings called `key`.
     pub(super) fn paths_of(&self, key: &str) -> Vec<String> {
         let mut found = Vec::new();
@@ -116,10 +122,6 @@ pub(super) const LATER: &[(&str, &str)] = &[
     ("clients.availability.trace", "`always` and `markov` are built in"),
     ("dataset.partition.by_column", "`iid`, `dirichlet`, `label_mix` and `shards` are built in"),
     ("dataset.partition.file", "`iid`, `dirichlet`, `label_mix` and `shards` are built in"),
-    ("tuning.adapter", "`lora`, `head` and `full` are built in"),
-    ("tuning.prefix", "`lora`, `head` and `full` are built in"),
-    ("tuning.prompt", "`lora`, `head` and `full` are built in"),
-    ("tuning.bitfit", "`lora`, `head` and `full` are built in"),
 ];
 
 /// The JSON type, for an optional setting the one that is not null.

@@ -8,6 +8,7 @@ mod console;
 mod error;
 mod explain;
 mod list;
+mod params;
 mod pretrain;
 mod progress;
 mod recorder;
@@ -41,6 +42,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::execute(&args, &console),
         Verb::Validate(args) => validate::execute(&args, &console),
         Verb::List(args) => list::execute(&args, &console),
+        Verb::Params(args) => params::execute(&args, &console),
         Verb::Pretrain(args) => pretrain::execute(&args, &console),
     };
     match done {

@@ -37,7 +37,7 @@ pub use head::HeadConfig;
 pub use ia3::Ia3Config;
 pub use local::{LocalForm, LocalTask, Reparameterisation};
 pub use lora::{Bias, LoraConfig};
-pub use method::{InsertedMaps, Method, TrainableTensor, TrainableVars};
+pub use method::{InsertedMaps, Method, StepMaps, TrainableTensor, TrainableVars};
 pub use peft::{export_adapter, import_adapter};
 pub use prefix::{PrefixConfig, Travels};
 pub use prompt::PromptConfig;

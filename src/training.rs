@@ -20,7 +20,7 @@ mod schedule;
 
 pub use cancel::Cancel;
 pub use config::{LrSchedule, Optim, TrainConfig};
-pub use cost::{SampleFlops, TaskCost, training_flops, training_memory};
+pub use cost::{MethodCost, SampleFlops, TaskCost, method_cost, training_flops, training_memory};
 pub use error::TrainingError;
 pub use evaluation::{Evaluation, Split};
 pub use learner::{Learner, TrainJob, Update};

@@ -79,6 +79,19 @@ pub struct Setup {
     pub unused_tensors: Vec<String>,
     /// Numbers that a client trains.
     pub n_trainable: usize,
+    /// What the model works on.
+    pub workload: Workload,
+}
+
+/// What a tuning method's costs depend on beside its settings.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// The shape of the model.
+    pub encoder: EncoderConfig,
+    /// Number of labels; decides the size of the head.
+    pub n_labels: usize,
+    /// Tokens of each training example; one entry where all have the same.
+    pub lengths: Vec<usize>,
 }
 
 /// The set of matrix kernels that this machine runs. Results of different sets differ in their last bits.
@@ -113,7 +126,10 @@ pub fn prepare(scenario: &Scenario) -> Result<Setup, SetupError> {
             };
             let length = synthetic.sequence_length;
             check_length(scenario, &encoder, length)?;
-            let flops = training_flops(&encoder, scenario.tuning(), synthetic.num_labels, length)?;
+            let flops = {
+                let batch_size = scenario.train().per_device_train_batch_size;
+                training_flops(&encoder, scenario.tuning(), synthetic.num_labels, length, batch_size)?
+            };
             let layout = layout_of(scenario, &encoder, synthetic.num_labels)?;
             let memory = memory_of(scenario, &encoder, synthetic.num_labels, length)?;
             let plan = plan(scenario, sizes, SampleCosts::Same(flops.total()), memory, &layout)?;
@@ -125,6 +141,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Setup, SetupError> {
                 partition: None,
                 unused_tensors: Vec::new(),
                 n_trainable: n_trainable(scenario, &encoder, synthetic.num_labels)?,
+                workload: Workload { encoder, n_labels: synthetic.num_labels, lengths: vec![length] },
             })
         }
     }
@@ -168,6 +185,11 @@ fn from_dataset(scenario: &Scenario, config: &data::DatasetConfig) -> Result<Set
     Ok(Setup {
         plan,
         n_trainable: n_trainable(scenario, backbone.config(), encoded.labels.len())?,
+        workload: Workload {
+            encoder: backbone.config().clone(),
+            n_labels: encoded.labels.len(),
+            lengths: learner.lengths(),
+        },
         model_hash: Some(backbone.hash().to_owned()),
         dataset_hash: Some(texts.hash.clone()),
         partition: Some(partition),

@@ -62,6 +62,12 @@ Examples:
   straggler validate scenarios/quickstart.yaml
   straggler validate --explain sst2.yaml --profile async")]
     Validate(ValidateArgs),
+    /// Count what each tuning method trains, sends and costs on a scenario's model and data
+    #[command(after_help = "\
+Examples:
+  straggler params quickstart
+  straggler params sst2.yaml --set tuning.lora.r=16 --json")]
+    Params(ParamsArgs),
     /// Show what is built in: methods, partitions, models, data sets, metrics
     #[command(after_help = "\
 Examples:
@@ -116,6 +122,13 @@ impl ScenarioArgs {
         set.extend(self.timing_only.then(|| "compute.mode=timing_only".to_string()));
         Overrides { profiles: self.profile.clone(), set }
     }
+}
+
+/// Arguments of `params`.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct ParamsArgs {
+    #[command(flatten)]
+    pub(super) scenario: ScenarioArgs,
 }
 
 /// Arguments of `run`.

@@ -29,3 +29,4 @@ pub use gelu::gelu;
 pub use heap::keep_freed_memory;
 pub use layer_norm::{add_layer_norm, layer_norm};
 pub use linear::{add_linear, frozen_linear, linear};
+pub use storage::{update, with_values};

@@ -7,7 +7,9 @@ use candle_core::{Result, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{InsertedMaps, Method, Reparameterisation, TrainableTensor, TrainableVars, TuningConfig, TuningError};
+use super::{
+    InsertedMaps, Method, Reparameterisation, StepMaps, TrainableTensor, TrainableVars, TuningConfig, TuningError,
+};
 use crate::model::{EncoderConfig, Hooks, Pass, Site, Sublayer};
 use crate::registry::Problem;
 
@@ -85,6 +87,10 @@ impl Method for CombinedConfig {
 
     fn extra_keys(&self) -> usize {
         self.methods.iter().map(|method| method.implementation().extra_keys()).sum()
+    }
+
+    fn per_step(&self, config: &EncoderConfig) -> Vec<StepMaps> {
+        self.methods.iter().flat_map(|method| method.implementation().per_step(config)).collect()
     }
 
     fn positions(&self, config: &EncoderConfig) -> usize {

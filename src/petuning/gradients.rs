@@ -39,7 +39,8 @@ fn check_in(backbone: &Backbone, tuning: &TuningConfig) {
     let kind = backbone.config().kind;
     let batch = fixture::batch(backbone.config());
     let form = LocalForm::new(tuning, backbone.config(), N_LABELS, &Seeds::new(5)).unwrap();
-    let task = form.begin(&initial(tuning, backbone), &Device::Cpu).unwrap();
+    let received = initial(tuning, backbone);
+    let task = form.begin(&received, &Device::Cpu).unwrap();
     // Full tuning starts at values that are stirred already.
     let is_full = matches!(tuning, TuningConfig::Full(_));
     let params = if is_full { task.start().clone() } else { stirred(task.start(), 0.3) };

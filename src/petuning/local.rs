@@ -11,6 +11,7 @@
 //! which is what it received before the first step. It sends the sum and forgets the rest: a job stays a function of
 //! what travelled, of its shard and of the seed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor};
@@ -81,7 +82,10 @@ impl LocalForm {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn begin(&self, received: &Params, device: &Device) -> Result<LocalTask<'_>> {
+    pub fn begin<'a>(&'a self, received: &'a Params, device: &Device) -> Result<LocalTask<'a>> {
+        if self.maps.is_empty() {
+            return Ok(LocalTask { form: self, made: Vec::new(), start: Cow::Borrowed(received) });
+        }
         let base = made_by(&self.maps, &self.own, device)?;
         let received_value = |name: &str| -> Result<Tensor> {
             let index = self.travelling.position(name).expect("what is made is among what travels");
@@ -96,7 +100,7 @@ impl LocalForm {
             let values = own.expect("a trained tensor is the client's own or was received");
             start.values_mut()[self.trained.range(index)].copy_from_slice(values);
         }
-        Ok(LocalTask { form: self, made: made.collect::<Result<_>>()?, start })
+        Ok(LocalTask { form: self, made: made.collect::<Result<_>>()?, start: Cow::Owned(start) })
     }
 }
 
@@ -104,7 +108,7 @@ impl LocalForm {
 pub struct LocalTask<'a> {
     form: &'a LocalForm,
     made: Vec<Made>,
-    start: Params,
+    start: Cow<'a, Params>,
 }
 
 /// A tensor that travels and is made of the client's own.

@@ -3,7 +3,7 @@
 use candle_core::{Device, Result, Tensor, Var};
 
 use super::{Reparameterisation, TuningError};
-use crate::model::{EncoderConfig, Hooks, Init, Site};
+use crate::model::{EncoderConfig, Hooks, Init, Site, ops};
 use crate::params::{Layout, Params, TensorSpec};
 use crate::registry::Problem;
 use std::sync::Arc;
@@ -47,6 +47,12 @@ pub trait Method: Send + Sync {
         0
     }
 
+    /// Linear maps that are computed once for a batch, whatever its examples, for the cost model.
+    fn per_step(&self, config: &EncoderConfig) -> Vec<StepMaps> {
+        let _ = config;
+        Vec::new()
+    }
+
     /// Rows of the position table that the method takes in front of every text.
     fn positions(&self, config: &EncoderConfig) -> usize {
         let _ = config;
@@ -75,6 +81,15 @@ pub struct TrainableTensor {
 pub struct InsertedMaps {
     /// The map of the encoder where they act.
     pub site: Site,
+    /// Inputs and outputs of each, in order.
+    pub sizes: Vec<(usize, usize)>,
+}
+
+/// Linear maps one after the other that are computed once for a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepMaps {
+    /// Vectors that pass through them.
+    pub times: usize,
     /// Inputs and outputs of each, in order.
     pub sizes: Vec<(usize, usize)>,
 }
@@ -134,16 +149,16 @@ impl TrainableVars {
         &self.tensors
     }
 
-    /// Writes new values into the variables; whoever holds clones of them sees the new values.
+    /// The numbers as they are now.
     ///
     /// # Errors
-    /// When the tensors are constants or the device fails.
-    pub fn set(&self, params: &Params) -> Result<()> {
-        for (tensor, (spec, values)) in self.tensors.iter().zip(params.iter()) {
-            let values = Tensor::from_slice(values, spec.shape.as_slice(), tensor.device())?;
-            Var::from_tensor(tensor)?.set(&values)?;
+    /// When the device fails.
+    pub fn to_params(&self) -> Result<Params> {
+        let mut values = Vec::with_capacity(self.layout.n_elements());
+        for tensor in &self.tensors {
+            ops::with_values(tensor, |numbers| values.extend_from_slice(numbers))?;
         }
-        Ok(())
+        Ok(Params::new(self.layout.clone(), values))
     }
 }
 

@@ -11,7 +11,7 @@ use candle_core::{Result, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Method, Reparameterisation, TrainableTensor, TrainableVars, TuningError};
+use super::{Method, Reparameterisation, StepMaps, TrainableTensor, TrainableVars, TuningError};
 use crate::model::{EncoderConfig, Hooks, Init, ops};
 use crate::params::TensorSpec;
 use crate::registry::Problem;
@@ -135,6 +135,14 @@ impl Method for PrefixConfig {
 
     fn extra_keys(&self) -> usize {
         self.num_virtual_tokens
+    }
+
+    fn per_step(&self, config: &EncoderConfig) -> Vec<StepMaps> {
+        if !self.prefix_projection {
+            return Vec::new();
+        }
+        let Network { n, embedding, hidden, out } = self.network(config);
+        vec![StepMaps { times: n, sizes: vec![(embedding, hidden), (hidden, out[0] * out[1])] }]
     }
 
     fn positions(&self, config: &EncoderConfig) -> usize {

@@ -11,10 +11,11 @@
 //! backward, when something below it is trained. Below the lowest trained tensor there is no backward pass.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::model::{EncoderConfig, Place, Projection, Site, Sublayer, backbone_tensors, head_tensors};
-use crate::params::TensorSpec;
-use crate::petuning::{TrainableTensor, TuningConfig, TuningError, trainable_tensors};
+use crate::params::{Layout, TensorSpec};
+use crate::petuning::{StepMaps, TrainableTensor, TuningConfig, TuningError, trainable_tensors, travelling_tensors};
 use crate::units::{Bytes, Flops};
 
 /// What a device pays for training on a data set.
@@ -28,8 +29,8 @@ pub struct TaskCost {
     pub n_trainable: usize,
 }
 
-/// Operations for training on one example of `seq_len` tokens: forward, backward through frozen layers, and the
-/// gradients of what is trained.
+/// Operations for training on one example of `seq_len` tokens in a batch of `batch_size`: forward, backward through frozen
+/// layers, and the gradients of what is trained.
 ///
 /// # Errors
 /// When the method asks for something that the encoder does not have.
@@ -38,8 +39,9 @@ pub fn training_flops(
     tuning: &TuningConfig,
     n_labels: usize,
     seq_len: usize,
+    batch_size: usize,
 ) -> Result<SampleFlops, TuningError> {
-    Ok(flops_of_length(config, tuning, n_labels)?.at(seq_len))
+    Ok(flops_of_length(config, tuning, n_labels, batch_size)?.at(seq_len))
 }
 
 /// An estimate of the memory for training with AdamW: weights, gradients and moments in `f32`, and the values that are
@@ -64,11 +66,57 @@ pub fn training_memory(
     let n_trained = count(&mut trained.iter().map(|tensor| &tensor.spec));
     let n_replaced = count(&mut trained.iter().filter(|tensor| tensor.init.is_none()).map(|tensor| &tensor.spec));
     let weights = n_backbone - n_replaced + 4 * n_trained;
-    let per_layer = 9 * config.hidden_size + 2 * config.intermediate + config.heads * seq_len;
+    let method = tuning.implementation();
+    let seq_len = seq_len + method.extra_tokens();
+    let n_keys = seq_len + method.extra_keys();
+    let per_layer = 9 * config.hidden_size + 2 * config.intermediate + config.heads * n_keys;
     // One layer more than those that are kept stands for the values of the moment.
-    let kept = config.layers.saturating_sub(lowest_depth(config, &trained).saturating_sub(1) / STAGES) + 1;
+    let kept = config.layers.saturating_sub(lowest_depth(config, tuning, &trained).saturating_sub(1) / STAGES) + 1;
     let numbers = weights + batch_size * seq_len * kept * per_layer;
     Ok(Bytes::new(4 * numbers as u64))
+}
+
+/// What a tuning method trains, sends and costs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MethodCost {
+    /// Numbers that are trained, those of the head included.
+    pub n_trainable: usize,
+    /// Numbers of the classification head.
+    pub n_head: usize,
+    /// The tensors that travel.
+    pub travelling: Arc<Layout>,
+    /// Operations for one example, on average over the examples.
+    pub flops: SampleFlops,
+    /// Memory at the longest example and a full batch.
+    pub memory: Bytes,
+}
+
+/// Counts a method's numbers and operations for examples of these lengths in tokens.
+///
+/// # Errors
+/// When the method asks for something that the encoder does not have.
+pub fn method_cost(
+    config: &EncoderConfig,
+    tuning: &TuningConfig,
+    n_labels: usize,
+    lengths: &[usize],
+    batch_size: usize,
+) -> Result<MethodCost, TuningError> {
+    let count = |tensors: &[TrainableTensor]| tensors.iter().map(|tensor| tensor.spec.n_elements()).sum();
+    let travelling = travelling_tensors(tuning, config, n_labels)?;
+    let n_head = head_tensors(config, n_labels).iter().map(|(spec, _)| spec.n_elements()).sum();
+    let flops = flops_of_length(config, tuning, n_labels, batch_size)?;
+    let n = lengths.len().max(1) as f64;
+    let mean =
+        |of: fn(SampleFlops) -> Flops| Flops(lengths.iter().map(|&length| of(flops.at(length)).0).sum::<f64>() / n);
+    let longest = lengths.iter().copied().max().unwrap_or(1);
+    Ok(MethodCost {
+        n_trainable: count(&trainable_tensors(tuning, config, n_labels)?),
+        n_head,
+        travelling: Layout::new(travelling.into_iter().map(|tensor| tensor.spec).collect()),
+        flops: SampleFlops { forward: mean(|flops| flops.forward), backward: mean(|flops| flops.backward) },
+        memory: training_memory(config, tuning, n_labels, longest, batch_size)?,
+    })
 }
 
 /// Operations for training once on one example.
@@ -110,11 +158,13 @@ pub(super) struct FlopsOfLength {
     per_example: Passes,
     per_token: Passes,
     per_token_pair: Passes,
+    /// Tokens that the method adds to each example.
+    extra_tokens: usize,
 }
 
 impl FlopsOfLength {
     pub(super) fn at(&self, n_tokens: usize) -> SampleFlops {
-        let n = n_tokens as f64;
+        let n = (n_tokens + self.extra_tokens) as f64;
         let of = |part: fn(&Passes) -> f64| {
             Flops(part(&self.per_example) + n * (part(&self.per_token) + n * part(&self.per_token_pair)))
         };
@@ -126,17 +176,19 @@ pub(super) fn flops_of_length(
     config: &EncoderConfig,
     tuning: &TuningConfig,
     n_labels: usize,
+    batch_size: usize,
 ) -> Result<FlopsOfLength, TuningError> {
+    let method = tuning.implementation();
     let trained = trainable_tensors(tuning, config, n_labels)?;
     let names: BTreeSet<&str> = trained.iter().map(|tensor| tensor.spec.name.as_str()).collect();
-    let lowest = lowest_depth(config, &trained);
-    let mut flops = FlopsOfLength::default();
+    let lowest = lowest_depth(config, tuning, &trained);
+    let mut flops = FlopsOfLength { extra_tokens: method.extra_tokens(), ..FlopsOfLength::default() };
     for site in Site::all(config) {
         let name = site.to_string();
         let to_weight = names.contains(format!("{name}.weight").as_str());
         flops.per_token.add_map(site.projection.size(config), 1, lowest < depth(config, &name), to_weight);
     }
-    for inserted in tuning.implementation().inserted(config) {
+    for inserted in method.inserted(config) {
         let passes_below = lowest < depth(config, &inserted.site.to_string());
         for (i, size) in inserted.sizes.iter().enumerate() {
             flops.per_token.add_map(*size, 1, i > 0 || passes_below, true);
@@ -147,6 +199,17 @@ pub(super) fn flops_of_length(
         flops.per_token_pair.forward += forward;
         flops.per_token_pair.backward += if lowest < attention_depth(layer) { 2.0 * forward } else { 0.0 };
     }
+    // Every token attends to the method's own keys as well.
+    let extra_keys = method.extra_keys() as f64;
+    flops.per_token.forward += extra_keys * flops.per_token_pair.forward;
+    flops.per_token.backward += extra_keys * flops.per_token_pair.backward;
+    // What is computed once for a batch falls upon its examples in equal parts.
+    let mut per_batch = Passes::default();
+    for StepMaps { times, sizes } in method.per_step(config) {
+        sizes.iter().for_each(|&size| per_batch.add_map(size, times, true, true));
+    }
+    flops.per_example.forward += per_batch.forward / batch_size as f64;
+    flops.per_example.backward += per_batch.backward / batch_size as f64;
     // Linear maps of single vectors: the pooler and the head work on the first token, each map of a patch on its own.
     let is_map = |spec: &TensorSpec| spec.shape.len() > 1 && spec.name.ends_with(".weight");
     let size = |spec: &TensorSpec| (spec.shape[1..].iter().product(), spec.shape[0]);
@@ -180,8 +243,14 @@ fn top(config: &EncoderConfig) -> usize {
     1 + config.layers * STAGES
 }
 
-fn lowest_depth(config: &EncoderConfig, trained: &[TrainableTensor]) -> usize {
-    trained.iter().map(|tensor| depth(config, &tensor.spec.name)).min().unwrap_or(usize::MAX)
+fn lowest_depth(config: &EncoderConfig, tuning: &TuningConfig, trained: &[TrainableTensor]) -> usize {
+    let adds_tokens = tuning.implementation().extra_tokens() > 0;
+    let depth = |tensor: &TrainableTensor| match Place::of(&tensor.spec.name, config) {
+        // Keys and values of a prefix join those of the first layer, whose own maps need no gradient of their input.
+        Place::Elsewhere if !adds_tokens => 1,
+        _ => depth(config, &tensor.spec.name),
+    };
+    trained.iter().map(depth).min().unwrap_or(usize::MAX)
 }
 
 /// The place of a tensor in the order of computation: embeddings 0, then the layers, what stands above them, the head.
@@ -243,7 +312,7 @@ mod tests {
 
     fn flops(kind: EncoderKind, tuning: TuningConfig) -> f64 {
         // 3 labels, 10 tokens.
-        training_flops(&shape(kind), &tuning, 3, 10).unwrap().total().0
+        training_flops(&shape(kind), &tuning, 3, 10, 4).unwrap().total().0
     }
 
     // Forward of both layers: per token 2 (4 h^2 + 2 h i) = 2 (256 + 256) = 1024 a layer, attention 4 s^2 h = 3200.
@@ -291,6 +360,64 @@ mod tests {
         let updates = 10.0 * (2.0 * (64.0 + 32.0) + 32.0);
         let head = 3.0 * (128.0 + 48.0);
         assert_eq!(flops(EncoderKind::Roberta, TuningConfig::Lora(lora)), FORWARD + updates + head);
+    }
+
+    #[test]
+    fn a_prompt_makes_every_example_longer() {
+        let prompt = |n: usize| {
+            let text = format!(r#"{{ "prompt": {{ "num_virtual_tokens": {n} }} }}"#);
+            serde_json::from_str::<TuningConfig>(&text).unwrap()
+        };
+        // 3 tokens of prompt and 10 of text cost what 1 and 12 do: all pass through everything.
+        let of = |n: usize, length: usize| {
+            training_flops(&shape(EncoderKind::Roberta), &prompt(n), 3, length, 4).unwrap().total().0
+        };
+        assert_eq!(of(3, 10), of(1, 12));
+        // Forwards: 13 tokens; backwards the inputs of all maps, nothing for weights but the head's.
+        let forward = 2.0 * (13.0 * 1024.0 + 4.0 * 8.0 * 13.0 * 13.0);
+        let backward = 2.0 * (13.0 * 1024.0 + 8.0 * 8.0 * 13.0 * 13.0);
+        assert_eq!(of(3, 10), forward + backward + 3.0 * (128.0 + 48.0));
+    }
+
+    #[test]
+    fn a_prefix_is_attended_to_by_every_token_and_needs_nothing_below_the_first_attention() {
+        let prefix: TuningConfig = serde_json::from_str(r#"{ "prefix": { "num_virtual_tokens": 5 } }"#).unwrap();
+        // 10 queries on 15 keys in both layers, 2 x 4 h s k; backwards twice that.
+        let attention = 2.0 * 4.0 * 8.0 * 10.0 * 15.0;
+        let forward = 2.0 * 10.0 * 1024.0 + attention;
+        // All maps pass gradients on but the first layer's queries, keys and values.
+        let backward = 10.0 * (1024.0 + 1024.0 - 384.0) + 2.0 * attention;
+        assert_eq!(flops(EncoderKind::Roberta, prefix.clone()), forward + backward + 3.0 * (128.0 + 48.0));
+        // A network of 6 inside makes 5 x 2 layers x 2 x 8 numbers from embeddings of 8, once for a batch of 4, with
+        // gradients of its maps' inputs and weights: 3 x 2 x 5 (8 x 6 + 6 x 32) / 4.
+        let network: TuningConfig = serde_json::from_str(
+            r#"{ "prefix": { "num_virtual_tokens": 5, "prefix_projection": true, "encoder_hidden_size": 6, "travels": "kv" } }"#,
+        )
+        .unwrap();
+        let of_network = 3.0 * 2.0 * 5.0 * (8.0 * 6.0 + 6.0 * 32.0) / 4.0;
+        assert_eq!(flops(EncoderKind::Roberta, network), flops(EncoderKind::Roberta, prefix) + of_network);
+    }
+
+    #[test]
+    fn roberta_base_has_the_known_numbers() {
+        let json = serde_json::json!({
+            "model_type": "roberta", "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
+            "intermediate_size": 3072, "vocab_size": 50265, "max_position_embeddings": 514, "type_vocab_size": 1,
+        });
+        let config = EncoderConfig::from_json(json.to_string().as_bytes(), "test").unwrap();
+        let of = |tuning: &str| {
+            let tuning = serde_json::from_str(tuning).unwrap();
+            method_cost(&config, &tuning, 2, &[128], 32).unwrap()
+        };
+        let lora = of(r#"{ "lora": { "r": 8, "target_modules": ["query", "value"] } }"#);
+        // 12 layers x 2 maps x (8 x 768 + 768 x 8) = 294,912, and the head: 768^2 + 768 + 2 x 768 + 2 = 592,130.
+        assert_eq!((lora.n_trainable, lora.n_head, lora.travelling.n_elements()), (887_042, 592_130, 887_042));
+        let full = of(r#""full""#);
+        assert_eq!(full.n_trainable, 124_647_170);
+        assert_eq!(format!("{:.1}", full.n_trainable as f64 / lora.n_trainable as f64), "140.5");
+        // 12 layers x 2 places x (768 x 16 + 16 + 16 x 768 + 768) = 608,640 and the head.
+        let adapter = of(r#"{ "adapter": { "variant": "houlsby", "bottleneck_dim": 16 } }"#);
+        assert_eq!(adapter.n_trainable, 1_200_770);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use candle_nn::loss::cross_entropy;
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use super::cost::{TaskCost, flops_of_length, training_memory};
-use super::optimizer::{Optimizer, clip};
+use super::cost::{FlopsOfLength, TaskCost, flops_of_length, training_memory};
+use super::optimizer::{self, Optimizer, clip_factor};
 use super::{Cancel, Evaluation, Schedule, Split, TrainConfig, TrainingError, evaluation};
 use crate::data::{EncodedDataset, EncodedSplit};
 use crate::model::{Backbone, Batch, Hooks, Pass, classify, ops};
@@ -121,12 +121,10 @@ impl Learner {
         };
         let device = self.backbone.device();
         let task = self.local.begin(&job.start, device).map_err(failed)?;
-        let mut params = task.start().clone();
-        let variables = TrainableVars::variables(&params, device).map_err(failed)?;
+        let variables = TrainableVars::variables(task.start(), device).map_err(failed)?;
         let mut optimizer = Optimizer::new(&self.config, self.local.trained());
         let batches = self.batches(job);
         let schedule = Schedule::new(&self.config, batches.len());
-        let mut gradient = vec![0f32; self.local.trained().n_elements()];
         let (mut loss_sum, mut n_seen) = (0f64, 0usize);
         for (step, rows) in batches.iter().enumerate() {
             if cancel.is_cancelled() {
@@ -135,23 +133,23 @@ impl Learner {
             let key = self.seeds.step(Purpose::DropoutMask, client_id, round, step as u32).next_u64();
             let mut pass = Pass::training(key, self.config.dropout.map(|p| p as f32));
             let hooks = self.tuning.implementation().hooks(task.travelling(&variables).map_err(failed)?);
-            let loss =
-                self.loss_and_gradient(rows, &variables, hooks.as_ref(), &mut pass, &mut gradient).map_err(failed)?;
-            let norm = clip(&mut gradient, self.config.max_grad_norm);
+            let (loss, gradients) =
+                self.loss_and_gradients(rows, &variables, hooks.as_ref(), &mut pass).map_err(failed)?;
+            let norm = optimizer::norm(&gradients).map_err(failed)?;
             if !loss.is_finite() || !norm.is_finite() {
                 return Err(TrainingError::Diverged { client_id, round, step });
             }
             loss_sum += loss * rows.len() as f64;
             n_seen += rows.len();
-            optimizer.step(&mut params, &gradient, self.config.learning_rate * schedule.factor(step));
-            if !params.is_finite() {
+            let factor = clip_factor(norm, self.config.max_grad_norm);
+            let learning_rate = self.config.learning_rate * schedule.factor(step);
+            let stepped = optimizer.step_in_place(&variables, &gradients, factor, learning_rate);
+            if !stepped.map_err(failed)? {
                 return Err(TrainingError::Diverged { client_id, round, step });
-            }
-            if step + 1 < batches.len() {
-                variables.set(&params).map_err(failed)?;
             }
         }
         let train_loss = loss_sum / n_seen as f64;
+        let params = variables.to_params().map_err(failed)?;
         let params = task.finish(params, device).map_err(failed)?;
         Ok(Update { params, num_examples: job.shard.len(), train_loss, steps: batches.len() })
     }
@@ -197,14 +195,25 @@ impl Learner {
         })
     }
 
+    /// Tokens of each training example.
+    pub fn lengths(&self) -> Vec<usize> {
+        let train = &self.data.train;
+        (0..train.len()).map(|row| train.example(row).0.len()).collect()
+    }
+
     /// What a device pays for training once on each of these rows, at their own lengths.
     ///
     /// # Errors
     /// When the method does not fit the encoder.
     pub fn task_flops(&self, shard: &[u32]) -> Result<Flops, TrainingError> {
-        let flops = flops_of_length(self.backbone.config(), &self.tuning, self.data.labels.len())?;
+        let flops = self.flops_of_length()?;
         let lengths = shard.iter().map(|&row| self.data.train.example(row as usize).0.len());
         Ok(Flops(lengths.map(|length| flops.at(length).total().0).sum()))
+    }
+
+    fn flops_of_length(&self) -> Result<FlopsOfLength, TrainingError> {
+        let batch_size = self.config.per_device_train_batch_size;
+        Ok(flops_of_length(self.backbone.config(), &self.tuning, self.data.labels.len(), batch_size)?)
     }
 
     /// Writes trained values for use elsewhere; see [`export_adapter`]. Gives the files written.
@@ -228,29 +237,27 @@ impl Learner {
         batches
     }
 
-    /// Mean loss of a batch; its gradient goes to `gradient`, in the order of the variables.
-    fn loss_and_gradient(
+    /// Mean loss of a batch, and its gradients in the order of the variables.
+    fn loss_and_gradients(
         &self,
         rows: &[u32],
         variables: &TrainableVars,
         hooks: &dyn Hooks,
         pass: &mut Pass,
-        gradient: &mut [f32],
-    ) -> TensorResult<f64> {
+    ) -> TensorResult<(f64, Vec<Tensor>)> {
         let device = self.backbone.device();
         let (batch, labels) = collate(&self.data.train, rows, &self.backbone, device)?;
         let logits = classify(&self.backbone, &batch, hooks, pass)?;
         let loss = cross_entropy(&logits, &labels)?;
-        let gradients = loss.backward()?;
-        for (index, tensor) in variables.tensors().iter().enumerate() {
-            let target = &mut gradient[self.local.trained().range(index)];
-            let name = &self.local.trained().tensors()[index].name;
-            match gradients.get(tensor) {
-                Some(found) => target.copy_from_slice(&found.flatten_all()?.to_vec1::<f32>()?),
-                None => candle_core::bail!("`{name}` is trained but received no gradient"),
+        let mut store = loss.backward()?;
+        let mut gradients = Vec::with_capacity(variables.tensors().len());
+        for (tensor, spec) in variables.tensors().iter().zip(self.local.trained().tensors()) {
+            match store.remove(tensor) {
+                Some(gradient) => gradients.push(gradient),
+                None => candle_core::bail!("`{}` is trained but received no gradient", spec.name),
             }
         }
-        loss.to_scalar::<f32>().map(f64::from)
+        Ok((f64::from(loss.to_scalar::<f32>()?), gradients))
     }
 }
 

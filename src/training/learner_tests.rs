@@ -206,7 +206,7 @@ fn costs_are_counted_at_the_lengths_of_the_data() {
     let learner = learner(lora(), TrainConfig::default());
     let cost = learner.cost().unwrap();
     let config = learner.backbone().config();
-    let of_length = |n| super::training_flops(config, &lora(), 2, n).unwrap().total().0;
+    let of_length = |n| super::training_flops(config, &lora(), 2, n, 32).unwrap().total().0;
     // Rows have 3, 4 and 5 tokens in turn: 7, 7 and 6 of them.
     let expected = (7.0 * of_length(3) + 7.0 * of_length(4) + 6.0 * of_length(5)) / 20.0;
     assert!((cost.flops_per_sample.0 / expected - 1.0).abs() < 1e-12);

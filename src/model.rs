@@ -27,6 +27,7 @@ mod load;
 pub mod masked_lm;
 pub mod ops;
 mod place;
+mod shapes;
 mod tensors;
 
 pub use backbone::{Backbone, Storage};
@@ -41,4 +42,5 @@ pub use hooks::{Hooks, NoHooks, Pass, Projection, Site, Sublayer};
 pub use initial::Init;
 pub use load::{find_weights, load, load_config};
 pub use place::Place;
+pub use shapes::ENTRIES as SHAPES;
 pub use tensors::backbone_tensors;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::args::ListArgs;
 use super::{CliError, Console, Exit};
 use crate::data::PartitionConfig;
+use crate::model::SHAPES;
 use crate::petuning::TuningConfig;
 use crate::registry::Entry;
 use crate::scenario::Metric;
@@ -34,9 +35,9 @@ const DATASETS: &[Entry] = &[
 ];
 
 /// Everything that can be named in a scenario, by setting.
-fn groups() -> [&'static [Entry]; 10] {
+fn groups() -> [Vec<Entry>; 10] {
     [
-        MODELS,
+        &[MODELS, SHAPES].concat(),
         DATASETS,
         PartitionConfig::ENTRIES,
         TuningConfig::ENTRIES,
@@ -47,6 +48,7 @@ fn groups() -> [&'static [Entry]; 10] {
         CodecConfig::ENTRIES,
         Metric::ENTRIES,
     ]
+    .map(<[Entry]>::to_vec)
 }
 
 /// Prints the list.
@@ -70,7 +72,7 @@ fn belongs(setting: &str, wanted: &str) -> bool {
     setting == wanted || setting.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'))
 }
 
-fn as_table(groups: &[&[Entry]]) -> String {
+fn as_table(groups: &[Vec<Entry>]) -> String {
     let width = groups.iter().flat_map(|group| group.iter()).map(|entry| entry.key.len()).max().unwrap_or(0);
     let tables: Vec<String> = groups
         .iter()
@@ -83,7 +85,7 @@ fn as_table(groups: &[&[Entry]]) -> String {
     tables.join("\n\n")
 }
 
-fn as_json(groups: &[&[Entry]]) -> Value {
+fn as_json(groups: &[Vec<Entry>]) -> Value {
     groups
         .iter()
         .map(|group| {
@@ -110,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_built_in_models_and_data_sets_are_those_that_a_scenario_may_name() {
-        for entry in MODELS {
+        for entry in MODELS.iter().chain(SHAPES) {
             let source: ModelSource = entry.key.parse().unwrap();
             assert!(!matches!(source, ModelSource::Directory(_)), "{}", entry.key);
         }

@@ -7,16 +7,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
-use super::builtin;
+use super::{builtin, shapes};
 use crate::registry::Problem;
 
 /// The model: `model`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
-    /// A built-in model, such as `builtin:tiny-roberta`, or a Hugging Face directory of a BERT, RoBERTa,
-    /// DistilBERT or ViT encoder (`config.json`, `model.safetensors` or `pytorch_model.bin`, and for texts
-    /// `tokenizer.json`), relative to the scenario file.
+    /// A built-in model, such as `builtin:tiny-roberta`; or a Hugging Face directory of a BERT, RoBERTa, DistilBERT or
+    /// ViT encoder (`config.json`, `model.safetensors` or `pytorch_model.bin` in one file or in shards with their
+    /// index, and for texts `tokenizer.json`), relative to the scenario file; or, for `compute.mode: timing_only`, a
+    /// known encoder without weights, such as `shape-only:roberta-base`.
     pub name: String,
     /// The number type in which the frozen encoder is kept: `f32`, or `bf16` for half the memory. Arithmetic and whatever
     /// is trained are in 32 bits under both.
@@ -36,7 +37,8 @@ impl ModelConfig {
     /// Where the model comes from.
     ///
     /// # Errors
-    /// When the name starts with `builtin:` and no such model is built in, or is empty.
+    /// When the name starts with `builtin:` and no such model is built in, with `shape-only:` and no such shape is known,
+    /// or is empty.
     pub fn source(&self) -> Result<ModelSource, ModelError> {
         self.name.parse()
     }
@@ -61,6 +63,8 @@ pub enum ModelSource {
     TinyRoberta,
     /// The same encoder with random weights, to show what pretraining gives.
     TinyRobertaRandom,
+    /// A known encoder without weights, for timing alone. The number is its place in the list of shapes.
+    ShapeOnly(usize),
     /// A Hugging Face directory, as written in the scenario.
     Directory(PathBuf),
 }
@@ -71,6 +75,10 @@ impl FromStr for ModelSource {
     fn from_str(name: &str) -> Result<Self, ModelError> {
         if name.trim().is_empty() {
             return Err(ModelError::EmptyName);
+        }
+        if let Some(shape) = name.strip_prefix(shapes::PREFIX) {
+            let unknown = || ModelError::UnknownShape { name: name.into(), known: shapes::names() };
+            return shapes::find(shape).map(Self::ShapeOnly).ok_or_else(unknown);
         }
         match name.strip_prefix("builtin:") {
             None => Ok(Self::Directory(name.into())),
@@ -89,6 +97,10 @@ mod tests {
     fn a_name_is_a_builtin_or_a_directory() {
         assert_eq!("builtin:tiny-roberta".parse::<ModelSource>().unwrap(), ModelSource::TinyRoberta);
         assert_eq!("models/bert".parse::<ModelSource>().unwrap(), ModelSource::Directory("models/bert".into()));
+        let shape = "shape-only:roberta-base".parse::<ModelSource>().unwrap();
+        assert!(matches!(shape, ModelSource::ShapeOnly(_)));
+        let message = "shape-only:gpt2".parse::<ModelSource>().unwrap_err().to_string();
+        assert!(message.contains("shape-only:vit-base-patch16-224"), "{message}");
         let config = ModelConfig { name: "builtin:tiny-bert".into(), dtype: ModelDtype::F32 };
         let problems = config.problems();
         assert_eq!(problems[0].path, "name");

@@ -17,6 +17,20 @@ pub enum ModelError {
         /// What there is.
         known: String,
     },
+    /// `shape-only:` with another name.
+    #[error("the shape `{name}` is not known; known are {known}")]
+    UnknownShape {
+        /// As written.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A model without weights was asked for them.
+    #[error(
+        "`shape-only:` models have neither weights nor a tokenizer; give the directory of a model, or run with \
+        `compute.mode: timing_only` and without a data set"
+    )]
+    ShapeOnly,
     /// `model.name` is no directory.
     #[error(
         "`{}` is not a directory; give the path of a downloaded Hugging Face model (config.json, tokenizer.json, \

@@ -8,11 +8,11 @@ use memmap2::Mmap;
 use tokenizers::Tokenizer;
 
 use super::checkpoint::{Part, Weights, WeightsFiles};
-use super::{Backbone, EncoderConfig, ModelDtype, ModelError, ModelSource, builtin};
+use super::{Backbone, EncoderConfig, ModelDtype, ModelError, ModelSource, builtin, shapes};
 use crate::seed::Seeds;
 
-/// Loads a model, with its tokenizer where it takes texts. A directory that is not absolute lies below `base_dir`, the scenario's directory; `seeds` decide the
-/// weights of `builtin:tiny-roberta-random`.
+/// Loads a model, with its tokenizer where it takes texts. A directory that is not absolute lies below `base_dir`, the
+/// scenario's directory; `seeds` decide the weights of `builtin:tiny-roberta-random`.
 ///
 /// # Errors
 /// When the directory or one of its files is missing or damaged, the encoder is not supported, tensors are missing or
@@ -24,6 +24,7 @@ pub fn load(
     seeds: &Seeds,
 ) -> Result<(Arc<Backbone>, Option<Tokenizer>), ModelError> {
     let (backbone, tokenizer, origin) = match source {
+        ModelSource::ShapeOnly(_) => return Err(ModelError::ShapeOnly),
         ModelSource::Directory(path) => {
             let directory = base_dir.join(path);
             let backbone = Backbone::open_in(&directory, dtype)?;
@@ -57,6 +58,7 @@ pub fn load(
 pub fn load_config(source: &ModelSource, base_dir: &Path) -> Result<EncoderConfig, ModelError> {
     match source {
         ModelSource::Directory(path) => read_config(&base_dir.join(path)),
+        ModelSource::ShapeOnly(shape) => shapes::config(*shape),
         ModelSource::TinyRoberta | ModelSource::TinyRobertaRandom => {
             let parts = builtin::TINY_ROBERTA;
             EncoderConfig::from_json(parts.config, "builtin:tiny-roberta")
@@ -198,6 +200,14 @@ mod tests {
         let (backbone, tokenizer) = load(&source, ModelDtype::F32, "elsewhere".as_ref(), &Seeds::new(0)).unwrap();
         assert_eq!(backbone.hash(), fixture::backbone(EncoderKind::Bert).hash());
         assert_eq!(tokenizer.unwrap().encode("t5 t7", false).unwrap().get_ids(), [5, 7]);
+    }
+
+    #[test]
+    fn a_shape_has_a_configuration_and_no_weights() {
+        let source = "shape-only:vit-base-patch16-224".parse().unwrap();
+        assert_eq!(load_config(&source, "".as_ref()).unwrap().max_tokens(), 197);
+        let message = load(&source, ModelDtype::F32, "".as_ref(), &Seeds::new(0)).unwrap_err().to_string();
+        assert!(message.contains("timing_only"), "{message}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the types cannot say: ranges, settings that must go together, files that must be there.
 
 mod rooms;
+mod shape;
 
 use std::path::{Path, PathBuf};
 
@@ -20,8 +21,10 @@ pub(super) fn check(raw: &RawScenario, root: &Node, base_dir: &Path, problems: &
     let mut checker = Checker { raw, root, base_dir, problems };
     checker.header();
     checker.model();
+    checker.shape_only();
     checker.dataset();
     checker.synthetic_examples();
+    checker.sequence_length();
     checker.clients();
     checker.server();
     checker.evaluation();

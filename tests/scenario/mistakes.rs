@@ -145,6 +145,34 @@ const MISTAKES: &[Mistake] = &[
     set("set that does not go with the file", &["clients.total=3"]),
     set("set that is no YAML", &["tuning.lora.target_modules=[query"]),
     set("timing only without sizes", &["compute.mode=timing_only", "dataset=null"]),
+    set("training a shape without weights", &["model.name=shape-only:roberta-base"]),
+    set(
+        "a data set for a shape without a tokenizer",
+        &["model.name=shape-only:roberta-base", "compute.mode=timing_only"],
+    ),
+    set("unknown shape", &["model.name=shape-only:gpt2"]),
+    set(
+        "images of another length",
+        &[
+            "model.name=shape-only:vit-base-patch16-224",
+            "compute.mode=timing_only",
+            "dataset=null",
+            "clients.num_examples=100",
+            "clients.num_labels=10",
+            "clients.sequence_length=64",
+        ],
+    ),
+    set(
+        "longer than the model's positions",
+        &[
+            "model.name=shape-only:bert-base-uncased",
+            "compute.mode=timing_only",
+            "dataset=null",
+            "clients.num_examples=100",
+            "clients.num_labels=10",
+            "clients.sequence_length=513",
+        ],
+    ),
 ];
 
 #[test]

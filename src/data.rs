@@ -1,25 +1,29 @@
 //! Data sets, splits and the partition over clients.
 //!
-//! [`load`] gives a [`TextDataset`] (built-in or from files), [`encode`] turns it into token ids, and the chosen
-//! [`Partition`] deals its training rows to the clients.
+//! [`load`] gives a [`TextDataset`] (built-in or from files) and [`encode`] turns it into token ids; [`load_images`] gives
+//! an [`ImageDataset`] in the size that the model takes. The chosen [`Partition`] deals the training rows to the clients.
 
 mod builtin;
 mod config;
 mod dataset;
 mod encode;
+mod encoded;
 mod error;
 mod files;
+mod images;
 mod labels;
 mod load;
 pub mod partition;
 pub mod tokenizer;
 mod validation;
 
-pub use builtin::pretraining_corpus;
+pub use builtin::{ATTRIBUTES, Attribute, FigurePicture, pretraining_corpus, pretraining_figures};
 pub use config::{ColumnsConfig, DatasetConfig, FilesConfig};
 pub use dataset::{TextDataset, TextExample};
-pub use encode::{EncodedDataset, EncodedSplit, encode};
+pub use encode::{TokenSplit, encode};
+pub use encoded::{EncodedDataset, EncodedSplit};
 pub use error::{DataError, PartitionError};
+pub use images::{ImageDataset, ImageFormat, ImageProcessor, ImageSplit, ImagesConfig, load_images};
 pub use load::load;
 pub use partition::{
     DirichletConfig, IidConfig, LabelMixConfig, Partition, PartitionConfig, PartitionTable, ShardsConfig,

@@ -1,6 +1,6 @@
 //! Encoders of our own with hook points, and the checkpoints that fill them.
 //!
-//! [`load`] turns `model.name` into a shared, frozen [`Backbone`] and its tokenizer. [`encode`] runs a [`Batch`] through
+//! [`load`] turns `model.name` into a shared, frozen [`Backbone`] and its tokenizer or image processor. [`encode`] runs a [`Batch`] through
 //! the backbone; a tuning method acts inside it through [`Hooks`]: it may replace a tensor by name, change what a
 //! projection or a sublayer gives, put keys and values in front of an attention layer, or change the input. [`classify`]
 //! puts the classification head of the Hugging Face model on top, [`masked_lm`] the one of masked language modelling.
@@ -40,7 +40,7 @@ pub use family::EncoderKind;
 pub use head::{classify, head_tensors};
 pub use hooks::{Hooks, NoHooks, Pass, Projection, Site, Sublayer};
 pub use initial::Init;
-pub use load::{find_weights, load, load_config};
+pub use load::{Preprocessor, PreprocessorFile, find_weights, load, load_config};
 pub use place::Place;
 pub use shapes::ENTRIES as SHAPES;
 pub use tensors::backbone_tensors;

@@ -14,8 +14,8 @@ pub type Stream = ChaCha8Rng;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum Purpose {
-    /// Sentences and labels of a generated data set.
-    DatasetText = 1,
+    /// Examples and labels of a generated data set: sentences or pictures.
+    DatasetExamples = 1,
     /// Carving a validation split out of the training rows.
     ValidationSplit = 2,
     /// Dealing training rows to clients.
@@ -50,6 +50,8 @@ pub enum Purpose {
     MaskedTokens = 17,
     /// How fast a device of its class is.
     DeviceSpeed = 18,
+    /// Outlines that an encoder of pictures is pretrained on.
+    PretrainingFigures = 19,
 }
 
 /// The root of a run's randomness.

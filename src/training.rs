@@ -10,6 +10,7 @@ mod config;
 mod cost;
 mod error;
 mod evaluation;
+mod examples;
 mod learner;
 #[cfg(test)]
 mod learner_tests;

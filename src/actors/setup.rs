@@ -1,5 +1,7 @@
 //! From a checked scenario to a [`Plan`]: loads the model and the data, deals the shards, counts what a task costs.
 
+mod dataset;
+
 use std::sync::Arc;
 
 use super::plan::{Learning, Plan, SampleCosts, ShardSizes};
@@ -29,6 +31,18 @@ pub enum SetupError {
     /// The data set.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Pictures for an encoder of texts.
+    #[error("`dataset` holds pictures, but `model.name: {model}` takes texts; name a ViT, or texts")]
+    ImagesForTexts {
+        /// The model.
+        model: String,
+    },
+    /// Texts for an encoder of pictures.
+    #[error("`dataset` holds texts, but `model.name: {model}` takes pictures; name an encoder of texts, or pictures")]
+    TextsForImages {
+        /// The model.
+        model: String,
+    },
     /// The partition.
     #[error(transparent)]
     Partition(#[from] PartitionError),
@@ -149,12 +163,11 @@ pub fn prepare(scenario: &Scenario) -> Result<Setup, SetupError> {
 
 fn from_dataset(scenario: &Scenario, config: &data::DatasetConfig) -> Result<Setup, SetupError> {
     let seeds = scenario.seeds();
-    let (backbone, tokenizer) =
+    let (backbone, preprocessor) =
         model::load(&scenario.model().name.parse()?, scenario.model().dtype, scenario.base_dir(), &seeds)?;
-    let tokenizer = tokenizer.ok_or(ModelError::TakesImages)?;
-    let texts = data::load(config, scenario.base_dir(), &seeds)?;
-    check_lock(scenario, Some(backbone.hash()), Some(&texts.hash))?;
-    let encoded = Arc::new(data::encode(&texts, &tokenizer, config.max_seq_length)?);
+    let dataset::Loaded { encoded, hash } = dataset::load(scenario, config, backbone.config(), &preprocessor)?;
+    check_lock(scenario, Some(backbone.hash()), Some(&hash))?;
+    let encoded = Arc::new(encoded);
     let shards = deal(scenario, config, &encoded)?;
     let partition = PartitionTable::new(&shards, encoded.train.labels(), &encoded.labels);
     let shards: Vec<Arc<[u32]>> = shards.into_iter().map(Arc::from).collect();
@@ -191,7 +204,7 @@ fn from_dataset(scenario: &Scenario, config: &data::DatasetConfig) -> Result<Set
             lengths: learner.lengths(),
         },
         model_hash: Some(backbone.hash().to_owned()),
-        dataset_hash: Some(texts.hash.clone()),
+        dataset_hash: Some(hash),
         partition: Some(partition),
         unused_tensors: backbone.unused_tensors().to_vec(),
         learner: Some(learner),

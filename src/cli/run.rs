@@ -223,7 +223,9 @@ impl From<SetupError> for CliError {
                 .help("remove that line of its `lock` section to run it all the same, with other results"),
             SetupError::Model(ModelError::Tensor { .. }) => CliError::new(Exit::Environment, "model", &error),
             SetupError::Model(_) => CliError::new(Exit::BadInput, "model", &error),
-            SetupError::Data(_) => CliError::new(Exit::BadInput, "dataset", &error),
+            SetupError::Data(_) | SetupError::ImagesForTexts { .. } | SetupError::TextsForImages { .. } => {
+                CliError::new(Exit::BadInput, "dataset", &error)
+            }
             SetupError::Partition(_) => CliError::new(Exit::BadInput, "partition", &error),
             SetupError::Tuning(_) => CliError::new(Exit::BadInput, "tuning", &error),
             SetupError::Training(_) => CliError::new(Exit::BadInput, "training", &error),

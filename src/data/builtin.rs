@@ -1,15 +1,18 @@
-//! Generated data sets that need no download, and the text to pretrain an encoder on for them.
+//! Generated data sets that need no download, and what to pretrain an encoder on for them.
 //!
-//! A grammar of our own makes the sentences: word classes of many interchangeable words ([`words`] and the two tasks'
+//! Pictures are drawn by [`shapes`]. For texts a grammar of our own makes the sentences: word classes of many interchangeable words ([`words`] and the two tasks'
 //! own), filled into templates that the labels share. A labelled set of usual size shows a part of the words only, so
 //! an encoder that has learnt from unlabelled text which words mean the same is ahead of one that has not.
 
+mod canvas;
+mod figures;
 mod grammar;
 mod intents;
 mod opinions;
 mod phrases;
 mod place;
 mod sentiment;
+mod shapes;
 mod statements;
 mod words;
 
@@ -20,11 +23,17 @@ use rand::seq::SliceRandom;
 
 use self::grammar::Grammar;
 use self::place::Place;
-use super::{TextDataset, TextExample};
+use super::{DataError, TextDataset, TextExample};
 use crate::seed::{Purpose, Seeds, Stream};
 
-/// The built-in data sets, as written in `dataset.name`.
-pub(crate) const NAMES: [&str; 2] = [INTENTS.name, SENTIMENT.name];
+pub use figures::{ATTRIBUTES, Attribute, FigurePicture, pretraining_figures};
+pub(super) use shapes::draw;
+
+/// The built-in texts, as written in `dataset.name`.
+pub(super) const TEXT_NAMES: [&str; 2] = [INTENTS.name, SENTIMENT.name];
+
+/// The built-in pictures, as written in `dataset.name`.
+pub(super) const IMAGE_NAMES: [&str; 1] = [shapes::NAME];
 
 /// Fewest training rows that can be asked for.
 pub(crate) const MIN_EXAMPLES: usize = 100;
@@ -66,21 +75,25 @@ const WORDS: std::ops::RangeInclusive<usize> = 5..=24;
 /// The stream of the pretraining corpus.
 const CORPUS_STREAM: u32 = 3;
 
-/// The data set called `name`, if it is built in, with `num_examples` training rows (default: its own size). Every label
-/// is as frequent as the others, and no sentence occurs twice, in one split or in two. The test and validation rows do
-/// not depend on `num_examples`.
-pub(super) fn generate(name: &str, num_examples: Option<usize>, seeds: &Seeds) -> Option<TextDataset> {
-    let task = [INTENTS, SENTIMENT].into_iter().find(|task| task.name == name)?;
+/// The texts called `name`, with `num_examples` training rows (default: the data set's own size). Every label is as
+/// frequent as the others, and no sentence occurs twice, in one split or in two. The test and validation rows do not
+/// depend on `num_examples`.
+///
+/// # Errors
+/// When no texts of this name are built in.
+pub(super) fn generate(name: &str, num_examples: Option<usize>, seeds: &Seeds) -> Result<TextDataset, DataError> {
+    let task = [INTENTS, SENTIMENT].into_iter().find(|task| task.name == name);
+    let task = task.ok_or_else(|| DataError::BadSettings(format!("dataset.name: `{name}` holds no texts")))?;
     let grammar = grammar();
     let rows = |place, n| draw_rows(&task, &grammar, place, n, seeds);
     let train = rows(Place::Training, num_examples.unwrap_or(task.n_train));
     let validation = rows(Place::Validation, task.n_validation);
     let test = rows(Place::Test, task.n_test);
-    Some(TextDataset::new(name.into(), (task.labels)(), train, validation, Some(test)))
+    Ok(TextDataset::new(name.into(), (task.labels)(), train, validation, Some(test)))
 }
 
 fn draw_rows(task: &Task, grammar: &Grammar, place: Place, n: usize, seeds: &Seeds) -> Vec<TextExample> {
-    let mut rng = seeds.round(Purpose::DatasetText, place.stream());
+    let mut rng = seeds.round(Purpose::DatasetExamples, place.stream());
     let n_labels = (task.labels)().len();
     let mut seen = BTreeSet::new();
     let mut rows = Vec::with_capacity(n);
@@ -112,7 +125,7 @@ fn grammar() -> Grammar {
 /// set, whatever its seed.
 pub fn pretraining_corpus(n_sentences: usize, seed: u64) -> Vec<String> {
     let grammar = grammar();
-    let mut rng = Seeds::new(seed).round(Purpose::DatasetText, CORPUS_STREAM);
+    let mut rng = Seeds::new(seed).round(Purpose::DatasetExamples, CORPUS_STREAM);
     let (n_intents, n_classes) = (intents::labels().len(), sentiment::labels().len());
     let mut seen = BTreeSet::new();
     let mut corpus = Vec::with_capacity(n_sentences);
@@ -171,7 +184,7 @@ mod tests {
         let corpus: BTreeSet<String> = pretraining_corpus(5000, 1).into_iter().collect();
         assert_eq!(corpus.len(), 5000);
         for seed in 0..3 {
-            for name in NAMES {
+            for name in TEXT_NAMES {
                 let dataset = generate(name, Some(MIN_EXAMPLES), &Seeds::new(seed)).expect("built in");
                 let test = dataset.test.expect("has a test split");
                 assert!(dataset.validation.iter().chain(&test).all(|row| !corpus.contains(&row.text)));

@@ -6,30 +6,33 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::files::FileFormat;
-use super::{PartitionConfig, builtin};
+use super::{DataError, ImagesConfig, PartitionConfig, builtin};
 use crate::registry::Problem;
 
-/// The data set: `dataset`. Exactly one of `name` and `files`.
+/// The data set: `dataset`. Exactly one of `name`, `files` and `images`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetConfig {
     /// A built-in data set, such as `builtin:intents`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Own files.
+    /// Own texts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<FilesConfig>,
+    /// Own pictures, for an encoder of images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<ImagesConfig>,
     /// Which columns of own files hold what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<ColumnsConfig>,
-    /// Names of the labels, in the order of their numbers. Read from `labels_file`, or collected from the training rows,
-    /// when absent.
+    /// Names of the labels, in the order of their numbers. Read from `labels_file`, or collected from the training rows
+    /// or the folders' names, when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
     /// A file with one label name per line, relative to the scenario file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels_file: Option<String>,
-    /// Longest input in tokens, special tokens included; longer ones are cut.
+    /// Longest text in tokens, special tokens included; longer ones are cut.
     #[serde(default = "default_max_seq_length")]
     pub max_seq_length: usize,
     /// Fraction of the training rows, in (0, 1), that the server holds back for validation, stratified by label, when
@@ -49,23 +52,38 @@ impl DatasetConfig {
     /// not looked at.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        match (&self.name, &self.files) {
-            (Some(_), Some(_)) => {
-                problems.push(Problem::new("", "both `name` and `files` are given").help("keep one of them"));
-            }
-            (None, None) => {
-                problems.push(
-                    Problem::new("", "neither `name` nor `files` is given")
-                        .help(format!("write `name: {}`, or `files: {{ train: rows.tsv }}`", builtin::NAMES[0])),
+        match (&self.name, &self.files, &self.images) {
+            (None, None, None) => {
+                let help = format!(
+                    "write `name: {}`, `files: {{ train: rows.tsv }}` or `images: {{ format: folder, train: DIR }}`",
+                    builtin::TEXT_NAMES[0]
                 );
+                problems.push(Problem::new("", "none of `name`, `files` and `images` is given").help(help));
             }
-            (Some(name), None) => problems.extend(builtin_problems(name, self)),
-            (None, Some(files)) => {
+            (Some(name), None, None) => problems.extend(builtin_problems(name, self)),
+            (None, Some(files), None) => {
                 problems.extend(files.problems());
-                if self.num_examples.is_some() {
-                    let problem = Problem::new("num_examples", "only a generated data set has a chosen number of rows");
-                    problems.push(problem.help("remove num_examples, or use a built-in data set"));
+                problems.extend(self.generated_only());
+            }
+            (None, None, Some(images)) => {
+                problems.extend(images.problems());
+                problems.extend(self.generated_only());
+                if self.columns.is_some() {
+                    problems.push(Problem::new("columns", "pictures have no columns").help("remove it"));
                 }
+            }
+            _ => {
+                let given = [
+                    ("`name`", self.name.is_some()),
+                    ("`files`", self.files.is_some()),
+                    ("`images`", self.images.is_some()),
+                ];
+                let given: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(key, _)| key).collect();
+                let message = match given.len() {
+                    2 => format!("both {} are given", given.join(" and ")),
+                    _ => "`name`, `files` and `images` are all given".into(),
+                };
+                problems.push(Problem::new("", message).help("keep one of them"));
             }
         }
         problems.extend(self.columns.iter().flat_map(ColumnsConfig::problems));
@@ -83,6 +101,32 @@ impl DatasetConfig {
             problem
         }));
         problems
+    }
+
+    /// Whether the examples are pictures; else they are texts.
+    pub fn holds_images(&self) -> bool {
+        self.images.is_some() || self.name.as_deref().is_some_and(|name| builtin::IMAGE_NAMES.contains(&name))
+    }
+
+    /// Whether there are rows to test on.
+    pub fn has_test(&self) -> bool {
+        let of_files = self.files.as_ref().map(|files| files.test.is_some());
+        of_files.or(self.images.as_ref().map(|images| images.test.is_some())).unwrap_or(true)
+    }
+
+    /// Refuses settings with a problem, those of the partition left out.
+    pub(super) fn check(&self) -> Result<(), DataError> {
+        let Some(problem) = self.problems().into_iter().find(|problem| !problem.path.starts_with("partition")) else {
+            return Ok(());
+        };
+        let dot = if problem.path.is_empty() { "" } else { "." };
+        Err(DataError::BadSettings(format!("dataset{dot}{}: {}", problem.path, problem.message)))
+    }
+
+    fn generated_only(&self) -> Option<Problem> {
+        self.num_examples?;
+        let problem = Problem::new("num_examples", "only a generated data set has a chosen number of rows");
+        Some(problem.help("remove num_examples, or use a built-in data set"))
     }
 
     fn label_problems(&self) -> Vec<Problem> {
@@ -109,9 +153,12 @@ impl DatasetConfig {
 
 fn builtin_problems(name: &str, config: &DatasetConfig) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if !builtin::NAMES.contains(&name) {
-        let message = format!("`{name}` is not a built-in data set (there are: {})", builtin::NAMES.join(", "));
-        problems.push(Problem::new("name", message).help("for rows of your own, write `files: { train: rows.tsv }`"));
+    let names = [&builtin::TEXT_NAMES[..], &builtin::IMAGE_NAMES].concat();
+    if !names.contains(&name) {
+        let message = format!("`{name}` is not a built-in data set (there are: {})", names.join(", "));
+        let help =
+            "for rows of your own, write `files: { train: rows.tsv }` or `images: { format: folder, train: DIR }`";
+        problems.push(Problem::new("name", message).help(help));
     }
     if config.num_examples.is_some_and(|n| !(builtin::MIN_EXAMPLES..=builtin::MAX_EXAMPLES).contains(&n)) {
         let message = format!("must be {} to {}", builtin::MIN_EXAMPLES, builtin::MAX_EXAMPLES);
@@ -245,7 +292,23 @@ mod tests {
     #[test]
     fn each_bad_setting_is_reported_at_its_path() {
         assert_eq!(paths(serde_json::json!({})), [""]);
+        let images = serde_json::json!({ "format": "folder", "train": "pictures" });
         assert_eq!(paths(serde_json::json!({ "name": "builtin:intents", "files": { "train": "a.tsv" } })), [""]);
+        assert_eq!(paths(serde_json::json!({ "name": "builtin:intents", "images": images })), [""]);
+        assert_eq!(
+            paths(serde_json::json!({ "images": images, "columns": {}, "num_examples": 200 })),
+            ["num_examples", "columns"]
+        );
+        assert_eq!(
+            paths(serde_json::json!({
+                "images": { "format": "idx", "train": "images-idx3-ubyte", "validation": "a.bin", "test": " " },
+            })),
+            ["images.validation", "images.test"]
+        );
+        assert_eq!(
+            paths(serde_json::json!({ "images": { "format": "cifar", "train": "a.bin", "test": "a.bin" } })),
+            ["images.test"]
+        );
         assert_eq!(
             paths(serde_json::json!({ "name": "nyu-mll/glue", "num_examples": 1, "labels": ["a", "b"] })),
             ["name", "num_examples", "labels"]

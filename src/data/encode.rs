@@ -2,11 +2,11 @@
 
 use tokenizers::{EncodeInput, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
 
-use super::{DataError, TextDataset, TextExample};
+use super::{DataError, EncodedDataset, EncodedSplit, TextDataset, TextExample};
 
 /// One split as token ids, unpadded, rows end to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EncodedSplit {
+pub struct TokenSplit {
     ids: Vec<u32>,
     type_ids: Vec<u32>,
     /// Row `i` is `offsets[i]..offsets[i + 1]`.
@@ -14,7 +14,7 @@ pub struct EncodedSplit {
     labels: Vec<u32>,
 }
 
-impl EncodedSplit {
+impl TokenSplit {
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.labels.len()
@@ -40,19 +40,6 @@ impl EncodedSplit {
     pub fn n_tokens(&self) -> usize {
         self.ids.len()
     }
-}
-
-/// A data set as token ids.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EncodedDataset {
-    /// Names of the labels, by number.
-    pub labels: Vec<String>,
-    /// Training rows, in the order of [`TextDataset::train`].
-    pub train: EncodedSplit,
-    /// Validation rows.
-    pub validation: EncodedSplit,
-    /// Test rows.
-    pub test: Option<EncodedSplit>,
 }
 
 /// Tokenises every row in the form that the tokenizer's own post-processor gives, special tokens included. Rows longer
@@ -85,14 +72,18 @@ pub fn encode(
         .map_err(tokenizer_error)?;
     Ok(EncodedDataset {
         labels: dataset.labels.clone(),
-        train: encode_split(&dataset.train, &tokenizer)?,
-        validation: encode_split(&dataset.validation, &tokenizer)?,
-        test: dataset.test.as_deref().map(|rows| encode_split(rows, &tokenizer)).transpose()?,
+        train: EncodedSplit::Texts(encode_split(&dataset.train, &tokenizer)?),
+        validation: EncodedSplit::Texts(encode_split(&dataset.validation, &tokenizer)?),
+        test: dataset
+            .test
+            .as_deref()
+            .map(|rows| encode_split(rows, &tokenizer).map(EncodedSplit::Texts))
+            .transpose()?,
     })
 }
 
-fn encode_split(rows: &[TextExample], tokenizer: &Tokenizer) -> Result<EncodedSplit, DataError> {
-    let mut split = EncodedSplit { ids: Vec::new(), type_ids: Vec::new(), offsets: vec![0], labels: Vec::new() };
+fn encode_split(rows: &[TextExample], tokenizer: &Tokenizer) -> Result<TokenSplit, DataError> {
+    let mut split = TokenSplit { ids: Vec::new(), type_ids: Vec::new(), offsets: vec![0], labels: Vec::new() };
     // Batches bound the memory for the tokenizer's own bulky results; their order is that of the rows.
     for batch in rows.chunks(1024) {
         let inputs: Vec<EncodeInput> = batch
@@ -136,16 +127,23 @@ mod tests {
         train_byte_bpe(&["a b c d e f g h"], 300).expect("large enough")
     }
 
+    fn train(encoded: &EncodedDataset) -> &TokenSplit {
+        match &encoded.train {
+            EncodedSplit::Texts(split) => split,
+            EncodedSplit::Images(_) => panic!("texts were encoded"),
+        }
+    }
+
     #[test]
     fn rows_have_the_tokenizers_form_and_are_cut_at_the_end() {
         let encoded = encode(&dataset(&[("abc", None), ("abcdefgh", None)]), &bytes(), 6).expect("encodes");
         let id = |c: &str| bytes().token_to_id(c).expect("a byte");
-        let (ids, type_ids, label) = encoded.train.example(0);
+        let (ids, type_ids, label) = train(&encoded).example(0);
         assert_eq!(ids, [0, id("a"), id("b"), id("c"), 2]);
         assert_eq!((type_ids, label), ([0; 5].as_slice(), 0));
         // 6 tokens, 2 of them special.
-        assert_eq!(encoded.train.example(1).0, [0, id("a"), id("b"), id("c"), id("d"), 2]);
-        assert_eq!((encoded.train.len(), encoded.train.n_tokens()), (2, 11));
+        assert_eq!(train(&encoded).example(1).0, [0, id("a"), id("b"), id("c"), id("d"), 2]);
+        assert_eq!((encoded.train.len(), train(&encoded).n_tokens()), (2, 11));
         assert_eq!(encoded.test, Some(encoded.train.clone()));
         assert_eq!(encoded.validation.labels(), [0, 1]);
     }
@@ -154,7 +152,7 @@ mod tests {
     fn the_longer_text_of_a_pair_is_cut_first() {
         let encoded = encode(&dataset(&[("abcdef", Some("gh")), ("ab", None)]), &bytes(), 9).expect("encodes");
         // 9 tokens, 4 of them special, 2 for the second text.
-        let text = bytes().decode(encoded.train.example(0).0, false).expect("decodes");
+        let text = bytes().decode(train(&encoded).example(0).0, false).expect("decodes");
         assert_eq!(text, "<s>abc</s></s>gh</s>");
     }
 

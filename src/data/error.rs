@@ -25,6 +25,14 @@ pub enum DataError {
     /// The settings do not name a data set that can be had.
     #[error("{0}")]
     BadSettings(String),
+    /// A model's `preprocessor_config.json` cannot be used.
+    #[error("{origin}: {message}")]
+    ImageProcessor {
+        /// The file, or the built-in model.
+        origin: String,
+        /// What is wrong.
+        message: String,
+    },
     /// The tokenizer failed, or does not fit the settings.
     #[error("{0}")]
     Tokenizer(String),

@@ -7,23 +7,18 @@ use super::labels::Labels;
 use super::{DataError, DatasetConfig, FilesConfig, TextDataset, TextExample, builtin, validation};
 use crate::seed::Seeds;
 
-/// Loads the data set that `config` describes. File names are relative to `base_dir`; `seeds` decides a generated data
+/// Loads the texts that `config` describes. File names are relative to `base_dir`; `seeds` decides a generated data
 /// set's sentences and which rows are carved out for validation.
 ///
 /// # Errors
-/// A name that is not built in, a file that cannot be read, and every bad row of the files (the first 20 in words, the
-/// others counted).
+/// Settings that are wrong or describe pictures, a file that cannot be read, and every bad row of the files (the first 20
+/// in words, the others counted).
 pub fn load(config: &DatasetConfig, base_dir: &Path, seeds: &Seeds) -> Result<TextDataset, DataError> {
-    if let Some(problem) = config.problems().into_iter().find(|problem| !problem.path.starts_with("partition")) {
-        let dot = if problem.path.is_empty() { "" } else { "." };
-        return Err(DataError::BadSettings(format!("dataset{dot}{}: {}", problem.path, problem.message)));
-    }
+    config.check()?;
     match (&config.name, &config.files) {
-        (Some(name), _) => {
-            Ok(builtin::generate(name, config.num_examples, seeds).expect("the name was checked to be built in"))
-        }
+        (Some(name), _) => builtin::generate(name, config.num_examples, seeds),
         (None, Some(files)) => load_files(config, files, base_dir, seeds),
-        (None, None) => unreachable!("one of name and files was checked to be given"),
+        (None, None) => Err(DataError::BadSettings("dataset: `images` holds pictures, not texts".into())),
     }
 }
 
@@ -58,7 +53,7 @@ fn load_files(
 
     let (train, validation) = match validation {
         Some(validation) => (train, validation),
-        None => validation::carve(train, labels.names().len(), config.validation_fraction, seeds)?,
+        None => validation::carve(train, |row| row.label, labels.names().len(), config.validation_fraction, seeds)?,
     };
     Ok(TextDataset::new(files.train.clone(), labels.names().to_vec(), train, validation, test))
 }

@@ -2,7 +2,7 @@
 
 use rand::seq::SliceRandom;
 
-use super::{DataError, TextExample};
+use super::DataError;
 use crate::seed::{Purpose, Seeds};
 
 /// Moves about `fraction` of the training rows, chosen at random within each label in proportion to its rows, to a
@@ -10,21 +10,23 @@ use crate::seed::{Purpose, Seeds};
 ///
 /// # Errors
 /// No label has two rows, so there is none to spare.
-pub(super) fn carve(
-    train: Vec<TextExample>,
+pub(super) fn carve<Row>(
+    train: Vec<Row>,
+    label_of: impl Fn(&Row) -> u32,
     n_labels: usize,
     fraction: f64,
     seeds: &Seeds,
-) -> Result<(Vec<TextExample>, Vec<TextExample>), DataError> {
+) -> Result<(Vec<Row>, Vec<Row>), DataError> {
     let mut rows_by_label: Vec<Vec<usize>> = vec![Vec::new(); n_labels];
     for (i, row) in train.iter().enumerate() {
-        rows_by_label[row.label as usize].push(i);
+        rows_by_label[label_of(row) as usize].push(i);
     }
     let counts: Vec<usize> = rows_by_label.iter().map(Vec::len).collect();
     let quotas = quotas(&counts, fraction);
     if quotas.iter().sum::<usize>() == 0 {
         return Err(DataError::BadSettings(
-            "there are too few training rows to hold some back for validation; give dataset.files.validation".into(),
+            "there are too few training rows to hold some back for validation; give the data set validation rows of its own"
+                .into(),
         ));
     }
     let mut rng = seeds.global(Purpose::ValidationSplit);
@@ -63,6 +65,7 @@ fn quotas(counts: &[usize], fraction: f64) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::TextExample;
 
     fn rows(counts: &[usize]) -> Vec<TextExample> {
         let label = |(label, &n): (usize, &usize)| vec![label as u32; n];
@@ -72,7 +75,7 @@ mod tests {
 
     #[test]
     fn the_split_is_stratified_seeded_and_complete() {
-        let split = |seed| carve(rows(&[60, 30, 1]), 3, 0.1, &Seeds::new(seed)).expect("enough rows");
+        let split = |seed| carve(rows(&[60, 30, 1]), |row| row.label, 3, 0.1, &Seeds::new(seed)).expect("enough rows");
         let (train, validation) = split(1);
         // 91 x 0.1 rounds to 9: shares 6.0, 3.0 and 0.1 floor to 6, 3 and 0.
         let n = |label| validation.iter().filter(|row| row.label == label).count();
@@ -91,6 +94,6 @@ mod tests {
         assert_eq!(quotas(&[3, 3], 0.99), [2, 2]);
         // Rounding to none still gives one.
         assert_eq!(quotas(&[4, 3], 0.01), [1, 0]);
-        assert!(carve(rows(&[1, 1]), 2, 0.5, &Seeds::new(1)).is_err());
+        assert!(carve(rows(&[1, 1]), |row| row.label, 2, 0.5, &Seeds::new(1)).is_err());
     }
 }

@@ -278,13 +278,13 @@ mod tests {
     fn minilm_gives_what_candle_transformers_gives() {
         let directory = std::env::var("STRAGGLER_MINILM_DIR").unwrap();
         let source = crate::model::ModelSource::Directory(directory.into());
-        let (backbone, tokenizer) =
+        let (backbone, preprocessor) =
             crate::model::load(&source, crate::model::ModelDtype::F32, "".as_ref(), &crate::seed::Seeds::new(0))
                 .unwrap();
         assert_eq!(backbone.unused_tensors(), ["embeddings.position_ids"]);
+        let crate::model::Preprocessor::Texts(tokenizer) = preprocessor else { panic!("a BERT takes texts") };
         let texts = ["a card was declined", "How do I top up by bank transfer? It has been two days.", "hello"];
-        let encodings: Vec<_> =
-            texts.iter().map(|text| tokenizer.as_ref().unwrap().encode(*text, true).unwrap()).collect();
+        let encodings: Vec<_> = texts.iter().map(|text| tokenizer.encode(*text, true).unwrap()).collect();
         let examples: Vec<_> = encodings.iter().map(|encoding| (encoding.get_ids(), encoding.get_type_ids())).collect();
         let batch = Batch::new(&examples, backbone.config(), &Device::Cpu).unwrap();
         let ours = encode(&backbone, &batch, &NoHooks, &mut Pass::evaluation()).unwrap();

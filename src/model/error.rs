@@ -158,9 +158,6 @@ pub enum ModelError {
         /// The shape that the configuration asks for.
         expected: Vec<usize>,
     },
-    /// An encoder of images was asked to read texts.
-    #[error("the model takes images, but the data set has texts; choose a model for texts")]
-    TakesImages,
     /// `tokenizer.json` cannot be used.
     #[error("{origin}: {message}")]
     Tokenizer {

@@ -1,4 +1,4 @@
-//! From `model.name` to a backbone and its tokenizer.
+//! From `model.name` to a backbone and what prepares its inputs.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,26 @@ use super::checkpoint::{Part, Weights, WeightsFiles};
 use super::{Backbone, EncoderConfig, ModelDtype, ModelError, ModelSource, builtin, shapes};
 use crate::seed::Seeds;
 
-/// Loads a model, with its tokenizer where it takes texts. A directory that is not absolute lies below `base_dir`, the
-/// scenario's directory; `seeds` decide the weights of `builtin:tiny-roberta-random`.
+/// What a checkpoint brings to make inputs of examples.
+#[derive(Debug, Clone)]
+pub enum Preprocessor {
+    /// For texts.
+    Texts(Box<Tokenizer>),
+    /// For images: `preprocessor_config.json`, if it is there.
+    Images(Option<PreprocessorFile>),
+}
+
+/// A `preprocessor_config.json`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreprocessorFile {
+    /// What it says.
+    pub json: Vec<u8>,
+    /// Its path, or the built-in model.
+    pub origin: String,
+}
+
+/// Loads a model and what prepares its inputs. A directory that is not absolute lies below `base_dir`, the scenario's
+/// directory; `seeds` decide the weights of a model whose name ends in `-random`.
 ///
 /// # Errors
 /// When the directory or one of its files is missing or damaged, the encoder is not supported, tensors are missing or
@@ -22,33 +40,35 @@ pub fn load(
     dtype: ModelDtype,
     base_dir: &Path,
     seeds: &Seeds,
-) -> Result<(Arc<Backbone>, Option<Tokenizer>), ModelError> {
-    let (backbone, tokenizer, origin) = match source {
+) -> Result<(Arc<Backbone>, Preprocessor), ModelError> {
+    let (backbone, preprocessor) = match source {
         ModelSource::ShapeOnly(_) => return Err(ModelError::ShapeOnly),
         ModelSource::Directory(path) => {
             let directory = base_dir.join(path);
             let backbone = Backbone::open_in(&directory, dtype)?;
-            if backbone.config().vision.is_some() {
-                return Ok((Arc::new(backbone), None));
-            }
-            let file = directory.join("tokenizer.json");
-            (backbone, read_tokenizer(&directory)?, file.display().to_string())
+            let preprocessor = match backbone.config().vision {
+                Some(_) => Preprocessor::Images(read_preprocessor(&directory)?),
+                None => {
+                    let origin = directory.join("tokenizer.json").display().to_string();
+                    texts(read_tokenizer(&directory)?, backbone.config(), &origin)?
+                }
+            };
+            (backbone, preprocessor)
         }
         ModelSource::TinyRoberta => {
-            let parts = builtin::TINY_ROBERTA;
-            let origin = "builtin:tiny-roberta";
+            let (parts, origin) = (builtin::TINY_ROBERTA, "builtin:tiny-roberta");
             let backbone = Backbone::from_parts(parts.config, parts.weights, origin)?.kept_in(dtype)?;
-            (backbone, parse_tokenizer(parts.tokenizer, origin)?, origin.to_string())
+            let tokenizer = texts(parse_tokenizer(parts.tokenizer, origin)?, backbone.config(), origin)?;
+            (backbone, tokenizer)
         }
         ModelSource::TinyRobertaRandom => {
-            let parts = builtin::TINY_ROBERTA;
-            let origin = "builtin:tiny-roberta-random";
+            let (parts, origin) = (builtin::TINY_ROBERTA, "builtin:tiny-roberta-random");
             let backbone = Backbone::random(EncoderConfig::from_json(parts.config, origin)?, seeds)?.kept_in(dtype)?;
-            (backbone, parse_tokenizer(parts.tokenizer, origin)?, origin.to_string())
+            let tokenizer = texts(parse_tokenizer(parts.tokenizer, origin)?, backbone.config(), origin)?;
+            (backbone, tokenizer)
         }
     };
-    check_vocabulary(&tokenizer, backbone.config(), &origin)?;
-    Ok((Arc::new(backbone), Some(tokenizer)))
+    Ok((Arc::new(backbone), preprocessor))
 }
 
 /// Reads the shape of a model alone: its weights and tokenizer need not be there.
@@ -153,10 +173,11 @@ fn parse_tokenizer(bytes: &[u8], origin: &str) -> Result<Tokenizer, ModelError> 
     Ok(tokenizer)
 }
 
-fn check_vocabulary(tokenizer: &Tokenizer, config: &EncoderConfig, origin: &str) -> Result<(), ModelError> {
+/// A tokenizer whose every token the encoder has a row for.
+fn texts(tokenizer: Tokenizer, config: &EncoderConfig, origin: &str) -> Result<Preprocessor, ModelError> {
     let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0);
     if (largest as usize) < config.vocab_size {
-        return Ok(());
+        return Ok(Preprocessor::Texts(Box::new(tokenizer)));
     }
     let message = format!(
         "the vocabulary goes up to token {largest}, but the embedding table has {} rows (`vocab_size`); \
@@ -164,6 +185,15 @@ fn check_vocabulary(tokenizer: &Tokenizer, config: &EncoderConfig, origin: &str)
         config.vocab_size
     );
     Err(ModelError::Tokenizer { origin: origin.into(), message })
+}
+
+/// The image processor of a directory; transformers has defaults for a ViT without.
+fn read_preprocessor(directory: &Path) -> Result<Option<PreprocessorFile>, ModelError> {
+    let path = directory.join("preprocessor_config.json");
+    if !path.is_file() {
+        return Ok(None);
+    }
+    Ok(Some(PreprocessorFile { json: read(&path)?, origin: path.display().to_string() }))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
@@ -184,6 +214,13 @@ mod tests {
         dir
     }
 
+    fn tokenizer(preprocessor: Preprocessor) -> Tokenizer {
+        match preprocessor {
+            Preprocessor::Texts(tokenizer) => *tokenizer,
+            Preprocessor::Images(_) => panic!("a text encoder has a tokenizer"),
+        }
+    }
+
     fn refusal(dir: &Path) -> String {
         let source = ModelSource::Directory("model".into());
         // The scenario lies beside a link to the model, so that the relative path is exercised.
@@ -197,9 +234,9 @@ mod tests {
     fn a_directory_gives_its_backbone_and_tokenizer() {
         let dir = saved(Storage::F32);
         let source = ModelSource::Directory(dir.path().into());
-        let (backbone, tokenizer) = load(&source, ModelDtype::F32, "elsewhere".as_ref(), &Seeds::new(0)).unwrap();
+        let (backbone, preprocessor) = load(&source, ModelDtype::F32, "elsewhere".as_ref(), &Seeds::new(0)).unwrap();
         assert_eq!(backbone.hash(), fixture::backbone(EncoderKind::Bert).hash());
-        assert_eq!(tokenizer.unwrap().encode("t5 t7", false).unwrap().get_ids(), [5, 7]);
+        assert_eq!(tokenizer(preprocessor).encode("t5 t7", false).unwrap().get_ids(), [5, 7]);
     }
 
     #[test]
@@ -211,13 +248,20 @@ mod tests {
     }
 
     #[test]
-    fn an_encoder_of_images_has_no_tokenizer() {
+    fn an_encoder_of_images_brings_its_processor_if_it_has_one() {
         let dir = tempfile::tempdir().unwrap();
         fixture::backbone(EncoderKind::Vit).save(dir.path(), Storage::F32, &BTreeMap::new()).unwrap();
         let source = ModelSource::Directory(dir.path().into());
-        let (backbone, tokenizer) = load(&source, ModelDtype::F32, "".as_ref(), &Seeds::new(0)).unwrap();
-        assert_eq!(backbone.config().vision.unwrap().image_size, 6);
-        assert!(tokenizer.is_none());
+        let preprocessor = || match load(&source, ModelDtype::F32, "".as_ref(), &Seeds::new(0)).unwrap() {
+            (backbone, Preprocessor::Images(file)) => {
+                assert_eq!(backbone.config().vision.unwrap().image_size, 6);
+                file
+            }
+            (_, Preprocessor::Texts(_)) => panic!("it takes images"),
+        };
+        assert_eq!(preprocessor(), None);
+        std::fs::write(dir.path().join("preprocessor_config.json"), "{}").unwrap();
+        assert_eq!(preprocessor().unwrap().json, b"{}");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What the types cannot say: ranges, settings that must go together, files that must be there.
 
+mod examples;
 mod rooms;
 mod shape;
 
 use std::path::{Path, PathBuf};
 
+use self::examples::{PathKind, paths_of};
 use super::Outcome;
 use super::checked::{Examples, SyntheticExamples, dispatches};
 use super::diagnostic::Diagnostic;
@@ -12,7 +14,6 @@ use super::node::Node;
 use super::raw::RawScenario;
 use super::schema::join;
 use super::settings::{Mode, ShardSizeConfig, Workers};
-use crate::data::DatasetConfig;
 use crate::model::{ModelSource, find_weights, load_config};
 use crate::report::name_problem;
 
@@ -136,14 +137,19 @@ impl Checker<'_> {
             }
             return;
         };
-        for (path, file) in files_of(dataset) {
+        for (path, file, kind) in paths_of(dataset) {
             let full = self.base_dir.join(file);
-            if !full.is_file() {
-                let message = format!("there is no file `{file}`{}", looked_in(self.base_dir, file));
+            let (is_there, what) = match kind {
+                PathKind::File => (full.is_file(), "file"),
+                PathKind::Folder => (full.is_dir(), "folder"),
+            };
+            if !is_there {
+                let message = format!("there is no {what} `{file}`{}", looked_in(self.base_dir, file));
                 let problem = self.at("missing-file", &path, message);
                 self.problems.push(problem.help("paths start from the folder of the scenario file"));
             }
         }
+        self.kind_of_examples(dataset);
     }
 
     /// Numbers that stand in for a data set where none is loaded.
@@ -271,7 +277,7 @@ impl Checker<'_> {
             );
         }
         let is_timing_only = self.raw.compute.mode == Mode::TimingOnly;
-        let has_no_test = self.raw.dataset.as_ref().and_then(|d| d.files.as_ref()).is_some_and(|f| f.test.is_none());
+        let has_no_test = self.raw.dataset.as_ref().is_some_and(|dataset| !dataset.has_test());
         for (i, assertion) in self.raw.assert.iter().enumerate() {
             let path = format!("assert.{i}");
             let (low, high) = assertion.metric.range();
@@ -285,22 +291,10 @@ impl Checker<'_> {
                 self.problems.push(problem.help("percent are written as fractions: 0.9, not 90"));
             } else if assertion.outcome == Outcome::Test && has_no_test {
                 let problem = self.at("conflict", &path, "the data set has no test rows");
-                self.problems.push(problem.help("add `dataset.files.test`"));
+                self.problems.push(problem.help("add `test` below `dataset.files` or `dataset.images`"));
             }
         }
     }
-}
-
-/// Files that a data set names, with the paths of their settings.
-pub(super) fn files_of(dataset: &DatasetConfig) -> Vec<(String, &String)> {
-    let mut files = Vec::new();
-    if let Some(own) = &dataset.files {
-        files.push(("dataset.files.train".to_string(), &own.train));
-        files.extend(own.validation.iter().map(|file| ("dataset.files.validation".to_string(), file)));
-        files.extend(own.test.iter().map(|file| ("dataset.files.test".to_string(), file)));
-    }
-    files.extend(dataset.labels_file.iter().map(|file| ("dataset.labels_file".to_string(), file)));
-    files
 }
 
 /// ` in DIR`, when the path is relative.

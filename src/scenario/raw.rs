@@ -74,6 +74,11 @@ impl RawScenario {
                 paths.extend(files.validation.iter_mut().map(|file| ("dataset.files.validation", file)));
                 paths.extend(files.test.iter_mut().map(|file| ("dataset.files.test", file)));
             }
+            if let Some(images) = &mut dataset.images {
+                paths.push(("dataset.images.train", &mut images.train));
+                paths.extend(images.validation.iter_mut().map(|path| ("dataset.images.validation", path)));
+                paths.extend(images.test.iter_mut().map(|path| ("dataset.images.test", path)));
+            }
             paths.extend(dataset.labels_file.iter_mut().map(|file| ("dataset.labels_file", file)));
         }
         paths

@@ -73,6 +73,24 @@ pub enum TrainingError {
         /// Rows of the table.
         rows: usize,
     },
+    /// Texts for an encoder of images, or the other way round.
+    #[error("`model.name` is an encoder of {model}, but `dataset` holds {data}; choose another of the two")]
+    WrongInput {
+        /// What the encoder takes.
+        model: &'static str,
+        /// What the data set holds.
+        data: &'static str,
+    },
+    /// Images that were not made for this encoder.
+    #[error("the images of the {split} split have (channels, size) {found:?}, but the model takes {expected:?}")]
+    WrongImages {
+        /// Which split.
+        split: Split,
+        /// Theirs.
+        found: (usize, usize),
+        /// The model's.
+        expected: (usize, usize),
+    },
     /// Pretraining cannot begin or go on.
     #[error("pretraining: {0}")]
     Pretraining(String),

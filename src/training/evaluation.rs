@@ -4,9 +4,10 @@ use std::fmt;
 
 use candle_core::Result;
 
+use super::examples;
 use super::metrics::Confusion;
 use crate::data::EncodedSplit;
-use crate::model::{Backbone, Batch, Hooks, Pass, classify};
+use crate::model::{Backbone, Hooks, Pass, classify};
 
 /// A part of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,15 +57,14 @@ pub(super) fn evaluate(
     n_labels: usize,
 ) -> Result<Evaluation> {
     let mut order: Vec<usize> = (0..split.len()).collect();
-    order.sort_by_key(|&i| (split.example(i).0.len(), i));
+    order.sort_by_key(|&i| (examples::n_tokens(split, i, backbone.config()), i));
     let mut losses = vec![0f64; split.len()];
     let mut confusion = Confusion::new(n_labels);
     for indices in order.chunks(BATCH_SIZE) {
-        let examples: Vec<_> = indices.iter().map(|&i| (split.example(i).0, split.example(i).1)).collect();
-        let batch = Batch::new(&examples, backbone.config(), backbone.device())?;
+        let batch = examples::batch(split, indices, backbone)?;
         let logits = classify(backbone, &batch, hooks, &mut Pass::evaluation())?.to_vec2::<f32>()?;
         for (&i, scores) in indices.iter().zip(&logits) {
-            let label = split.example(i).2;
+            let label = split.labels()[i];
             losses[i] = cross_entropy(scores, label);
             confusion.add(label, largest(scores));
         }

@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::{Device, Result as TensorResult, Tensor};
+use candle_core::{Result as TensorResult, Tensor};
 use candle_nn::loss::cross_entropy;
 use rand::Rng;
 use rand::seq::SliceRandom;
 
 use super::cost::{FlopsOfLength, TaskCost, flops_of_length, training_memory};
 use super::optimizer::{self, Optimizer, clip_factor};
-use super::{Cancel, Evaluation, Schedule, Split, TrainConfig, TrainingError, evaluation};
-use crate::data::{EncodedDataset, EncodedSplit};
-use crate::model::{Backbone, Batch, Hooks, Pass, classify, ops};
+use super::{Cancel, Evaluation, Schedule, Split, TrainConfig, TrainingError, evaluation, examples};
+use crate::data::EncodedDataset;
+use crate::model::{Backbone, Hooks, Pass, classify, ops};
 use crate::params::{Layout, Params};
 use crate::petuning::{LocalForm, TrainableVars, TuningConfig, export_adapter, initial_params};
 use crate::seed::{Purpose, Seeds};
@@ -71,11 +71,11 @@ impl Learner {
         seeds: Seeds,
     ) -> Result<Self, TrainingError> {
         ops::keep_freed_memory();
-        let taken = tuning.implementation().positions(backbone.config());
-        check_split(&backbone, &data.train, Split::Train, taken)?;
-        check_split(&backbone, &data.validation, Split::Validation, taken)?;
+        let (encoder, taken) = (backbone.config(), tuning.implementation().positions(backbone.config()));
+        examples::check(encoder, &data.train, Split::Train, taken)?;
+        examples::check(encoder, &data.validation, Split::Validation, taken)?;
         if let Some(test) = &data.test {
-            check_split(&backbone, test, Split::Test, taken)?;
+            examples::check(encoder, test, Split::Test, taken)?;
         }
         let initial = initial_params(&tuning, &backbone, data.labels.len(), &seeds)?;
         let local = LocalForm::new(&tuning, backbone.config(), data.labels.len(), &seeds)?;
@@ -179,7 +179,8 @@ impl Learner {
     pub fn cost(&self) -> Result<TaskCost, TrainingError> {
         let n_labels = self.data.labels.len();
         let train = &self.data.train;
-        let longest = (0..train.len()).map(|i| train.example(i).0.len()).max().unwrap_or(1);
+        let config = self.backbone.config();
+        let longest = (0..train.len()).map(|i| examples::n_tokens(train, i, config)).max().unwrap_or(1);
         let all: Vec<u32> = (0..train.len() as u32).collect();
         let flops = self.task_flops(&all)?;
         Ok(TaskCost {
@@ -198,7 +199,7 @@ impl Learner {
     /// Tokens of each training example.
     pub fn lengths(&self) -> Vec<usize> {
         let train = &self.data.train;
-        (0..train.len()).map(|row| train.example(row).0.len()).collect()
+        (0..train.len()).map(|row| examples::n_tokens(train, row, self.backbone.config())).collect()
     }
 
     /// What a device pays for training once on each of these rows, at their own lengths.
@@ -207,7 +208,8 @@ impl Learner {
     /// When the method does not fit the encoder.
     pub fn task_flops(&self, shard: &[u32]) -> Result<Flops, TrainingError> {
         let flops = self.flops_of_length()?;
-        let lengths = shard.iter().map(|&row| self.data.train.example(row as usize).0.len());
+        let config = self.backbone.config();
+        let lengths = shard.iter().map(|&row| examples::n_tokens(&self.data.train, row as usize, config));
         Ok(Flops(lengths.map(|length| flops.at(length).total().0).sum()))
     }
 
@@ -245,8 +247,9 @@ impl Learner {
         hooks: &dyn Hooks,
         pass: &mut Pass,
     ) -> TensorResult<(f64, Vec<Tensor>)> {
-        let device = self.backbone.device();
-        let (batch, labels) = collate(&self.data.train, rows, &self.backbone, device)?;
+        let rows: Vec<usize> = rows.iter().map(|&row| row as usize).collect();
+        let batch = examples::batch(&self.data.train, &rows, &self.backbone)?;
+        let labels = examples::labels(&self.data.train, &rows, &self.backbone)?;
         let logits = classify(&self.backbone, &batch, hooks, pass)?;
         let loss = cross_entropy(&logits, &labels)?;
         let mut store = loss.backward()?;
@@ -259,31 +262,4 @@ impl Learner {
         }
         Ok((f64::from(loss.to_scalar::<f32>()?), gradients))
     }
-}
-
-fn collate(split: &EncodedSplit, rows: &[u32], backbone: &Backbone, device: &Device) -> TensorResult<(Batch, Tensor)> {
-    let examples: Vec<_> = rows.iter().map(|&row| split.example(row as usize)).collect();
-    let inputs: Vec<_> = examples.iter().map(|(ids, types, _)| (*ids, *types)).collect();
-    let labels: Vec<u32> = examples.iter().map(|(_, _, label)| *label).collect();
-    let labels = Tensor::from_vec(labels, rows.len(), device)?;
-    Ok((Batch::new(&inputs, backbone.config(), device)?, labels))
-}
-
-/// `taken` is how many positions the tuning method takes in front of every text.
-fn check_split(backbone: &Backbone, data: &EncodedSplit, split: Split, taken: usize) -> Result<(), TrainingError> {
-    let config = backbone.config();
-    let max = config.max_tokens();
-    for row in 0..data.len() {
-        let (ids, types, _) = data.example(row);
-        if ids.len() + taken > max {
-            return Err(TrainingError::TooLong { split: Some(split), found: ids.len(), taken, max });
-        }
-        for (what, numbers, rows) in [("token", ids, config.vocab_size), ("token type", types, config.type_vocab_size)]
-        {
-            if let Some(&found) = numbers.iter().find(|&&number| number as usize >= rows) {
-                return Err(TrainingError::OutsideTable { split, row, what, found, rows });
-            }
-        }
-    }
-    Ok(())
 }

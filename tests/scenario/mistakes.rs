@@ -102,6 +102,20 @@ const MISTAKES: &[Mistake] = &[
     edit("name and files", &[("  name: builtin:intents", "  name: builtin:intents\n  files: { train: rows.tsv }")]),
     edit("unknown data set", &[("builtin:intents", "builtin:intent")]),
     edit("data file that is not there", &[("name: builtin:intents", "files: { train: rows.tsv }")]),
+    edit("pictures for a model of texts", &[("name: builtin:intents", "name: builtin:shapes")]),
+    edit(
+        "picture folder that is not there",
+        &[("name: builtin:intents", "images: { format: folder, train: pictures }")],
+    ),
+    edit("pictures of no known format", &[("name: builtin:intents", "images: { format: png, train: pictures }")]),
+    edit(
+        "IDX file whose labels are not known",
+        &[("name: builtin:intents", "images: { format: idx, train: digits.gz }")],
+    ),
+    edit(
+        "texts and pictures",
+        &[("  name: builtin:intents", "  name: builtin:intents\n  images: { format: cifar, train: a.bin }")],
+    ),
     edit("no data set", &[("dataset:\n  name: builtin:intents\n  partition: { dirichlet: { alpha: 0.3 } }\n", "")]),
     edit("concentration of zero", &[("alpha: 0.3", "alpha: 0")]),
     edit("model that is not there", &[("builtin:tiny-roberta", "FacebookAI/roberta-base")]),

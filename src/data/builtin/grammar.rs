@@ -113,7 +113,7 @@ mod tests {
         let grammar = Grammar::default()
             .with_classes(&[("thing", &["a {colour} hat"]), ("colour", &["orange"]), ("tail", &["now"])])
             .with_verbs("sell", &[&[("sell off", "sold off", "selling off")]]);
-        let mut rng = Seeds::new(1).global(Purpose::DatasetText);
+        let mut rng = Seeds::new(1).global(Purpose::DatasetExamples);
         let mut with_tail = 0;
         for _ in 0..200 {
             let sentence = grammar.sentence(&["{verb} {thing}  {tail?}"], &[("verb", "sell.doing")], &mut rng);

@@ -1,11 +1,12 @@
-//! Which sentences are held back for validation and test.
+//! Which sentences and pictures are held back for validation and test.
 
 use sha2::{Digest, Sha256};
 
 use crate::seed::Stream;
 
-/// Where a sentence may occur. It is a property of the sentence alone, so that no seed can bring a test sentence into
-/// another seed's training rows or into the pretraining corpus.
+/// Where a sentence or a picture may occur. It is a property of the example alone, so that no seed can bring one of the
+/// test set into
+/// another seed's training rows or into what an encoder is pretrained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// In test rows only: one sentence in eight.
@@ -18,8 +19,13 @@ pub(super) enum Place {
 
 impl Place {
     /// The place of a sentence.
-    pub(super) fn of(sentence: &str) -> Self {
-        match Sha256::digest(sentence)[0] % 8 {
+    fn of(sentence: &str) -> Self {
+        Self::of_digest(&Sha256::digest(sentence))
+    }
+
+    /// The place of what has this SHA-256.
+    pub(super) fn of_digest(digest: &[u8]) -> Self {
+        match digest[0] % 8 {
             0 => Self::Test,
             1 => Self::Validation,
             _ => Self::Training,

@@ -1,4 +1,4 @@
-//! From a file to its lines.
+//! From a file to its bytes and lines.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,9 +8,22 @@ use flate2::read::MultiGzDecoder;
 
 use super::Problems;
 
-/// The content of the file, unpacked if it is named `.gz`, without a byte-order mark. `None` with a problem reported when
+/// The text in the file, unpacked if it is named `.gz`, without a byte-order mark. `None` with a problem reported when
 /// there is none to be had.
 pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<Vec<u8>> {
+    let mut content = read_bytes(path, problems)?;
+    if content.starts_with(b"\xef\xbb\xbf") {
+        content.drain(..3);
+    }
+    if content.iter().all(u8::is_ascii_whitespace) {
+        problems.of_file(path, "is empty");
+        return None;
+    }
+    Some(content)
+}
+
+/// The content of the file, unpacked if it is named `.gz`. `None` with a problem reported when it cannot be read.
+pub(in crate::data) fn read_bytes(path: &Path, problems: &mut Problems) -> Option<Vec<u8>> {
     let mut content = Vec::new();
     let file = match File::open(path) {
         Ok(file) => file,
@@ -29,13 +42,6 @@ pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<Vec<u8>> {
             format!("cannot be read: {error}")
         };
         problems.of_file(path, what);
-        return None;
-    }
-    if content.starts_with(b"\xef\xbb\xbf") {
-        content.drain(..3);
-    }
-    if content.iter().all(u8::is_ascii_whitespace) {
-        problems.of_file(path, "is empty");
         return None;
     }
     Some(content)

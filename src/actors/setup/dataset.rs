@@ -1,0 +1,43 @@
+//! The data set of a scenario in the form that its model takes.
+
+use super::SetupError;
+use crate::data::{self, DatasetConfig, EncodedDataset, ImageProcessor};
+use crate::model::{EncoderConfig, Preprocessor};
+use crate::scenario::Scenario;
+
+/// A data set, ready for the model, and its hash.
+pub(super) struct Loaded {
+    pub(super) encoded: EncodedDataset,
+    pub(super) hash: String,
+}
+
+/// Loads the data set: texts become tokens, pictures get the size and the numbers that the checkpoint asks for.
+pub(super) fn load(
+    scenario: &Scenario,
+    config: &DatasetConfig,
+    encoder: &EncoderConfig,
+    preprocessor: &Preprocessor,
+) -> Result<Loaded, SetupError> {
+    let (base_dir, seeds) = (scenario.base_dir(), scenario.seeds());
+    match (preprocessor, config.holds_images(), encoder.vision) {
+        (Preprocessor::Texts(tokenizer), false, _) => {
+            let texts = data::load(config, base_dir, &seeds)?;
+            let encoded = data::encode(&texts, tokenizer, config.max_seq_length)?;
+            Ok(Loaded { encoded, hash: texts.hash })
+        }
+        (Preprocessor::Images(file), true, Some(vision)) => {
+            let (channels, size) = (vision.num_channels, vision.image_size);
+            let processor = match file {
+                Some(file) => ImageProcessor::from_json(&file.json, &file.origin, channels, size)?,
+                None => ImageProcessor::new(channels, size),
+            };
+            let mut images = data::load_images(config, base_dir, &seeds, &processor)?;
+            let hash = std::mem::take(&mut images.hash);
+            Ok(Loaded { encoded: images.into_encoded(), hash })
+        }
+        (_, holds_images, _) => {
+            let model = scenario.model().name.clone();
+            Err(if holds_images { SetupError::ImagesForTexts { model } } else { SetupError::TextsForImages { model } })
+        }
+    }
+}

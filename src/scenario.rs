@@ -27,8 +27,8 @@ pub use explain::{ResolvedValue, explain};
 pub use load::load;
 pub use lock::LockHeader;
 pub use settings::{
-    CompressionConfig, DrawnShardSize, EvaluationConfig, EvaluationSplit, ExecutionConfig, HostDevice, LognormalSize,
-    Metric, Mode, OutputConfig, ShardSizeConfig, Workers,
+    CompressionConfig, DrawnShardSize, EvaluationConfig, EvaluationSplit, ExecutionConfig, LognormalSize, Metric, Mode,
+    OutputConfig, ShardSizeConfig, Workers,
 };
 
 /// Where a scenario is read from.

@@ -8,7 +8,7 @@ use super::plan::{Learning, Plan, SampleCosts, ShardSizes};
 use super::server::RoundSettings;
 use super::trainer::{LearningError, Trained, Trainer};
 use crate::data::{self, DataError, EncodedDataset, PartitionError, PartitionTable};
-use crate::model::{self, EncoderConfig, ModelError};
+use crate::model::{self, Backbone, EncoderConfig, HostDevice, ModelError};
 use crate::params::{Layout, Params};
 use crate::petuning::{TuningError, trainable_tensors, travelling_tensors};
 use crate::scenario::{Examples, Mode, Scenario, ShardSizeConfig};
@@ -109,7 +109,14 @@ pub struct Workload {
 }
 
 /// The set of matrix kernels that this machine runs. Results of different sets differ in their last bits.
-pub fn kernel() -> &'static str {
+pub fn kernel(device: HostDevice) -> &'static str {
+    match device {
+        HostDevice::Cpu => cpu_kernel(),
+        HostDevice::Cuda => "cuda",
+    }
+}
+
+fn cpu_kernel() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     {
         if std::arch::is_x86_feature_detected!("avx512f") {
@@ -165,6 +172,7 @@ fn from_dataset(scenario: &Scenario, config: &data::DatasetConfig) -> Result<Set
     let seeds = scenario.seeds();
     let (backbone, preprocessor) =
         model::load(&scenario.model().name.parse()?, scenario.model().dtype, scenario.base_dir(), &seeds)?;
+    let backbone = on_device(backbone, scenario)?;
     let dataset::Loaded { encoded, hash } = dataset::load(scenario, config, backbone.config(), &preprocessor)?;
     check_lock(scenario, Some(backbone.hash()), Some(&hash))?;
     let encoded = Arc::new(encoded);
@@ -211,9 +219,17 @@ fn from_dataset(scenario: &Scenario, config: &data::DatasetConfig) -> Result<Set
     })
 }
 
+/// The backbone where it will be used. A run that trains nothing needs no device.
+fn on_device(backbone: Arc<Backbone>, scenario: &Scenario) -> Result<Arc<Backbone>, SetupError> {
+    match (scenario.mode(), scenario.device()) {
+        (Mode::TimingOnly, _) | (Mode::Real, HostDevice::Cpu) => Ok(backbone),
+        (Mode::Real, device) => Ok(Arc::new(backbone.to_device(&device.open()?)?)),
+    }
+}
+
 /// Jobs that compute at the same time on this machine.
 fn workers_of(scenario: &Scenario) -> usize {
-    scenario.workers().on(std::thread::available_parallelism().map_or(1, usize::from))
+    scenario.workers().on(scenario.device(), std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Refuses a lock file that was written for something else than what is here.
@@ -223,7 +239,7 @@ fn check_lock(scenario: &Scenario, model_hash: Option<&str>, dataset_hash: Optio
         ("program version", Some(lock.straggler.as_str()), Some(env!("CARGO_PKG_VERSION"))),
         ("model", lock.model_hash.as_deref(), model_hash),
         ("data set", lock.dataset_hash.as_deref(), dataset_hash),
-        ("arithmetic kernel", lock.kernel.as_deref(), Some(kernel())),
+        ("arithmetic kernel", lock.kernel.as_deref(), Some(kernel(scenario.device()))),
     ];
     for (what, locked, found) in pairs {
         if let (Some(locked), Some(found)) = (locked, found)

@@ -100,6 +100,9 @@ pub(super) struct ScenarioArgs {
     /// Training threads [default: one per core]
     #[arg(short = 'j', long, value_name = "N")]
     pub(super) workers: Option<usize>,
+    /// What trains: cpu or cuda [default: the scenario's `compute.device`]
+    #[arg(long, value_name = "DEVICE")]
+    pub(super) device: Option<String>,
     /// Simulate time and traffic only; train nothing
     #[arg(long)]
     pub(super) timing_only: bool,
@@ -119,6 +122,7 @@ impl ScenarioArgs {
         let mut set = self.set.clone();
         set.extend(self.seed.map(|seed| format!("seed={seed}")));
         set.extend(self.workers.map(|n| format!("compute.workers={n}")));
+        set.extend(self.device.iter().map(|device| format!("compute.device={device}")));
         set.extend(self.timing_only.then(|| "compute.mode=timing_only".to_string()));
         Overrides { profiles: self.profile.clone(), set }
     }

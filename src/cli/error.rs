@@ -14,7 +14,7 @@ pub enum Exit {
     RunFailed = 1,
     /// Bad usage or input: nothing ran.
     BadInput = 2,
-    /// The machine lacks something: disk, memory, permission.
+    /// The machine or the build lacks something: disk, memory, permission, a feature.
     Environment = 3,
     /// The run finished, and an `assert` of the scenario does not hold.
     AssertUnmet = 4,
@@ -90,6 +90,7 @@ impl std::error::Error for CliError {}
 
 impl From<Diagnostics> for CliError {
     fn from(diagnostics: Diagnostics) -> Self {
-        Self { exit: Exit::BadInput, report: Report::Diagnostics(Box::new(diagnostics)) }
+        let exit = if diagnostics.lacks_only_features() { Exit::Environment } else { Exit::BadInput };
+        Self { exit, report: Report::Diagnostics(Box::new(diagnostics)) }
     }
 }

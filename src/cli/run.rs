@@ -34,7 +34,7 @@ pub(super) fn execute(args: &RunArgs, console: &Console) -> Result<(), CliError>
         straggler: env!("CARGO_PKG_VERSION").into(),
         model_hash: setup.model_hash.clone(),
         dataset_hash: setup.dataset_hash.clone(),
-        kernel: (scenario.mode() == Mode::Real).then(|| setup::kernel().to_owned()),
+        kernel: (scenario.mode() == Mode::Real).then(|| setup::kernel(scenario.device()).to_owned()),
     });
     let hash: String = Sha256::digest(lock.as_bytes()).iter().take(2).map(|byte| format!("{byte:02x}")).collect();
     let out = args.out.clone().unwrap_or_else(|| scenario.output().dir.clone().into());
@@ -221,7 +221,9 @@ impl From<SetupError> for CliError {
                 .help("lower compute.workers or clients.train.per_device_train_batch_size"),
             SetupError::Lock { .. } => CliError::new(Exit::BadInput, "lock", &error)
                 .help("remove that line of its `lock` section to run it all the same, with other results"),
-            SetupError::Model(ModelError::Tensor { .. }) => CliError::new(Exit::Environment, "model", &error),
+            SetupError::Model(ModelError::Tensor { .. } | ModelError::Device { .. }) => {
+                CliError::new(Exit::Environment, "model", &error)
+            }
             SetupError::Model(_) => CliError::new(Exit::BadInput, "model", &error),
             SetupError::Data(_) | SetupError::ImagesForTexts { .. } | SetupError::TextsForImages { .. } => {
                 CliError::new(Exit::BadInput, "dataset", &error)

@@ -166,6 +166,12 @@ pub enum ModelError {
         /// What is wrong.
         message: String,
     },
+    /// The device cannot be used.
+    #[error("no GPU can be used: {message}")]
+    Device {
+        /// Why.
+        message: String,
+    },
     /// The arithmetic library refuses.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use self::examples::{PathKind, paths_of};
 use super::Outcome;
 use super::checked::{Examples, SyntheticExamples, dispatches};
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, MISSING_FEATURE};
 use super::node::Node;
 use super::raw::RawScenario;
 use super::schema::join;
@@ -84,6 +84,11 @@ impl Checker<'_> {
             "at least one thread is needed",
             "write `auto` for one per core",
         );
+        if raw.compute.mode == Mode::Real && !raw.compute.device.is_built_in() {
+            let problem =
+                self.at(MISSING_FEATURE, "compute.device", "this program was built without support for NVIDIA GPUs");
+            self.problems.push(problem.help("write `cpu`, or build it with `cargo build --release --features cuda`"));
+        }
         self.require(!raw.output.dir.trim().is_empty(), "output.dir", "names no folder", "write `results`");
     }
 

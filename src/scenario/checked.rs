@@ -8,7 +8,7 @@ use super::lock::LockHeader;
 use super::raw::RawScenario;
 use super::settings::{CompressionConfig, EvaluationConfig, Mode, OutputConfig, ShardSizeConfig, Workers};
 use crate::data::DatasetConfig;
-use crate::model::{ModelConfig, ModelSource};
+use crate::model::{HostDevice, ModelConfig, ModelSource};
 use crate::petuning::TuningConfig;
 use crate::seed::Seeds;
 use crate::sim::{
@@ -201,6 +201,11 @@ impl Scenario {
     /// Training threads.
     pub fn workers(&self) -> Workers {
         self.raw.compute.workers
+    }
+
+    /// What trains and evaluates.
+    pub fn device(&self) -> HostDevice {
+        self.raw.compute.device
     }
 
     /// Memory that the process may use, if there is a limit.

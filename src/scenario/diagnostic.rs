@@ -31,6 +31,9 @@ pub(super) struct Place {
     pub(super) length: usize,
 }
 
+/// The code of a setting that another build of the program would accept.
+pub(super) const MISSING_FEATURE: &str = "missing-feature";
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -105,6 +108,11 @@ impl Diagnostics {
     /// The problems, in the order of the file.
     pub fn list(&self) -> &[Diagnostic] {
         &self.list
+    }
+
+    /// True when nothing is wrong but that this build of the program, or this machine, lacks something.
+    pub fn lacks_only_features(&self) -> bool {
+        self.list.iter().all(|problem| problem.code == MISSING_FEATURE)
     }
 
     /// Where a problem of this list is: `file:line:column`, or the `--set` itself.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::HostDevice;
 use crate::registry::Entry;
 use crate::strategy::CodecConfig;
 use crate::training::Evaluation;
@@ -109,7 +110,7 @@ pub struct ExecutionConfig {
     pub mode: Mode,
     /// Training threads.
     pub workers: Workers,
-    /// What trains.
+    /// What trains and evaluates.
     pub device: HostDevice,
     /// Memory that the whole process may use. None: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,16 +128,7 @@ pub enum Mode {
     TimingOnly,
 }
 
-/// Where training runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HostDevice {
-    /// The processor.
-    #[default]
-    Cpu,
-}
-
-/// Number of training threads: `auto` (one per core) or a number >= 1.
+/// Number of training threads: `auto` (one per core; one for a GPU) or a number >= 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Workers {
     /// One per core.
@@ -147,10 +139,10 @@ pub enum Workers {
 }
 
 impl Workers {
-    /// The number of threads on a machine with `n_cores`.
-    pub fn on(self, n_cores: usize) -> usize {
+    /// The number of threads for a device of a machine with `n_cores`.
+    pub fn on(self, device: HostDevice, n_cores: usize) -> usize {
         match self {
-            Self::Auto => n_cores.max(1),
+            Self::Auto => device.workers(n_cores),
             Self::Count(n) => n,
         }
     }

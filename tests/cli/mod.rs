@@ -52,6 +52,23 @@ error[wrong-type]: `server.rounds` must be a whole number, 0 or more, not `many`
 }
 
 #[test]
+#[cfg(not(feature = "cuda"))]
+fn a_gpu_that_this_build_cannot_use_is_exit_3() {
+    let output = straggler(&["run", "quickstart", "--device", "cuda"]);
+    assert_eq!(output.status.code(), Some(3));
+    let expected = "\
+error[missing-feature]: `compute.device`: this program was built without support for NVIDIA GPUs
+  --> --set compute.device=cuda
+   | compute.device=cuda
+   |                ^^^^ help: write `cpu`, or build it with `cargo build --release --features cuda`
+";
+    assert_eq!(stderr(&output), expected);
+    // Time alone needs no device.
+    let timing = straggler(&["validate", "quickstart", "--device", "cuda", "--timing-only"]);
+    assert_eq!(timing.status.code(), Some(0));
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let output = straggler(&["run", "nowhere.yaml"]);
     assert_eq!(output.status.code(), Some(2));

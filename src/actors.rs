@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod house;
+pub mod inputs;
 pub mod messages;
 pub mod plan;
 pub mod pool;

@@ -7,6 +7,7 @@ mod args;
 mod console;
 mod error;
 mod explain;
+mod fetch;
 mod list;
 mod params;
 mod pretrain;
@@ -41,6 +42,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) if args.dry_run => validate::dry_run(&args, &console),
         Verb::Run(args) => run::execute(&args, &console),
         Verb::Validate(args) => validate::execute(&args, &console),
+        Verb::Fetch(args) => fetch::execute(&args, &console),
         Verb::List(args) => list::execute(&args, &console),
         Verb::Params(args) => params::execute(&args, &console),
         Verb::Pretrain(args) => pretrain::execute(&args, &console),

@@ -1,7 +1,8 @@
 //! Data sets, splits and the partition over clients.
 //!
-//! [`load`] gives a [`TextDataset`] (built-in or from files) and [`encode`] turns it into token ids; [`load_images`] gives
-//! an [`ImageDataset`] in the size that the model takes. The chosen [`Partition`] deals the training rows to the clients.
+//! [`load`] gives a [`TextDataset`] (built-in, from files or from a folder laid out as on the hub; [`load_repository`] from
+//! one that was fetched) and [`encode`] turns it into token ids; [`load_images`] gives an [`ImageDataset`] in the size that
+//! the model takes. The chosen [`Partition`] deals the training rows to the clients.
 
 mod builtin;
 mod config;
@@ -11,9 +12,11 @@ mod encoded;
 mod error;
 mod files;
 mod images;
+mod known;
 mod labels;
 mod load;
 pub mod partition;
+mod repository;
 pub mod tokenizer;
 mod validation;
 
@@ -24,7 +27,8 @@ pub use encode::{TokenSplit, encode};
 pub use encoded::{EncodedDataset, EncodedSplit};
 pub use error::{DataError, PartitionError};
 pub use images::{ImageDataset, ImageFormat, ImageProcessor, ImageSplit, ImagesConfig, load_images};
-pub use load::load;
+pub use load::{load, load_repository};
 pub use partition::{
     DirichletConfig, IidConfig, LabelMixConfig, Partition, PartitionConfig, PartitionTable, ShardsConfig,
 };
+pub use repository::{CARD, DatasetSource, SplitsConfig, data_files};

@@ -28,8 +28,10 @@ mod load;
 pub mod masked_lm;
 pub mod ops;
 mod place;
+mod repository;
 mod shapes;
 mod tensors;
+mod vocabulary;
 
 pub use backbone::{Backbone, Storage};
 pub use batch::{Batch, ImageBatch, TextBatch};
@@ -44,5 +46,7 @@ pub use hooks::{Hooks, NoHooks, Pass, Projection, Site, Sublayer};
 pub use initial::Init;
 pub use load::{Preprocessor, PreprocessorFile, find_weights, load, load_config};
 pub use place::Place;
+pub use repository::{description_files, weight_files};
 pub use shapes::ENTRIES as SHAPES;
 pub use tensors::backbone_tensors;
+pub use vocabulary::vocabulary_files;

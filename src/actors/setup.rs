@@ -4,10 +4,12 @@ mod dataset;
 
 use std::sync::Arc;
 
+use super::inputs::Inputs;
 use super::plan::{Learning, Plan, SampleCosts, ShardSizes};
 use super::server::RoundSettings;
 use super::trainer::{LearningError, Trained, Trainer};
 use crate::data::{self, DataError, EncodedDataset, PartitionError, PartitionTable};
+use crate::hub::HubError;
 use crate::model::{self, Backbone, EncoderConfig, HostDevice, ModelError};
 use crate::params::{Layout, Params};
 use crate::petuning::{TuningError, trainable_tensors, travelling_tensors};
@@ -28,6 +30,9 @@ pub enum SetupError {
     /// The model.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The hub.
+    #[error(transparent)]
+    Hub(#[from] HubError),
     /// The data set.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -55,6 +60,17 @@ pub enum SetupError {
     /// A payload.
     #[error(transparent)]
     Codec(#[from] CodecError),
+    /// A metric that the data set has not the labels for.
+    #[error(
+        "metric `{metric}` is for two labels, and the data set has {n_labels}; use macro_f1, in `evaluation.metric` and \
+         `assert`"
+    )]
+    Metric {
+        /// The metric.
+        metric: &'static str,
+        /// Labels of the data set.
+        n_labels: usize,
+    },
     /// A run of a lock file that would not repeat the locked run.
     #[error("the lock file was written for another {what}: it says {locked}, here it is {found}")]
     Lock {
@@ -129,16 +145,16 @@ fn cpu_kernel() -> &'static str {
     std::env::consts::ARCH
 }
 
-/// Loads and resolves what a scenario names.
+/// Loads and resolves what a scenario names; `inputs` say where that lies.
 ///
 /// # Errors
 /// See [`SetupError`].
-pub fn prepare(scenario: &Scenario) -> Result<Setup, SetupError> {
+pub fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, SetupError> {
     match scenario.examples() {
-        Examples::Dataset(config) => from_dataset(scenario, config),
+        Examples::Dataset(config) => from_dataset(scenario, inputs, config),
         Examples::Synthetic(synthetic) => {
             check_lock(scenario, None, None)?;
-            let encoder = model::load_config(&scenario.model().name.parse()?, scenario.base_dir())?;
+            let encoder = model::load_config(&inputs.model, scenario.base_dir())?;
             let sizes = match synthetic.num_examples {
                 ShardSizeConfig::Fixed(size) => ShardSizes::Fixed(size),
                 ShardSizeConfig::Drawn(drawn) => {
@@ -168,12 +184,12 @@ pub fn prepare(scenario: &Scenario) -> Result<Setup, SetupError> {
     }
 }
 
-fn from_dataset(scenario: &Scenario, config: &data::DatasetConfig) -> Result<Setup, SetupError> {
+fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConfig) -> Result<Setup, SetupError> {
     let seeds = scenario.seeds();
-    let (backbone, preprocessor) =
-        model::load(&scenario.model().name.parse()?, scenario.model().dtype, scenario.base_dir(), &seeds)?;
+    let (backbone, preprocessor) = model::load(&inputs.model, scenario.model().dtype, scenario.base_dir(), &seeds)?;
     let backbone = on_device(backbone, scenario)?;
-    let dataset::Loaded { encoded, hash } = dataset::load(scenario, config, backbone.config(), &preprocessor)?;
+    let dataset::Loaded { encoded, hash } = dataset::load(scenario, inputs, config, backbone.config(), &preprocessor)?;
+    check_metrics(scenario, encoded.labels.len())?;
     check_lock(scenario, Some(backbone.hash()), Some(&hash))?;
     let encoded = Arc::new(encoded);
     let shards = deal(scenario, config, &encoded)?;
@@ -224,6 +240,15 @@ fn on_device(backbone: Arc<Backbone>, scenario: &Scenario) -> Result<Arc<Backbon
     match (scenario.mode(), scenario.device()) {
         (Mode::TimingOnly, _) | (Mode::Real, HostDevice::Cpu) => Ok(backbone),
         (Mode::Real, device) => Ok(Arc::new(backbone.to_device(&device.open()?)?)),
+    }
+}
+
+/// Refuses a metric that means nothing for this many labels.
+fn check_metrics(scenario: &Scenario, n_labels: usize) -> Result<(), SetupError> {
+    let asked = scenario.assertions().iter().map(|assertion| assertion.metric).chain([scenario.metric()]);
+    match asked.into_iter().find(|metric| !metric.fits(n_labels)) {
+        Some(metric) => Err(SetupError::Metric { metric: metric.key(), n_labels }),
+        None => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ColorChoice, Parser, Subcommand};
 
+use crate::hub::HubSettings;
 use crate::scenario::{Input, Overrides};
 
 /// Simulate federated learning with real parameter-efficient tuning on a simulated clock.
@@ -68,6 +69,14 @@ Examples:
   straggler params quickstart
   straggler params sst2.yaml --set tuning.lora.r=16 --json")]
     Params(ParamsArgs),
+    /// Download what a scenario needs from the Hugging Face hub, for machines without a network
+    #[command(after_help = "\
+Examples:
+  straggler fetch sst2.yaml
+  straggler run sst2.yaml --offline
+
+Variables: HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE, as huggingface_hub has them")]
+    Fetch(FetchArgs),
     /// Show what is built in: methods, partitions, models, data sets, metrics
     #[command(after_help = "\
 Examples:
@@ -106,6 +115,9 @@ pub(super) struct ScenarioArgs {
     /// Simulate time and traffic only; train nothing
     #[arg(long)]
     pub(super) timing_only: bool,
+    /// Use models and data sets of the hub from its cache alone, as HF_HUB_OFFLINE=1 does
+    #[arg(long)]
+    pub(super) offline: bool,
 }
 
 impl ScenarioArgs {
@@ -115,6 +127,12 @@ impl ScenarioArgs {
             return Input::Embedded { name: "quickstart".into(), text: super::QUICKSTART.into() };
         }
         Input::File(self.file.clone())
+    }
+
+    /// How the hub is used: as the environment says, but for `--offline`.
+    pub(super) fn hub(&self) -> HubSettings {
+        let settings = HubSettings::from_env();
+        HubSettings { is_offline: settings.is_offline || self.offline, ..settings }
     }
 
     /// The changes, those with a switch of their own last.
@@ -164,6 +182,13 @@ pub(super) struct ValidateArgs {
     /// Show every value with its origin, what the clients get, and what a task costs
     #[arg(long)]
     pub(super) explain: bool,
+}
+
+/// Arguments of `fetch`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct FetchArgs {
+    #[command(flatten)]
+    pub(super) scenario: ScenarioArgs,
 }
 
 /// Arguments of `list`.

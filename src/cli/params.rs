@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::args::ParamsArgs;
-use super::{CliError, Console, Exit};
+use super::{CliError, Console, Exit, fetch};
 use crate::actors::setup::{self, Setup, SetupError};
 use crate::petuning::TuningConfig;
 use crate::scenario::{self, Scenario};
@@ -22,7 +22,8 @@ struct Row {
 /// Prints the table: the scenario's own method first, then every other with its default settings.
 pub(super) fn execute(args: &ParamsArgs, console: &Console) -> Result<(), CliError> {
     let scenario = scenario::load(&args.scenario.input(), &args.scenario.overrides())?;
-    let setup = setup::prepare(&scenario)?;
+    let inputs = fetch::gather(&scenario, args.scenario.hub(), console)?;
+    let setup = setup::prepare(&scenario, &inputs)?;
     let own = row(&scenario, &setup, scenario.tuning(), true)?;
     // What the table says of the scenario's own method is what its run charges.
     assert_eq!((own.bytes_down, own.bytes_up), (setup.plan.downlink_payload, setup.plan.uplink_payload));

@@ -68,3 +68,59 @@ impl Throttle {
         is_due
     }
 }
+
+/// A bar of bytes, if stderr is a terminal and the user did not ask for quiet; else a line for each file.
+pub(super) struct DownloadBar {
+    bar: Option<ProgressBar>,
+    console: Console,
+}
+
+impl DownloadBar {
+    /// A bar of `total` bytes.
+    pub(super) fn new(console: &Console, total: u64) -> Self {
+        let is_wanted = !console.is_quiet() && std::io::stderr().is_terminal();
+        let bar = is_wanted.then(|| {
+            let template = "{bytes}/{total_bytes} [{bar:30}] {bytes_per_sec}, {eta} to go  {msg}";
+            let style = ProgressStyle::with_template(template).expect("the template is well formed");
+            ProgressBar::new(total).with_style(style.progress_chars("=> "))
+        });
+        Self { bar, console: *console }
+    }
+
+    /// A file begins, or goes on after `done` bytes.
+    pub(super) fn file(&self, name: &str, done: u64) {
+        match &self.bar {
+            Some(bar) => bar.set_message(name.to_owned()),
+            None if done > 0 => self.console.note(format_args!("  {name}, from {} on", size(done))),
+            None => self.console.note(format_args!("  {name}")),
+        }
+    }
+
+    /// So many bytes more.
+    pub(super) fn advance(&self, bytes: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc(bytes);
+        }
+    }
+
+    /// A line that does not disturb the bar.
+    pub(super) fn note(&self, console: &Console, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| console.note(text)),
+            None => console.note(text),
+        }
+    }
+}
+
+impl Drop for DownloadBar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A size for people: `86.7 MiB`.
+pub(super) fn size(bytes: u64) -> String {
+    indicatif::BinaryBytes(bytes).to_string()
+}

@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::args::RunArgs;
 use super::recorder::{Evaluated, Recorder};
-use super::{CliError, Console, Exit};
+use super::{CliError, Console, Exit, fetch};
 use crate::actors::plan::Plan;
 use crate::actors::setup::{self, Setup, SetupError};
 use crate::actors::world::{self, Outcome, WorldError};
+use crate::hub::HubError;
 use crate::model::ModelError;
 use crate::report::{
     ClientRow, ReportError, ResultsWriter, SCHEMA_VERSION, Status, Summary, Target, Test, Traffic, Updates, Validation,
@@ -23,7 +24,8 @@ use crate::training::{Evaluation, Learner, Split};
 /// Runs it.
 pub(super) fn execute(args: &RunArgs, console: &Console) -> Result<(), CliError> {
     let scenario = scenario::load(&args.scenario.input(), &args.scenario.overrides())?;
-    let setup = setup::prepare(&scenario)?;
+    let inputs = fetch::gather(&scenario, args.scenario.hub(), console)?;
+    let setup = setup::prepare(&scenario, &inputs)?;
     let is_own_checkpoint = !scenario.model().name.starts_with("builtin:");
     if is_own_checkpoint && !setup.unused_tensors.is_empty() {
         let n = setup.unused_tensors.len();
@@ -32,13 +34,15 @@ pub(super) fn execute(args: &RunArgs, console: &Console) -> Result<(), CliError>
     }
     let lock = scenario.to_lock_yaml(LockHeader {
         straggler: env!("CARGO_PKG_VERSION").into(),
+        model_commit: inputs.model_commit.clone(),
         model_hash: setup.model_hash.clone(),
+        dataset_commit: inputs.dataset_commit.clone(),
         dataset_hash: setup.dataset_hash.clone(),
         kernel: (scenario.mode() == Mode::Real).then(|| setup::kernel(scenario.device()).to_owned()),
     });
     let hash: String = Sha256::digest(lock.as_bytes()).iter().take(2).map(|byte| format!("{byte:02x}")).collect();
     let out = args.out.clone().unwrap_or_else(|| scenario.output().dir.clone().into());
-    let metric = scenario.evaluation().metric;
+    let metric = scenario.metric();
     let writer = ResultsWriter::create(&out, scenario.name(), &hash, metric.key())?;
     writer.file("scenario.lock.yaml", lock.as_bytes())?;
 
@@ -92,7 +96,7 @@ fn finish(scenario: &Scenario, setup: &Setup, outcome: &Outcome, recorder: Recor
     let (best, last, reached) = (recorder.best.clone(), recorder.last.clone(), recorder.reached);
     let mut writer = recorder.into_writer();
     write_clients(&mut writer, &setup.plan, outcome)?;
-    let metric = scenario.evaluation().metric;
+    let metric = scenario.metric();
     let mut test = None;
     if let (Some(learner), Some(best), Some(last)) = (&setup.learner, &best, &last) {
         write_adapters(learner, best, last, outcome, writer.directory())?;
@@ -228,12 +232,19 @@ impl From<SetupError> for CliError {
             SetupError::Data(_) | SetupError::ImagesForTexts { .. } | SetupError::TextsForImages { .. } => {
                 CliError::new(Exit::BadInput, "dataset", &error)
             }
+            SetupError::Hub(hub) => hub_error(hub),
+            SetupError::Metric { .. } => CliError::new(Exit::BadInput, "metric", &error),
             SetupError::Partition(_) => CliError::new(Exit::BadInput, "partition", &error),
             SetupError::Tuning(_) => CliError::new(Exit::BadInput, "tuning", &error),
             SetupError::Training(_) => CliError::new(Exit::BadInput, "training", &error),
             SetupError::Codec(_) => CliError::new(Exit::RunFailed, "codec", &error),
         }
     }
+}
+
+fn hub_error(error: &HubError) -> CliError {
+    let exit = if error.is_environment() { Exit::Environment } else { Exit::BadInput };
+    CliError::new(exit, "hub", error)
 }
 
 impl From<ReportError> for CliError {

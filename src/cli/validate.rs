@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::args::{RunArgs, ScenarioArgs, ValidateArgs};
-use super::{CliError, Console, explain};
+use super::{CliError, Console, explain, fetch};
 use crate::actors::setup;
 use crate::scenario::{self, Diagnostics, ResolvedValue, Scenario};
 
@@ -27,12 +27,16 @@ fn check(args: &ScenarioArgs, is_explained: bool, console: &Console) -> Result<(
             return Err(diagnostics.into());
         }
     };
+    if args.offline {
+        fetch::from_cache(&scenario, console)?;
+    }
     if console.is_json() {
         return console.result(accepted(&scenario, &values));
     }
     if is_explained {
+        let inputs = fetch::from_cache(&scenario, console)?;
         console.result(format_args!("{}\n", table(&values)))?;
-        console.result(explain::text(&setup::prepare(&scenario)?))?;
+        console.result(explain::text(&setup::prepare(&scenario, &inputs)?))?;
     }
     console.result(format_args!("{} is valid", scenario.name()))
 }

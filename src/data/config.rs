@@ -6,16 +6,28 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::files::FileFormat;
-use super::{DataError, ImagesConfig, PartitionConfig, builtin};
+use super::known::{self, Known};
+use super::{DataError, ImagesConfig, PartitionConfig, SplitsConfig, builtin};
 use crate::registry::Problem;
 
 /// The data set: `dataset`. Exactly one of `name`, `files` and `images`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetConfig {
-    /// A built-in data set, such as `builtin:intents`.
+    /// A built-in data set, such as `builtin:intents`; a folder of data files, relative to the scenario file; or a data
+    /// set on the Hugging Face hub, such as `nyu-mll/glue`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Which part of a data set on the hub, such as `sst2` of `nyu-mll/glue`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
+    /// Branch, tag or commit of a data set on the hub. Default: `main`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Which splits of a data set on the hub serve for what. Default: what the data set is known for, else its splits
+    /// `train`, `validation` and `test`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub splits: Option<SplitsConfig>,
     /// Own texts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<FilesConfig>,
@@ -36,9 +48,9 @@ pub struct DatasetConfig {
     #[serde(default = "default_max_seq_length")]
     pub max_seq_length: usize,
     /// Fraction of the training rows, in (0, 1), that the server holds back for validation, stratified by label, when
-    /// the data set has no validation split of its own.
-    #[serde(default = "default_validation_fraction")]
-    pub validation_fraction: f64,
+    /// the data set has no validation split of its own. Default: what the data set is known for, else 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_fraction: Option<f64>,
     /// How many training rows a generated data set has. Default: what the data set says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub num_examples: Option<usize>,
@@ -60,13 +72,16 @@ impl DatasetConfig {
                 );
                 problems.push(Problem::new("", "none of `name`, `files` and `images` is given").help(help));
             }
-            (Some(name), None, None) => problems.extend(builtin_problems(name, self)),
+            (Some(name), None, None) if name.starts_with("builtin:") => problems.extend(builtin_problems(name, self)),
+            (Some(name), None, None) => problems.extend(self.repository_problems(name)),
             (None, Some(files), None) => {
                 problems.extend(files.problems());
+                problems.extend(self.only_for_the_hub("own files"));
                 problems.extend(self.generated_only());
             }
             (None, None, Some(images)) => {
                 problems.extend(images.problems());
+                problems.extend(self.only_for_the_hub("own pictures"));
                 problems.extend(self.generated_only());
                 if self.columns.is_some() {
                     problems.push(Problem::new("columns", "pictures have no columns").help("remove it"));
@@ -91,8 +106,8 @@ impl DatasetConfig {
         if self.max_seq_length < 4 {
             problems.push(Problem::new("max_seq_length", format!("{} is below 4", self.max_seq_length)));
         }
-        if !(self.validation_fraction > 0.0 && self.validation_fraction < 1.0) {
-            let message = format!("{} is not between 0 and 1 (both excluded)", self.validation_fraction);
+        if let Some(fraction) = self.validation_fraction.filter(|fraction| !(*fraction > 0.0 && *fraction < 1.0)) {
+            let message = format!("{fraction} is not between 0 and 1 (both excluded)");
             problems.push(Problem::new("validation_fraction", message));
         }
         problems.extend(self.partition.implementation().problems().into_iter().map(|mut problem| {
@@ -111,7 +126,8 @@ impl DatasetConfig {
     /// Whether there are rows to test on.
     pub fn has_test(&self) -> bool {
         let of_files = self.files.as_ref().map(|files| files.test.is_some());
-        of_files.or(self.images.as_ref().map(|images| images.test.is_some())).unwrap_or(true)
+        let of_splits = self.splits.as_ref().map(|splits| splits.test.is_some());
+        of_files.or(of_splits).or(self.images.as_ref().map(|images| images.test.is_some())).unwrap_or(true)
     }
 
     /// Refuses settings with a problem, those of the partition left out.
@@ -127,6 +143,28 @@ impl DatasetConfig {
         self.num_examples?;
         let problem = Problem::new("num_examples", "only a generated data set has a chosen number of rows");
         Some(problem.help("remove num_examples, or use a built-in data set"))
+    }
+
+    /// What this program knows about the data set, if it is one of those on the hub that it knows.
+    pub(super) fn known(&self) -> Option<&'static Known> {
+        known::find(self.name.as_deref()?, self.config.as_deref())
+    }
+
+    /// The metric that results on this data set are reported in, where there is a custom.
+    pub fn metric(&self) -> Option<&'static str> {
+        self.known().map(|known| known.metric)
+    }
+
+    /// The fraction of the training rows that is held back where there is no validation split.
+    pub fn validation_fraction(&self) -> f64 {
+        let known = || self.known().map(|known| known.validation_fraction);
+        self.validation_fraction.or_else(known).unwrap_or(0.1)
+    }
+
+    /// The columns: as written, else as the data set is known for.
+    pub(super) fn columns(&self) -> ColumnsConfig {
+        let known = || self.known().map(Known::columns);
+        self.columns.clone().or_else(known).unwrap_or_default()
     }
 
     fn label_problems(&self) -> Vec<Problem> {
@@ -164,6 +202,7 @@ fn builtin_problems(name: &str, config: &DatasetConfig) -> Vec<Problem> {
         let message = format!("must be {} to {}", builtin::MIN_EXAMPLES, builtin::MAX_EXAMPLES);
         problems.push(Problem::new("num_examples", message));
     }
+    problems.extend(config.only_for_the_hub("a built-in data set"));
     let given = [
         ("columns", config.columns.is_some()),
         ("labels", config.labels.is_some()),
@@ -179,11 +218,7 @@ fn default_max_seq_length() -> usize {
     128
 }
 
-fn default_validation_fraction() -> f64 {
-    0.1
-}
-
-/// Own files, relative to the scenario file: `.tsv`, `.csv` or `.jsonl`, plain or `.gz`.
+/// Own files, relative to the scenario file: `.tsv`, `.csv` or `.jsonl`, plain or `.gz`, or `.parquet`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilesConfig {
@@ -208,7 +243,8 @@ impl FilesConfig {
         for (i, (path, file)) in files.iter().enumerate() {
             let Some(file) = file else { continue };
             if FileFormat::of(Path::new(file)).is_none() {
-                let message = format!("`{file}` is not named .tsv, .csv or .jsonl, plain or with .gz behind it");
+                let message =
+                    format!("`{file}` is not named .tsv, .csv or .jsonl, plain or with .gz behind it, or .parquet");
                 problems.push(Problem::new(*path, message));
             }
             if let Some((earlier, _)) = files[..i].iter().find(|(_, other)| *other == Some(file)) {
@@ -310,8 +346,10 @@ mod tests {
             ["images.test"]
         );
         assert_eq!(
-            paths(serde_json::json!({ "name": "nyu-mll/glue", "num_examples": 1, "labels": ["a", "b"] })),
-            ["name", "num_examples", "labels"]
+            paths(
+                serde_json::json!({ "name": "builtin:glue", "num_examples": 1, "labels": ["a", "b"], "config": "a" })
+            ),
+            ["name", "num_examples", "config", "labels"]
         );
         assert_eq!(
             paths(serde_json::json!({

@@ -1,10 +1,11 @@
-//! Reading a data set from files: TSV, CSV or JSONL, plain or gzip.
+//! Reading a data set from files: TSV, CSV or JSONL, plain or gzip, and parquet.
 //!
 //! Every row is either taken or reported as `file:line`; none is skipped silently.
 
 mod bytes;
 mod csv;
 mod jsonl;
+mod parquet;
 mod problems;
 mod table;
 mod tsv;
@@ -25,6 +26,8 @@ pub(super) enum FileFormat {
     Csv,
     /// One JSON object per line.
     Jsonl,
+    /// Columns in binary form, packed by itself.
+    Parquet,
 }
 
 impl FileFormat {
@@ -35,7 +38,8 @@ impl FileFormat {
         match name.rsplit_once('.')?.1 {
             "tsv" => Some(Self::Tsv),
             "csv" => Some(Self::Csv),
-            "jsonl" => Some(Self::Jsonl),
+            "jsonl" | "json" => Some(Self::Jsonl),
+            "parquet" => Some(Self::Parquet),
             _ => None,
         }
     }
@@ -74,25 +78,33 @@ pub(super) struct RawFile {
     pub(super) path: PathBuf,
     /// Its sound rows.
     pub(super) rows: Vec<RawRow>,
+    /// The names of the labels by number, where the file tells them.
+    pub(super) labels: Option<Vec<String>>,
 }
 
 /// Reads the file at `path`; what is wrong with it or with a row goes to `problems`.
 pub(super) fn read(path: PathBuf, columns: &ColumnsConfig, problems: &mut Problems) -> RawFile {
     let n_problems = problems.len();
-    let Some(format) = FileFormat::of(&path) else {
-        problems.of_file(&path, "is not named .tsv, .csv or .jsonl, plain or with .gz behind it");
-        return RawFile { path, rows: Vec::new() };
-    };
-    let rows = match bytes::read(&path, problems) {
-        Some(content) => match format {
-            FileFormat::Tsv => tsv::rows(&path, &content, columns, problems),
-            FileFormat::Csv => csv::rows(&path, &content, columns, problems),
-            FileFormat::Jsonl => jsonl::rows(&path, &content, columns, problems),
+    let mut labels = None;
+    let rows = match FileFormat::of(&path) {
+        None => {
+            problems.of_file(&path, "is not named .tsv, .csv or .jsonl, plain or with .gz behind it, or .parquet");
+            Vec::new()
+        }
+        Some(FileFormat::Parquet) => {
+            let (rows, found) = parquet::rows(&path, columns, problems);
+            labels = found;
+            rows
+        }
+        Some(text) => match (bytes::read(&path, problems), text) {
+            (None, _) | (_, FileFormat::Parquet) => Vec::new(),
+            (Some(content), FileFormat::Tsv) => tsv::rows(&path, &content, columns, problems),
+            (Some(content), FileFormat::Csv) => csv::rows(&path, &content, columns, problems),
+            (Some(content), FileFormat::Jsonl) => jsonl::rows(&path, &content, columns, problems),
         },
-        None => Vec::new(),
     };
     if rows.is_empty() && problems.len() == n_problems {
         problems.of_file(&path, "has no rows");
     }
-    RawFile { path, rows }
+    RawFile { path, rows, labels }
 }

@@ -15,6 +15,8 @@ pub(super) struct Labels {
     names: Vec<String>,
     /// A label may also be a 0-based number: where names are given, and none of them is itself a number.
     by_number: bool,
+    /// A number is a number also where a name looks like it: the file stores numbers, and tells their names elsewhere.
+    numbers_first: bool,
 }
 
 impl Labels {
@@ -26,19 +28,24 @@ impl Labels {
             (None, None) => return None,
         };
         let by_number = names.iter().all(|name| name.parse::<i64>().is_err());
-        Some(Self { names, by_number })
+        Some(Self { names, by_number, numbers_first: false })
+    }
+
+    /// The names of labels that a file stores by number.
+    pub(super) fn of_classes(names: Vec<String>) -> Self {
+        Self { names, by_number: true, numbers_first: true }
     }
 
     /// The different labels of the training rows: in the order of numbers if all are numbers, else in alphabetical
     /// order.
-    pub(super) fn collect(rows: &[RawRow]) -> Self {
-        let names: BTreeSet<&str> = rows.iter().map(|row| row.label.as_str()).collect();
+    pub(super) fn collect<'a>(rows: impl IntoIterator<Item = &'a RawRow>) -> Self {
+        let names: BTreeSet<&str> = rows.into_iter().map(|row| row.label.as_str()).collect();
         let mut names: Vec<String> = names.into_iter().map(String::from).collect();
         let numbers: Option<Vec<i64>> = names.iter().map(|name| name.parse().ok()).collect();
         if numbers.is_some() {
             names.sort_by_key(|name| name.parse::<i64>().ok());
         }
-        Self { names, by_number: false }
+        Self { names, by_number: false, numbers_first: false }
     }
 
     /// Names by number.
@@ -48,12 +55,16 @@ impl Labels {
 
     /// The number of a label as written, or what is wrong with it.
     pub(super) fn number(&self, label: &str) -> Result<u32, String> {
-        if let Some(number) = self.names.iter().position(|name| name == label) {
+        let is_number = self.numbers_first && label.parse::<i64>().is_ok();
+        if let Some(number) = self.names.iter().position(|name| name == label).filter(|_| !is_number) {
             return Ok(number as u32);
         }
         match label.parse::<i64>() {
             Ok(number) if self.by_number => match usize::try_from(number) {
                 Ok(index) if index < self.names.len() => Ok(index as u32),
+                Err(_) if number == -1 => {
+                    Err("the row has no label (-1): choose splits with labels by dataset.splits".into())
+                }
                 _ => Err(format!("label {number} is out of range: labels are numbered 0 to {}", self.names.len() - 1)),
             },
             _ => Err(format!("label `{label}` is not among the labels ({})", self.shown())),
@@ -113,7 +124,7 @@ mod tests {
         let given = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(ToString::to_string).collect();
             let by_number = names.iter().all(|name| name.parse::<i64>().is_err());
-            Labels { names, by_number }
+            Labels { names, by_number, numbers_first: false }
         };
         let labels = given(&["no", "yes"]);
         assert_eq!((labels.number("yes"), labels.number("0")), (Ok(1), Ok(0)));
@@ -122,5 +133,14 @@ mod tests {
         let stars = given(&["1", "2", "3"]);
         assert_eq!(stars.number("1"), Ok(0));
         assert!(stars.number("0").is_err());
+    }
+
+    #[test]
+    fn classes_stored_by_number_are_numbers_also_where_a_name_looks_like_one() {
+        let stars = Labels::of_classes(["1", "2", "3"].map(String::from).to_vec());
+        assert_eq!((stars.number("0"), stars.number("1"), stars.number("2")), (Ok(0), Ok(1), Ok(2)));
+        let error = stars.number("-1").expect_err("unlabelled");
+        assert!(error.contains("dataset.splits"), "{error}");
+        assert_eq!(Labels::of_classes(vec!["no".into(), "yes".into()]).number("yes"), Ok(1));
     }
 }

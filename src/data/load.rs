@@ -1,25 +1,94 @@
 //! From settings to a data set.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::files::{self, Problems, RawFile};
 use super::labels::Labels;
-use super::{DataError, DatasetConfig, FilesConfig, TextDataset, TextExample, builtin, validation};
+use super::repository::{self, CARD};
+use super::{DataError, DatasetConfig, DatasetSource, FilesConfig, TextDataset, TextExample, builtin, validation};
 use crate::seed::Seeds;
 
 /// Loads the texts that `config` describes. File names are relative to `base_dir`; `seeds` decides a generated data
-/// set's sentences and which rows are carved out for validation.
+/// set's sentences and which rows are carved out for validation. One on the hub has to be fetched before, see
+/// [`load_repository`].
 ///
 /// # Errors
 /// Settings that are wrong or describe pictures, a file that cannot be read, and every bad row of the files (the first 20
 /// in words, the others counted).
 pub fn load(config: &DatasetConfig, base_dir: &Path, seeds: &Seeds) -> Result<TextDataset, DataError> {
     config.check()?;
-    match (&config.name, &config.files) {
-        (Some(name), _) => builtin::generate(name, config.num_examples, seeds),
-        (None, Some(files)) => load_files(config, files, base_dir, seeds),
-        (None, None) => Err(DataError::BadSettings("dataset: `images` holds pictures, not texts".into())),
+    match (config.source(base_dir), &config.files) {
+        (DatasetSource::Builtin, _) => {
+            let name = config.name.as_deref().unwrap_or_default();
+            builtin::generate(name, config.num_examples, seeds)
+        }
+        (DatasetSource::Files, Some(files)) => load_files(config, files, base_dir, seeds),
+        (DatasetSource::Files, None) => {
+            Err(DataError::BadSettings("dataset: `images` holds pictures, not texts".into()))
+        }
+        (DatasetSource::Directory(folder), _) => {
+            let folder = base_dir.join(folder);
+            if !folder.is_dir() {
+                let known = builtin::TEXT_NAMES.join(", ");
+                return Err(DataError::BadSettings(format!(
+                    "dataset.name: `{}` is not a directory, not a built-in data set ({known}) and no name on the hub",
+                    folder.display()
+                )));
+            }
+            load_repository(config, &folder, &names_below(&folder)?, base_dir, seeds)
+        }
+        (DatasetSource::Hub(repo), _) => {
+            Err(DataError::BadSettings(format!("the {repo} has not been fetched; run `straggler fetch`")))
+        }
     }
+}
+
+/// Loads a data set from a folder laid out as on the hub: `names` are the files of the repository, of which the
+/// [`data_files`](super::data_files) are in `folder`.
+///
+/// # Errors
+/// When there is no such config or split, or as for [`load`].
+pub fn load_repository(
+    config: &DatasetConfig,
+    folder: &Path,
+    names: &[String],
+    base_dir: &Path,
+    seeds: &Seeds,
+) -> Result<TextDataset, DataError> {
+    config.check()?;
+    let card = std::fs::read_to_string(folder.join(CARD)).ok();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let found = repository::split_files(config, &names, card.as_deref())?;
+    let paths = |files: &Vec<String>| files.iter().map(|file| folder.join(file)).collect::<Vec<PathBuf>>();
+    let known = config.known().map(|known| known.labels).filter(|labels| !labels.is_empty());
+    let labels = found.labels.or_else(|| known.map(|labels| labels.iter().map(ToString::to_string).collect()));
+    let name = config.name.as_deref().unwrap_or_default();
+    let sources = Sources {
+        name: config.config.as_ref().map_or(name.to_string(), |config| format!("{name}/{config}")),
+        train: paths(&found.train),
+        validation: found.validation.as_ref().map(paths),
+        test: found.test.as_ref().map(paths),
+        labels,
+    };
+    assemble(config, sources, base_dir, seeds)
+}
+
+/// The names of all files below a folder, sorted.
+fn names_below(root: &Path) -> Result<Vec<String>, DataError> {
+    let (mut names, mut folders) = (Vec::new(), vec![root.to_path_buf()]);
+    while let Some(folder) = folders.pop() {
+        let refuse = |error: std::io::Error| DataError::Unreadable { path: folder.clone(), reason: error.to_string() };
+        for entry in std::fs::read_dir(&folder).map_err(refuse)? {
+            let path = entry.map_err(refuse)?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(name) = path.strip_prefix(root) {
+                names.push(name.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/"));
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn load_files(
@@ -28,24 +97,58 @@ fn load_files(
     base_dir: &Path,
     seeds: &Seeds,
 ) -> Result<TextDataset, DataError> {
-    let columns = config.columns.clone().unwrap_or_default();
+    let paths = |file: &String| vec![base_dir.join(file)];
+    let sources = Sources {
+        name: files.train.clone(),
+        train: paths(&files.train),
+        validation: files.validation.as_ref().map(paths),
+        test: files.test.as_ref().map(paths),
+        labels: None,
+    };
+    assemble(config, sources, base_dir, seeds)
+}
+
+/// The files of a data set. A split may be in several.
+struct Sources {
+    name: String,
+    train: Vec<PathBuf>,
+    validation: Option<Vec<PathBuf>>,
+    test: Option<Vec<PathBuf>>,
+    /// The names of labels that are stored by number, unless the files tell others.
+    labels: Option<Vec<String>>,
+}
+
+fn assemble(
+    config: &DatasetConfig,
+    sources: Sources,
+    base_dir: &Path,
+    seeds: &Seeds,
+) -> Result<TextDataset, DataError> {
+    let columns = config.columns();
     let mut problems = Problems::default();
     let given_labels = Labels::given(config, base_dir, &mut problems);
-    let mut read = |file: &String| files::read(base_dir.join(file), &columns, &mut problems);
-    let train = read(&files.train);
-    let validation = files.validation.as_ref().map(&mut read);
-    let test = files.test.as_ref().map(&mut read);
+    let mut read = |paths: Vec<PathBuf>| -> Vec<RawFile> {
+        paths.into_iter().map(|path| files::read(path, &columns, &mut problems)).collect()
+    };
+    let mut train = read(sources.train);
+    let validation = sources.validation.map(&mut read);
+    let test = sources.test.map(&mut read);
 
     // Without a sound list of labels or training file, each row would be reported for its label once more.
-    if given_labels.as_ref().is_some_and(|labels| labels.names().is_empty()) || train.rows.is_empty() {
+    let has_rows = train.iter().any(|file| !file.rows.is_empty());
+    if given_labels.as_ref().is_some_and(|labels| labels.names().is_empty()) || !has_rows {
         problems.into_result()?;
         unreachable!("an empty file is a problem");
     }
-    let labels = given_labels.unwrap_or_else(|| Labels::collect(&train.rows));
+    let told = train.iter_mut().find_map(|file| file.labels.take()).or(sources.labels);
+    let labels = given_labels
+        .or_else(|| told.map(Labels::of_classes))
+        .unwrap_or_else(|| Labels::collect(train.iter().flat_map(|file| &file.rows)));
     if labels.names().len() < 2 {
-        problems.of_file(&train.path, format!("has one label only (`{}`), at least 2 are needed", labels.names()[0]));
+        let only = labels.names().first().map_or("", String::as_str);
+        problems.of_file(&train[0].path, format!("has one label only (`{only}`), at least 2 are needed"));
     }
-    let mut examples = |file: RawFile| with_numbers(file, &labels, &mut problems);
+    let mut examples = |files: Vec<RawFile>| with_numbers(files, &labels, &mut problems);
     let train = examples(train);
     let validation = validation.map(&mut examples);
     let test = test.map(&mut examples);
@@ -53,17 +156,19 @@ fn load_files(
 
     let (train, validation) = match validation {
         Some(validation) => (train, validation),
-        None => validation::carve(train, |row| row.label, labels.names().len(), config.validation_fraction, seeds)?,
+        None => validation::carve(train, |row| row.label, labels.names().len(), config.validation_fraction(), seeds)?,
     };
-    Ok(TextDataset::new(files.train.clone(), labels.names().to_vec(), train, validation, test))
+    Ok(TextDataset::new(sources.name, labels.names().to_vec(), train, validation, test))
 }
 
-fn with_numbers(file: RawFile, labels: &Labels, problems: &mut Problems) -> Vec<TextExample> {
-    let mut examples = Vec::with_capacity(file.rows.len());
-    for row in file.rows {
-        match labels.number(&row.label) {
-            Ok(label) => examples.push(TextExample { text: row.text, text_pair: row.text_pair, label }),
-            Err(what) => problems.of_line(&file.path, row.line, what),
+fn with_numbers(files: Vec<RawFile>, labels: &Labels, problems: &mut Problems) -> Vec<TextExample> {
+    let mut examples = Vec::with_capacity(files.iter().map(|file| file.rows.len()).sum());
+    for file in files {
+        for row in file.rows {
+            match labels.number(&row.label) {
+                Ok(label) => examples.push(TextExample { text: row.text, text_pair: row.text_pair, label }),
+                Err(what) => problems.of_line(&file.path, row.line, what),
+            }
         }
     }
     examples

@@ -59,6 +59,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What it is about.
+    pub fn listing(&self) -> &Listing {
+        &self.listing
+    }
+
     /// The files that are not in the cache.
     pub fn files(&self) -> &[PlannedFile] {
         &self.files

@@ -19,7 +19,9 @@ pub enum HubError {
         page: String,
     },
     /// There is no such repository.
-    #[error("the hub at {endpoint} has no {what}; check the name (`org/name`, case matters)")]
+    #[error(
+        "the hub at {endpoint} has no {what}; check the name (`org/name`, case matters), or the path if a folder was meant"
+    )]
     NoRepo {
         /// The repository.
         what: String,
@@ -149,7 +151,7 @@ impl HubError {
 fn unauthorized(what: &str, status: u16, has_token: bool, page: &str) -> String {
     let remedy = match (has_token, status) {
         (false, _) => format!(
-            "it is private or gated, or does not exist: check the name, accept its conditions at {page}, and set HF_TOKEN"
+            "it is private or gated, or does not exist: check the name (or the path, if a folder was meant), accept its conditions at {page}, and set HF_TOKEN"
         ),
         (true, 401) => "the token is not valid: set HF_TOKEN to a current one".to_string(),
         (true, _) => format!("the token may not read it: accept its conditions at {page} with the token's account"),

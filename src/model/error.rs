@@ -42,6 +42,25 @@ pub enum ModelError {
         /// The built-in models.
         known: String,
     },
+    /// A repository on the hub holds no model that this program reads.
+    #[error(
+        "`{repo}` on the hub has no {missing} (it has {found}); choose a repository with a BERT, RoBERTa, DistilBERT or \
+         ViT encoder in transformers' format"
+    )]
+    NoModelOnHub {
+        /// The repository.
+        repo: String,
+        /// What a model needs.
+        missing: &'static str,
+        /// What there is.
+        found: String,
+    },
+    /// A model on the hub was to be read before it was fetched.
+    #[error("`{repo}` is a model on the hub that has not been fetched; run `straggler fetch`")]
+    NotFetched {
+        /// The repository.
+        repo: String,
+    },
     /// A file of the directory is not there.
     #[error("`{}` has no {file}; {help}", directory.display())]
     MissingFile {

@@ -8,7 +8,7 @@ use memmap2::Mmap;
 use tokenizers::Tokenizer;
 
 use super::checkpoint::{Part, Weights, WeightsFiles};
-use super::{Backbone, EncoderConfig, ModelDtype, ModelError, ModelSource, builtin, shapes};
+use super::{Backbone, EncoderConfig, EncoderKind, ModelDtype, ModelError, ModelSource, builtin, shapes, vocabulary};
 use crate::seed::Seeds;
 
 /// What a checkpoint brings to make inputs of examples.
@@ -50,11 +50,12 @@ pub fn load(
                 Some(_) => Preprocessor::Images(read_preprocessor(&directory)?),
                 None => {
                     let origin = directory.join("tokenizer.json").display().to_string();
-                    texts(read_tokenizer(&directory)?, backbone.config(), &origin)?
+                    texts(read_tokenizer(&directory, backbone.config().kind)?, backbone.config(), &origin)?
                 }
             };
             (backbone, preprocessor)
         }
+        ModelSource::Hub(repo) => return Err(ModelError::NotFetched { repo: repo.id.clone() }),
         ModelSource::TinyRoberta => {
             let (parts, origin) = (builtin::TINY_ROBERTA, "builtin:tiny-roberta");
             let backbone = Backbone::from_parts(parts.config, parts.weights, origin)?.kept_in(dtype)?;
@@ -79,6 +80,7 @@ pub fn load_config(source: &ModelSource, base_dir: &Path) -> Result<EncoderConfi
     match source {
         ModelSource::Directory(path) => read_config(&base_dir.join(path)),
         ModelSource::ShapeOnly(shape) => shapes::config(*shape),
+        ModelSource::Hub(repo) => Err(ModelError::NotFetched { repo: repo.id.clone() }),
         ModelSource::TinyRoberta | ModelSource::TinyRobertaRandom => {
             let parts = builtin::TINY_ROBERTA;
             EncoderConfig::from_json(parts.config, "builtin:tiny-roberta")
@@ -155,9 +157,13 @@ fn map_files(files: &[PathBuf]) -> Result<Vec<Mmap>, ModelError> {
     files.iter().map(|path| map(path).map_err(|source| ModelError::Read { path: path.clone(), source })).collect()
 }
 
-fn read_tokenizer(directory: &Path) -> Result<Tokenizer, ModelError> {
+/// `tokenizer.json`, else what the vocabulary of the family makes.
+fn read_tokenizer(directory: &Path, kind: EncoderKind) -> Result<Tokenizer, ModelError> {
     let path = directory.join("tokenizer.json");
     if !path.is_file() {
+        if let Some(tokenizer) = vocabulary::tokenizer(directory, kind)? {
+            return Ok(tokenizer);
+        }
         let help = "save it with transformers: AutoTokenizer.from_pretrained(…).save_pretrained(…)";
         return Err(ModelError::MissingFile { directory: directory.into(), file: "tokenizer.json", help });
     }
@@ -205,7 +211,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::model::{EncoderKind, Storage, fixture};
+    use crate::model::{Storage, fixture};
 
     fn saved(storage: Storage) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();

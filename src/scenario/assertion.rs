@@ -69,7 +69,7 @@ pub enum AssertionError {
     #[error("`{0}` has no comparison; write `final.accuracy >= 0.88` with one of >= > <= <")]
     NoComparison(String),
     /// The left side names no outcome.
-    #[error("`{0}` is not known; write final, best or test, a dot, and accuracy, macro_f1 or mcc")]
+    #[error("`{0}` is not known; write final, best or test, a dot, and accuracy, f1, macro_f1 or mcc")]
     UnknownName(String),
     /// The right side is no number.
     #[error("`{0}` is not a number")]
@@ -91,7 +91,7 @@ impl FromStr for Assertion {
         let unknown = || AssertionError::UnknownName(name.into());
         let (outcome, metric) = name.split_once('.').ok_or_else(unknown)?;
         let outcome = OUTCOMES.iter().find(|(key, _)| *key == outcome).ok_or_else(unknown)?.1;
-        let metric = Metric::ALL.into_iter().find(|m| m.key() == metric).ok_or_else(unknown)?;
+        let metric = Metric::of_key(metric).ok_or_else(unknown)?;
         let bound: f64 = number.parse().map_err(|_| AssertionError::NotANumber(number.into()))?;
         if !bound.is_finite() {
             return Err(AssertionError::NotANumber(number.into()));
@@ -129,7 +129,7 @@ impl JsonSchema for Assertion {
         schemars::json_schema!({
             "type": "string",
             "description": "an outcome compared with a number, such as `final.accuracy >= 0.88`",
-            "pattern": r"^\s*(final|best|test)\.(accuracy|macro_f1|mcc)\s*(>=|<=|>|<)\s*[0-9.eE+-]+\s*$",
+            "pattern": r"^\s*(final|best|test)\.(accuracy|f1|macro_f1|mcc)\s*(>=|<=|>|<)\s*[0-9.eE+-]+\s*$",
             "x-assertion": true,
         })
     }

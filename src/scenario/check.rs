@@ -14,7 +14,8 @@ use super::node::Node;
 use super::raw::RawScenario;
 use super::schema::join;
 use super::settings::{Mode, ShardSizeConfig, Workers};
-use crate::model::{ModelSource, find_weights, load_config};
+use crate::data::DatasetSource;
+use crate::model::{EncoderKind, ModelSource, find_weights, load_config, vocabulary_files};
 use crate::report::name_problem;
 
 /// Collects every problem of a well-formed scenario.
@@ -93,14 +94,20 @@ impl Checker<'_> {
     }
 
     fn model(&mut self) {
-        let Ok(source @ ModelSource::Directory(_)) = self.raw.model.source() else { return };
-        let name = &self.raw.model.name;
+        let model = &self.raw.model;
+        let Ok(source) = model.source(self.base_dir) else { return };
+        if model.revision.is_some() && !matches!(source, ModelSource::Hub(_)) {
+            let problem = self.at("conflict", "model.revision", format!("`{}` is not on the hub", model.name));
+            self.problems.push(problem.help("remove it"));
+        }
+        let ModelSource::Directory(_) = source else { return };
+        let name = &model.name;
         let dir = self.base_dir.join(name);
         if !dir.is_dir() {
             let message = format!("`{name}` is not a directory{}", looked_in(self.base_dir, name));
             let problem = self.at("missing-model", "model.name", message);
             self.problems.push(problem.help(
-                "give a Hugging Face directory (config.json, tokenizer.json, model.safetensors) or `builtin:tiny-roberta`; models are not downloaded",
+                "give a Hugging Face directory (config.json, tokenizer.json, model.safetensors), a name on the hub (`org/name`) or `builtin:tiny-roberta`",
             ));
             return;
         }
@@ -110,8 +117,9 @@ impl Checker<'_> {
             missing.push("config.json");
         }
         if self.raw.compute.mode == Mode::Real {
-            let takes_texts = load_config(&source, self.base_dir).map_or(true, |config| config.vision.is_none());
-            if takes_texts && !has("tokenizer.json") {
+            let kind = load_config(&source, self.base_dir).map_or(EncoderKind::Bert, |config| config.kind);
+            let vocabulary = vocabulary_files(kind);
+            if !has("tokenizer.json") && !vocabulary.iter().all(|file| has(file)) {
                 missing.push("tokenizer.json");
             }
             match find_weights(&dir) {
@@ -142,6 +150,19 @@ impl Checker<'_> {
             }
             return;
         };
+        if let DatasetSource::Directory(folder) = dataset.source(self.base_dir) {
+            let name = folder.display().to_string();
+            if !self.base_dir.join(&folder).is_dir() {
+                let message = format!("`{name}` is not a directory{}", looked_in(self.base_dir, &name));
+                let problem = self.at("missing-file", "dataset.name", message);
+                self.problems.push(problem.help(
+                    "give a folder of data files, a name on the hub (`org/name`) or a built-in data set (`builtin:intents`)",
+                ));
+            } else if dataset.revision.is_some() {
+                let problem = self.at("conflict", "dataset.revision", format!("`{name}` is not on the hub"));
+                self.problems.push(problem.help("remove it"));
+            }
+        }
         for (path, file, kind) in paths_of(dataset) {
             let full = self.base_dir.join(file);
             let (is_there, what) = match kind {
@@ -270,7 +291,7 @@ impl Checker<'_> {
     fn evaluation(&mut self) {
         let evaluation = &self.raw.evaluation;
         self.require(evaluation.every >= 1, "evaluation.every", "must be at least 1", "1 evaluates after each round");
-        let metric = evaluation.metric;
+        let metric = self.raw.metric();
         if let Some(target) = evaluation.target {
             let (low, high) = metric.range();
             let message = format!("{target} is outside the range of {}, {low} to {high}", metric.key());
@@ -296,7 +317,8 @@ impl Checker<'_> {
                 self.problems.push(problem.help("percent are written as fractions: 0.9, not 90"));
             } else if assertion.outcome == Outcome::Test && has_no_test {
                 let problem = self.at("conflict", &path, "the data set has no test rows");
-                self.problems.push(problem.help("add `test` below `dataset.files` or `dataset.images`"));
+                self.problems
+                    .push(problem.help("add `test` below `dataset.files`, `dataset.images` or `dataset.splits`"));
             }
         }
     }

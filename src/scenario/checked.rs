@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::assertion::Assertion;
 use super::lock::LockHeader;
 use super::raw::RawScenario;
-use super::settings::{CompressionConfig, EvaluationConfig, Mode, OutputConfig, ShardSizeConfig, Workers};
+use super::settings::{CompressionConfig, EvaluationConfig, Metric, Mode, OutputConfig, ShardSizeConfig, Workers};
 use crate::data::DatasetConfig;
 use crate::model::{HostDevice, ModelConfig, ModelSource};
 use crate::petuning::TuningConfig;
@@ -53,6 +53,8 @@ impl Scenario {
     pub(super) fn new(raw: RawScenario, base_dir: PathBuf, model_source: ModelSource, examples: Examples) -> Self {
         let unlimited = ServerNetworkConfig { uplink: None, downlink: None, sharing: SharingConfig::default() };
         let server_network = raw.server.network.clone().unwrap_or(unlimited);
+        let mut raw = raw;
+        raw.evaluation.metric = Some(raw.metric());
         Self { raw, base_dir, server_network, model_source, examples }
     }
 
@@ -191,6 +193,11 @@ impl Scenario {
     /// How the global model is evaluated.
     pub fn evaluation(&self) -> &EvaluationConfig {
         &self.raw.evaluation
+    }
+
+    /// The number that rounds are compared by: as written, else the custom of the data set, else accuracy.
+    pub fn metric(&self) -> Metric {
+        self.raw.metric()
     }
 
     /// Whether models are trained.

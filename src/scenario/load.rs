@@ -53,18 +53,17 @@ fn resolve(
     anchor_paths(&mut raw, root, &base_dir, sources);
     check::check(&raw, root, &base_dir, problems);
     let examples = check::examples(&raw)?;
-    let model_source = raw.model.source().ok()?;
+    let model_source = raw.model.source(&base_dir).ok()?;
     Some(Scenario::new(raw, base_dir, model_source, examples))
 }
 
 /// A path starts from where it was written: the folder of its own file, or for `--set` the working directory. One that
 /// was not written in the scenario file itself becomes absolute.
 fn anchor_paths(raw: &mut RawScenario, root: &Node, base_dir: &Path, sources: &[Source]) {
-    for (setting, path) in raw.paths_mut() {
-        let folder = &sources[root.locate(setting).source].folder;
-        if root.has(setting) && folder != base_dir {
-            let full = folder.join(&*path);
-            *path = std::path::absolute(&full).unwrap_or(full).to_string_lossy().into_owned();
+    for path in raw.paths_mut() {
+        let folder = &sources[root.locate(path.setting).source].folder;
+        if root.has(path.setting) && folder != base_dir {
+            path.anchor(folder);
         }
     }
 }
@@ -95,7 +94,14 @@ assert: [final.accuracy >= 0.1]
     #[test]
     fn a_lock_reads_back_as_the_same_scenario() {
         let scenario = load(&text(SCENARIO), &Overrides::default()).expect("is valid");
-        let lock = LockHeader { straggler: "0.1.0".into(), model_hash: None, dataset_hash: None, kernel: None };
+        let lock = LockHeader {
+            straggler: "0.1.0".into(),
+            model_commit: None,
+            model_hash: None,
+            dataset_commit: None,
+            dataset_hash: None,
+            kernel: None,
+        };
         let written = scenario.to_lock_yaml(lock.clone());
         let again = load(&text(&written), &Overrides::default()).unwrap_or_else(|e| panic!("{written}\n{e}"));
         assert_eq!(again.to_lock_yaml(lock.clone()), written);

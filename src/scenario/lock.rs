@@ -12,9 +12,15 @@ use super::raw::RawScenario;
 pub struct LockHeader {
     /// Version of the program.
     pub straggler: String,
+    /// The commit of a model on the hub; a run of the lock file takes it from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_commit: Option<String>,
     /// SHA-256 of the backbone's tensors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_hash: Option<String>,
+    /// The commit of a data set on the hub; a run of the lock file takes it from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset_commit: Option<String>,
     /// SHA-256 of the data set's rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset_hash: Option<String>,
@@ -30,9 +36,8 @@ impl Scenario {
         let mut raw: RawScenario = self.raw().clone();
         raw.lock = Some(lock);
         raw.server.network = Some(self.server_network().clone());
-        for (_, path) in raw.paths_mut() {
-            let full = self.base_dir().join(&*path);
-            *path = std::path::absolute(&full).unwrap_or(full).to_string_lossy().into_owned();
+        for path in raw.paths_mut() {
+            path.anchor(self.base_dir());
         }
         let body = serde_saphyr::to_string(&raw).expect("a scenario is made of what YAML can hold");
         format!("# The resolved scenario of one run. `straggler run` on this file repeats it.\n{body}")

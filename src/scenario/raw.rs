@@ -1,14 +1,16 @@
 //! The scenario as it may be written: the types that give the schema and take the values, before anything is checked.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::assertion::Assertion;
 use super::lock::LockHeader;
-use super::settings::{CompressionConfig, EvaluationConfig, ExecutionConfig, OutputConfig, ShardSizeConfig};
+use super::settings::{CompressionConfig, EvaluationConfig, ExecutionConfig, Metric, OutputConfig, ShardSizeConfig};
 use crate::data::DatasetConfig;
+use crate::hub::Repo;
 use crate::model::{ModelConfig, ModelSource};
 use crate::petuning::TuningConfig;
 use crate::sim::{AvailabilityConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, ServerNetworkConfig};
@@ -63,25 +65,61 @@ pub(super) struct RawScenario {
 
 impl RawScenario {
     /// Every path to a file or folder that a run reads, with its setting.
-    pub(super) fn paths_mut(&mut self) -> Vec<(&'static str, &mut String)> {
+    pub(super) fn paths_mut(&mut self) -> Vec<WrittenPath<'_>> {
+        let certain = |setting, path| WrittenPath { setting, path, may_be_on_the_hub: false };
         let mut paths = Vec::new();
-        if let Ok(ModelSource::Directory(_)) = self.model.source() {
-            paths.push(("model.name", &mut self.model.name));
+        match self.model.name.parse() {
+            Ok(ModelSource::Directory(_)) => paths.push(certain("model.name", &mut self.model.name)),
+            Ok(ModelSource::Hub(_)) => {
+                let path = &mut self.model.name;
+                paths.push(WrittenPath { setting: "model.name", path, may_be_on_the_hub: true });
+            }
+            _ => {}
         }
         if let Some(dataset) = &mut self.dataset {
+            if let Some(name) = dataset.name.as_mut().filter(|name| !name.starts_with("builtin:")) {
+                let may_be_on_the_hub = Repo::id_problem(name).is_none();
+                paths.push(WrittenPath { setting: "dataset.name", path: name, may_be_on_the_hub });
+            }
             if let Some(files) = &mut dataset.files {
-                paths.push(("dataset.files.train", &mut files.train));
-                paths.extend(files.validation.iter_mut().map(|file| ("dataset.files.validation", file)));
-                paths.extend(files.test.iter_mut().map(|file| ("dataset.files.test", file)));
+                paths.push(certain("dataset.files.train", &mut files.train));
+                paths.extend(files.validation.iter_mut().map(|file| certain("dataset.files.validation", file)));
+                paths.extend(files.test.iter_mut().map(|file| certain("dataset.files.test", file)));
             }
             if let Some(images) = &mut dataset.images {
-                paths.push(("dataset.images.train", &mut images.train));
-                paths.extend(images.validation.iter_mut().map(|path| ("dataset.images.validation", path)));
-                paths.extend(images.test.iter_mut().map(|path| ("dataset.images.test", path)));
+                paths.push(certain("dataset.images.train", &mut images.train));
+                paths.extend(images.validation.iter_mut().map(|path| certain("dataset.images.validation", path)));
+                paths.extend(images.test.iter_mut().map(|path| certain("dataset.images.test", path)));
             }
-            paths.extend(dataset.labels_file.iter_mut().map(|file| ("dataset.labels_file", file)));
+            paths.extend(dataset.labels_file.iter_mut().map(|file| certain("dataset.labels_file", file)));
         }
         paths
+    }
+
+    /// The metric that rounds are compared by: as written, else the custom of the data set, else accuracy.
+    pub(super) fn metric(&self) -> Metric {
+        let custom = || Metric::of_key(self.dataset.as_ref()?.metric()?);
+        self.evaluation.metric.or_else(custom).unwrap_or(Metric::Accuracy)
+    }
+}
+
+/// A path as the scenario writes it.
+pub(super) struct WrittenPath<'a> {
+    /// Its setting.
+    pub(super) setting: &'static str,
+    /// What is written.
+    pub(super) path: &'a mut String,
+    /// It can also be a name on the hub, and is one where there is no such folder.
+    may_be_on_the_hub: bool,
+}
+
+impl WrittenPath<'_> {
+    /// Starts the path from `folder`; a name on the hub stays.
+    pub(super) fn anchor(self, folder: &Path) {
+        let full = folder.join(&*self.path);
+        if !self.may_be_on_the_hub || full.is_dir() {
+            *self.path = std::path::absolute(&full).unwrap_or(full).to_string_lossy().into_owned();
+        }
     }
 }
 

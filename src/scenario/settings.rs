@@ -27,8 +27,9 @@ pub struct EvaluationConfig {
     pub every: u32,
     /// The rows that the best round is chosen on. Test rows never select anything.
     pub split: EvaluationSplit,
-    /// The number that rounds are compared by.
-    pub metric: Metric,
+    /// The number that rounds are compared by. Default: the custom of the data set (GLUE tasks), else accuracy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Metric>,
     /// Value of the metric whose first reaching is reported with its round, time and traffic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<f64>,
@@ -36,7 +37,7 @@ pub struct EvaluationConfig {
 
 impl Default for EvaluationConfig {
     fn default() -> Self {
-        Self { every: 1, split: EvaluationSplit::Validation, metric: Metric::Accuracy, target: None }
+        Self { every: 1, split: EvaluationSplit::Validation, metric: None, target: None }
     }
 }
 
@@ -54,6 +55,8 @@ pub enum EvaluationSplit {
 pub enum Metric {
     /// Fraction of rows labelled right, in [0, 1].
     Accuracy,
+    /// F1 score of class 1 of two, in [0, 1].
+    F1,
     /// Mean of the classes' F1 scores, in [0, 1].
     MacroF1,
     /// Matthews correlation coefficient, in [-1, 1]; 0 is chance.
@@ -64,6 +67,7 @@ impl Metric {
     /// All metrics, as `straggler list` shows them.
     pub const ENTRIES: &'static [Entry] = &[
         Entry { setting: "evaluation.metric", key: "accuracy", summary: "fraction of rows labelled right, in [0, 1]" },
+        Entry { setting: "evaluation.metric", key: "f1", summary: "F1 score of class 1 of two, in [0, 1]" },
         Entry { setting: "evaluation.metric", key: "macro_f1", summary: "mean of the classes' F1 scores, in [0, 1]" },
         Entry {
             setting: "evaluation.metric",
@@ -73,21 +77,33 @@ impl Metric {
     ];
 
     /// Every metric, in the order of [`Metric::ENTRIES`].
-    pub const ALL: [Metric; 3] = [Metric::Accuracy, Metric::MacroF1, Metric::Mcc];
+    pub const ALL: [Metric; 4] = [Metric::Accuracy, Metric::F1, Metric::MacroF1, Metric::Mcc];
 
     /// The YAML key, also used in column names.
     pub fn key(self) -> &'static str {
         match self {
             Self::Accuracy => "accuracy",
+            Self::F1 => "f1",
             Self::MacroF1 => "macro_f1",
             Self::Mcc => "mcc",
         }
+    }
+
+    /// The metric with this key.
+    pub fn of_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.key() == key)
+    }
+
+    /// True when it means something for this many classes.
+    pub fn fits(self, n_labels: usize) -> bool {
+        self != Self::F1 || n_labels == 2
     }
 
     /// This metric of an evaluation.
     pub fn of(self, evaluation: &Evaluation) -> f64 {
         match self {
             Self::Accuracy => evaluation.accuracy,
+            Self::F1 => evaluation.f1,
             Self::MacroF1 => evaluation.macro_f1,
             Self::Mcc => evaluation.mcc,
         }
@@ -96,7 +112,7 @@ impl Metric {
     /// Smallest and largest value.
     pub fn range(self) -> (f64, f64) {
         match self {
-            Self::Accuracy | Self::MacroF1 => (0.0, 1.0),
+            Self::Accuracy | Self::F1 | Self::MacroF1 => (0.0, 1.0),
             Self::Mcc => (-1.0, 1.0),
         }
     }

@@ -37,6 +37,8 @@ pub struct Evaluation {
     pub loss: f64,
     /// Fraction of examples whose class was found, in [0, 1].
     pub accuracy: f64,
+    /// F1 of class 1, in [0, 1].
+    pub f1: f64,
     /// Mean F1 over the classes, in [0, 1].
     pub macro_f1: f64,
     /// Matthews correlation coefficient, in [-1, 1].
@@ -72,6 +74,7 @@ pub(super) fn evaluate(
     Ok(Evaluation {
         loss: losses.iter().sum::<f64>() / split.len() as f64,
         accuracy: confusion.accuracy(),
+        f1: confusion.f1(),
         macro_f1: confusion.macro_f1(),
         mcc: confusion.mcc(),
         n: split.len(),

@@ -24,6 +24,14 @@ impl Confusion {
         ratio(self.n_correct(), self.total())
     }
 
+    /// F1 = 2 TP / (2 TP + FP + FN) of class 1, in [0, 1]; 0 when it neither occurs nor is predicted, as in scikit-learn.
+    pub fn f1(&self) -> f64 {
+        if self.n_classes < 2 {
+            return 0.0;
+        }
+        ratio(2 * self.at(1, 1), self.true_count(1) + self.predicted_count(1))
+    }
+
     /// Unweighted mean over the classes of F1 = 2 TP / (2 TP + FP + FN), in [0, 1]. As in scikit-learn, classes that
     /// neither occur nor are predicted are left out.
     pub fn macro_f1(&self) -> f64 {
@@ -99,6 +107,7 @@ mod tests {
         let pairs = [(0, 0), (0, 0), (0, 1), (1, 0), (1, 1), (1, 1), (1, 1), (1, 1)];
         let confusion = confusion(2, &pairs);
         assert!(close(confusion.accuracy(), 0.75));
+        assert!(close(confusion.f1(), 0.8));
         // F1 of class 1: 2 x 4 / (8 + 1 + 1) = 0.8; of class 0: 2 x 2 / (4 + 1 + 1) = 2 / 3.
         assert!(close(confusion.macro_f1(), (0.8 + 2.0 / 3.0) / 2.0));
         // MCC = (TP TN - FP FN) / sqrt((TP+FP)(TP+FN)(TN+FP)(TN+FN)) = (8 - 1) / sqrt(5 x 5 x 3 x 3) = 7 / 15.
@@ -119,6 +128,7 @@ mod tests {
     fn classes_that_play_no_part_are_left_out() {
         let confusion = confusion(5, &[(0, 0), (1, 1)]);
         assert!(close(confusion.macro_f1(), 1.0) && close(confusion.mcc(), 1.0));
-        assert_eq!(self::confusion(2, &[(0, 0), (0, 0)]).mcc(), 0.0);
+        let one_class = self::confusion(2, &[(0, 0), (0, 0)]);
+        assert_eq!((one_class.mcc(), one_class.f1()), (0.0, 0.0));
     }
 }

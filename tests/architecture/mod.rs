@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Rooms by floor. `petuning` stands on `model`, and `cli` on `actors`, although they share a floor.
+/// Rooms by floor. `petuning` stands on `model`, `cli` on `actors`, and what a name on the hub is `hub` alone knows, although
+/// they share a floor.
 const FLOORS: [&[&str]; 5] = [
     &["units", "seed", "params", "registry"],
     &["sim", "hub", "data", "model", "petuning", "report"],
@@ -11,7 +12,7 @@ const FLOORS: [&[&str]; 5] = [
     &["scenario"],
     &["actors", "cli"],
 ];
-const NEIGHBOURS: [(&str, &str); 2] = [("petuning", "model"), ("cli", "actors")];
+const NEIGHBOURS: [(&str, &str); 4] = [("petuning", "model"), ("cli", "actors"), ("model", "hub"), ("data", "hub")];
 
 fn floor_of(room: &str) -> Option<usize> {
     FLOORS.iter().position(|rooms| rooms.contains(&room))

@@ -16,9 +16,14 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_shows_examples_and_every_verb_has_some() {
-    for args in
-        [&["--help"][..], &["run", "--help"], &["validate", "--help"], &["list", "--help"], &["pretrain", "--help"]]
-    {
+    for args in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["validate", "--help"],
+        &["fetch", "--help"],
+        &["list", "--help"],
+        &["pretrain", "--help"],
+    ] {
         let output = straggler(args);
         assert_eq!(output.status.code(), Some(0), "{args:?}");
         assert!(stdout(&output).contains("Example"), "{args:?}");

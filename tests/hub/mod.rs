@@ -1,8 +1,11 @@
 //! The hub's client against a small hub on this machine.
 
+mod dataset;
 mod download;
 mod refusals;
+mod run;
 mod server;
+mod table;
 
 use std::time::Duration;
 

@@ -63,7 +63,7 @@ fn what_is_not_there_is_told_with_what_is() {
     assert!(message.contains("(revision v9) has no such revision; there are: main, v1.0"), "{message}");
     let absent = Repo::new(RepoKind::Dataset, "org/none", "main");
     let message = hub.resolve(&absent, &Silent).unwrap_err().to_string();
-    assert!(message.contains("has no data set `org/none`; check the name"), "{message}");
+    assert!(message.contains("has no data set `org/none`; check the name (`org/name`"), "{message}");
 }
 
 #[test]

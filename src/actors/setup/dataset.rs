@@ -1,6 +1,6 @@
 //! The data set of a scenario in the form that its model takes.
 
-use super::SetupError;
+use super::{Inputs, SetupError};
 use crate::data::{self, DatasetConfig, EncodedDataset, ImageProcessor};
 use crate::model::{EncoderConfig, Preprocessor};
 use crate::scenario::Scenario;
@@ -14,6 +14,7 @@ pub(super) struct Loaded {
 /// Loads the data set: texts become tokens, pictures get the size and the numbers that the checkpoint asks for.
 pub(super) fn load(
     scenario: &Scenario,
+    inputs: &Inputs,
     config: &DatasetConfig,
     encoder: &EncoderConfig,
     preprocessor: &Preprocessor,
@@ -21,7 +22,10 @@ pub(super) fn load(
     let (base_dir, seeds) = (scenario.base_dir(), scenario.seeds());
     match (preprocessor, config.holds_images(), encoder.vision) {
         (Preprocessor::Texts(tokenizer), false, _) => {
-            let texts = data::load(config, base_dir, &seeds)?;
+            let texts = match &inputs.dataset {
+                Some(fetched) => data::load_repository(config, &fetched.folder, &fetched.names, base_dir, &seeds)?,
+                None => data::load(config, base_dir, &seeds)?,
+            };
             let encoded = data::encode(&texts, tokenizer, config.max_seq_length)?;
             Ok(Loaded { encoded, hash: texts.hash })
         }

@@ -45,7 +45,7 @@ impl Trainer for AddClientId {
 
     fn evaluate(&self, params: &Params) -> Result<Evaluation, LearningError> {
         let accuracy = f64::from(params.values()[0]);
-        Ok(Evaluation { loss: 0.0, accuracy, macro_f1: 0.0, mcc: 0.0, n: 1 })
+        Ok(Evaluation { loss: 0.0, accuracy, f1: 0.0, macro_f1: 0.0, mcc: 0.0, n: 1 })
     }
 }
 

@@ -89,7 +89,7 @@ fn load_files(
         Some(validation) => (rows(&train), validation),
         None => {
             let label_of = |row: &u32| gatherer.labels[*row as usize];
-            validation::carve(rows(&train), label_of, names.len(), config.validation_fraction, seeds)?
+            validation::carve(rows(&train), label_of, names.len(), config.validation_fraction(), seeds)?
         }
     };
     Ok(ImageDataset::new(images.train.clone(), names, gatherer, (train, validation, of("test")), processor))

@@ -34,7 +34,7 @@ pub(super) fn paths_of(dataset: &DatasetConfig) -> Vec<(String, &String, PathKin
 impl Checker<'_> {
     /// Texts go with an encoder of texts, pictures with one of pictures. A model that cannot be read is reported elsewhere.
     pub(super) fn kind_of_examples(&mut self, dataset: &DatasetConfig) {
-        let Ok(source) = self.raw.model.source() else { return };
+        let Ok(source) = self.raw.model.source(self.base_dir) else { return };
         let Ok(encoder) = load_config(&source, self.base_dir) else { return };
         let (holds, takes, remedy) = match (dataset.holds_images(), encoder.vision.is_some()) {
             (true, false) => ("pictures", "texts", "name a ViT, such as `builtin:tiny-vit`, or a data set of texts"),

@@ -6,7 +6,7 @@ use crate::model::{ModelSource, load_config};
 impl Checker<'_> {
     /// A shape without weights can be timed, and nothing else.
     pub(super) fn shape_only(&mut self) {
-        let Ok(ModelSource::ShapeOnly(_)) = self.raw.model.source() else { return };
+        let Ok(ModelSource::ShapeOnly(_)) = self.raw.model.source(self.base_dir) else { return };
         let name = &self.raw.model.name;
         if self.raw.compute.mode == Mode::Real {
             let message = format!("`{name}` has no weights, so nothing can be trained");
@@ -26,7 +26,7 @@ impl Checker<'_> {
     /// The length that is given in place of a data set must be one that the encoder takes.
     pub(super) fn sequence_length(&mut self) {
         let Some(length) = self.raw.clients.sequence_length else { return };
-        let Ok(source) = self.raw.model.source() else { return };
+        let Ok(source) = self.raw.model.source(self.base_dir) else { return };
         // What is wrong with the model itself is told with its own setting.
         let Ok(encoder) = load_config(&source, self.base_dir) else { return };
         let max = encoder.max_tokens();

@@ -114,8 +114,6 @@ pub(super) fn words(schema: &Schema) -> Option<Vec<&str>> {
 /// Settings of the format that this version does not carry out.
 pub(super) const LATER: &[(&str, &str)] = &[
     ("sweep", "run once per value with `--set`"),
-    ("model.revision", "give a local directory as `model.name`"),
-    ("dataset.config", "give local files as `dataset.files`"),
     ("output.checkpoint_every", "runs are repeated exactly from their `scenario.lock.yaml`"),
     ("server.strategy.fedbuff", "`fedavg` is built in"),
     ("clients.availability.diurnal", "`always` and `markov` are built in"),

@@ -1,0 +1,161 @@
+//! From names on the hub to folders: what a scenario needs from there, and where it lies once it is here.
+//!
+//! [`want`] asks which files are needed and how large those are that are not in the cache; [`Wanted::download`] brings them.
+
+use std::path::PathBuf;
+
+use super::setup::SetupError;
+use crate::data::{self, CARD, DatasetSource};
+use crate::hub::{Hub, HubSettings, Listing, Plan, Progress, Repo, RepoKind};
+use crate::model::{self, ModelSource};
+use crate::scenario::{Examples, Scenario};
+
+/// Where model and data of a scenario lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inputs {
+    /// The model; never one on the hub.
+    pub model: ModelSource,
+    /// The commit of a model that came from the hub.
+    pub model_commit: Option<String>,
+    /// The data set, if it came from the hub.
+    pub dataset: Option<FetchedDataset>,
+    /// Its commit.
+    pub dataset_commit: Option<String>,
+}
+
+/// A data set that came from the hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchedDataset {
+    /// The folder of its files.
+    pub folder: PathBuf,
+    /// The names of all files of the repository, of which those that the scenario needs are in the folder.
+    pub names: Vec<String>,
+}
+
+/// What a scenario needs from the hub.
+pub struct Wanted<'a> {
+    hub: &'a Hub,
+    source: ModelSource,
+    model: Option<Plan>,
+    dataset: Option<Plan>,
+}
+
+/// A hub with the settings of the caller, as the scenario needs it: `None` when it names nothing on the hub.
+pub fn hub_for(scenario: &Scenario, settings: impl FnOnce() -> HubSettings) -> Option<Hub> {
+    let needs_model = matches!(scenario.model_source(), ModelSource::Hub(_));
+    let needs_dataset = dataset_repo(scenario).is_some();
+    (needs_model || needs_dataset).then(|| Hub::new(settings()))
+}
+
+/// The inputs of a scenario that names nothing on the hub.
+pub fn local(scenario: &Scenario) -> Inputs {
+    Inputs { model: scenario.model_source().clone(), model_commit: None, dataset: None, dataset_commit: None }
+}
+
+/// Asks the hub, or offline its cache, for what the scenario needs. The small files that say which others are needed are
+/// fetched at once. A scenario from a lock file takes the commits that are written there.
+///
+/// # Errors
+/// When the hub or its cache has not got it, or it is not a model or data set that can be used.
+pub fn want<'a>(scenario: &Scenario, hub: &'a Hub, progress: &dyn Progress) -> Result<Wanted<'a>, SetupError> {
+    let lock = scenario.lock();
+    let at = |repo: &Repo, commit: Option<&String>| {
+        let revision = commit.unwrap_or(&repo.revision).clone();
+        Repo { revision, ..repo.clone() }
+    };
+    let source = scenario.model_source().clone();
+    let model = match &source {
+        ModelSource::Hub(repo) => {
+            let repo = at(repo, lock.and_then(|lock| lock.model_commit.as_ref()));
+            Some(want_model(&hub.resolve(&repo, progress)?, needs_weights(scenario), hub, progress)?)
+        }
+        _ => None,
+    };
+    let dataset = match dataset_repo(scenario) {
+        Some(repo) => {
+            let repo = at(&repo, lock.and_then(|lock| lock.dataset_commit.as_ref()));
+            Some(want_dataset(scenario, &hub.resolve(&repo, progress)?, hub, progress)?)
+        }
+        None => None,
+    };
+    Ok(Wanted { hub, source, model, dataset })
+}
+
+/// Without a data set only the shape of the model matters.
+fn needs_weights(scenario: &Scenario) -> bool {
+    matches!(scenario.examples(), Examples::Dataset(_))
+}
+
+fn dataset_repo(scenario: &Scenario) -> Option<Repo> {
+    match scenario.dataset()?.source(scenario.base_dir()) {
+        DatasetSource::Hub(repo) => Some(repo),
+        _ => None,
+    }
+}
+
+fn want_model(listing: &Listing, needs_weights: bool, hub: &Hub, progress: &dyn Progress) -> Result<Plan, SetupError> {
+    let (id, names) = (&listing.repo.id, listing.names());
+    let mut files = model::description_files(id, &names)?;
+    let folder = hub.get(listing, &files, progress)?;
+    if needs_weights {
+        files.extend(model::weight_files(id, &names, &folder)?);
+    }
+    Ok(hub.plan(listing, &files, progress)?)
+}
+
+fn want_dataset(
+    scenario: &Scenario,
+    listing: &Listing,
+    hub: &Hub,
+    progress: &dyn Progress,
+) -> Result<Plan, SetupError> {
+    let mut files = Vec::new();
+    let mut card = None;
+    if listing.has(CARD) {
+        files.push(CARD.to_string());
+        let path = hub.get(listing, &files, progress)?.join(CARD);
+        let unreadable =
+            |error: std::io::Error| data::DataError::Unreadable { path: path.clone(), reason: error.to_string() };
+        card = Some(String::from_utf8_lossy(&std::fs::read(&path).map_err(unreadable)?).into_owned());
+    }
+    let config = scenario.dataset().expect("a data set on the hub is one that the scenario names");
+    files.extend(data::data_files(config, &listing.names(), card.as_deref())?);
+    Ok(hub.plan(listing, &files, progress)?)
+}
+
+impl Wanted<'_> {
+    /// What is to be done, by repository.
+    pub fn plans(&self) -> impl Iterator<Item = &Plan> {
+        self.model.iter().chain(&self.dataset)
+    }
+
+    /// Bytes that have to come.
+    pub fn n_bytes(&self) -> u64 {
+        self.plans().map(Plan::n_bytes).sum()
+    }
+
+    /// Brings what is not in the cache. What comes is kept also when the rest does not.
+    ///
+    /// # Errors
+    /// When a download fails.
+    pub fn download(&self, progress: &dyn Progress) -> Result<Inputs, SetupError> {
+        let mut inputs = Inputs { model: self.source.clone(), model_commit: None, dataset: None, dataset_commit: None };
+        for plan in self.plans() {
+            let folder = self.hub.download(plan, progress)?;
+            let listing = plan.listing();
+            let commit = Some(listing.commit.clone());
+            match listing.repo.kind {
+                RepoKind::Model => {
+                    inputs.model = ModelSource::Directory(folder);
+                    inputs.model_commit = commit;
+                }
+                RepoKind::Dataset => {
+                    let names = listing.names().into_iter().map(String::from).collect();
+                    inputs.dataset = Some(FetchedDataset { folder, names });
+                    inputs.dataset_commit = commit;
+                }
+            }
+        }
+        Ok(inputs)
+    }
+}

@@ -1,0 +1,151 @@
+//! `straggler fetch`: downloads what a scenario needs from the hub. `run` does the same before it begins.
+
+use std::cell::{Cell, RefCell};
+
+use serde_json::{Value, json};
+
+use super::args::FetchArgs;
+use super::progress::{DownloadBar, size};
+use super::{CliError, Console};
+use crate::actors::inputs::{self, Inputs, Wanted};
+use crate::hub::{HubSettings, Plan, Progress};
+use crate::scenario::{self, Scenario};
+
+/// Fetches.
+pub(super) fn execute(args: &FetchArgs, console: &Console) -> Result<(), CliError> {
+    let scenario = scenario::load(&args.scenario.input(), &args.scenario.overrides())?;
+    let Some(hub) = inputs::hub_for(&scenario, || args.scenario.hub()) else {
+        return match console.is_json() {
+            true => console.result(json!({ "repositories": [], "bytes": 0 })),
+            false => console.result(format_args!("{} needs nothing from the hub", scenario.name())),
+        };
+    };
+    let watcher = Watcher::new(console);
+    let wanted = inputs::want(&scenario, &hub, &watcher)?;
+    let fetched = bring(&wanted, &watcher)?;
+    match console.is_json() {
+        true => console.result(as_json(&wanted, &fetched)),
+        false => console.result(as_text(&wanted, &fetched)),
+    }
+}
+
+/// What a run needs: from the hub where the scenario names something there.
+pub(super) fn gather(scenario: &Scenario, settings: HubSettings, console: &Console) -> Result<Inputs, CliError> {
+    let Some(hub) = inputs::hub_for(scenario, || settings) else { return Ok(inputs::local(scenario)) };
+    let watcher = Watcher::new(console);
+    bring(&inputs::want(scenario, &hub, &watcher)?, &watcher)
+}
+
+/// What a check needs: nothing is downloaded for it.
+pub(super) fn from_cache(scenario: &Scenario, console: &Console) -> Result<Inputs, CliError> {
+    gather(scenario, HubSettings { is_offline: true, ..HubSettings::from_env() }, console)
+}
+
+fn bring(wanted: &Wanted<'_>, watcher: &Watcher<'_>) -> Result<Inputs, CliError> {
+    let bytes = wanted.n_bytes();
+    if bytes > 0 {
+        let n_files: usize = wanted.plans().map(|plan| plan.files().len()).sum();
+        let files = if n_files == 1 { "file" } else { "files" };
+        watcher.console.note(format_args!("to download: {} in {n_files} {files}", size(bytes)));
+        for plan in wanted.plans().filter(|plan| plan.n_bytes() > 0) {
+            watcher.console.note(format_args!("  {}: {}", plan.listing().repo, size(plan.n_bytes())));
+        }
+    }
+    watcher.start(bytes);
+    Ok(wanted.download(watcher)?)
+}
+
+/// Shows downloads on stderr.
+struct Watcher<'a> {
+    console: &'a Console,
+    bar: RefCell<Option<DownloadBar>>,
+    total: Cell<u64>,
+}
+
+impl<'a> Watcher<'a> {
+    fn new(console: &'a Console) -> Self {
+        Self { console, bar: RefCell::new(None), total: Cell::new(0) }
+    }
+
+    /// From here on a bar shows how much of `total` has come.
+    fn start(&self, total: u64) {
+        self.total.set(total);
+        if total > 0 {
+            *self.bar.borrow_mut() = Some(DownloadBar::new(self.console, total));
+        }
+    }
+}
+
+impl Progress for Watcher<'_> {
+    fn begin(&self, file: &str, done: u64) {
+        match &*self.bar.borrow() {
+            Some(bar) => bar.file(file, done),
+            None if self.console.is_verbose() => self.console.note(format_args!("fetching {file}")),
+            None => {}
+        }
+    }
+
+    fn advance(&self, bytes: u64) {
+        if let Some(bar) = &*self.bar.borrow() {
+            bar.advance(bytes);
+        }
+    }
+
+    fn note(&self, text: &str) {
+        match &*self.bar.borrow() {
+            Some(bar) => bar.note(self.console, text),
+            None => self.console.note(text),
+        }
+    }
+}
+
+/// The folder of a plan's files.
+fn folder<'a>(plan: &Plan, fetched: &'a Inputs) -> &'a std::path::Path {
+    use crate::hub::RepoKind;
+    use crate::model::ModelSource;
+    match (plan.listing().repo.kind, &fetched.model, &fetched.dataset) {
+        (RepoKind::Model, ModelSource::Directory(folder), _) => folder,
+        (RepoKind::Dataset, _, Some(dataset)) => &dataset.folder,
+        _ => std::path::Path::new(""),
+    }
+}
+
+fn as_json(wanted: &Wanted<'_>, fetched: &Inputs) -> Value {
+    let repositories: Vec<Value> = wanted
+        .plans()
+        .map(|plan| {
+            let listing = plan.listing();
+            let files: Vec<Value> =
+                plan.files().iter().map(|file| json!({ "name": file.name, "bytes": file.size })).collect();
+            json!({
+                "kind": listing.repo.kind.to_string(),
+                "id": listing.repo.id,
+                "revision": listing.repo.revision,
+                "commit": listing.commit,
+                "folder": folder(plan, fetched).display().to_string(),
+                "downloaded": files,
+                "from_cache": plan.n_cached(),
+                "bytes": plan.n_bytes(),
+            })
+        })
+        .collect();
+    json!({ "repositories": repositories, "bytes": wanted.n_bytes() })
+}
+
+fn as_text(wanted: &Wanted<'_>, fetched: &Inputs) -> String {
+    let lines: Vec<String> = wanted
+        .plans()
+        .map(|plan| {
+            let listing = plan.listing();
+            let n_cached = plan.n_cached();
+            format!(
+                "{} at {}: {} downloaded, {n_cached} files were in the cache\n  {}",
+                listing.repo,
+                &listing.commit[..12],
+                size(plan.n_bytes()),
+                folder(plan, fetched).display()
+            )
+        })
+        .collect();
+    lines.join("\n")
+}

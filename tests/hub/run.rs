@@ -1,0 +1,232 @@
+//! The whole program with models and data sets of the hub.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use parquet::basic::{Compression, ZstdLevel};
+
+use super::server::{COMMIT, closed_port};
+use super::table::parquet;
+use super::{Served, Server};
+
+/// The program with a hub and caches of its own, whatever the caller's environment says.
+fn straggler(endpoint: &str, home: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_straggler"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy().to_ascii_uppercase();
+        if text.starts_with("HF_") || text.starts_with("TRANSFORMERS_") || text.ends_with("_PROXY") {
+            command.env_remove(name);
+        }
+    }
+    command.args(args).env("NO_COLOR", "1").env("HF_ENDPOINT", endpoint).env("HF_HOME", home.join("hf"));
+    command.env("STRAGGLER_CACHE", home.join("cache")).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+const SCENARIO: &str = "\
+version: 1
+name: from-the-hub
+model: { name: org/tiny-roberta }
+dataset: { name: org/opinions, max_seq_length: 16, validation_fraction: 0.2 }
+tuning: { lora: { r: 2 } }
+clients:
+  total: 4
+  train: { per_device_train_batch_size: 8 }
+  devices: { phone: { share: 1, compute: { time_per_sample: 90 ms } } }
+  networks: { lte: { share: 1, downlink: 5.4 Mbps, uplink: 1.1 Mbps, latency: 60 ms } }
+server: { rounds: 1, clients_per_round: 2 }
+";
+
+fn opinions(n: usize) -> Vec<(String, i64)> {
+    let row = |i: usize| match i % 2 {
+        0 => (format!("the food was bad and the service slow number {i}"), 0),
+        _ => (format!("the food was good and the service quick number {i}"), 1),
+    };
+    (0..n).map(row).collect()
+}
+
+fn tiny_roberta(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new("src/model/builtin/tiny-roberta").join(name)).unwrap()
+}
+
+/// A hub with a model and a data set.
+fn hub() -> Server {
+    let server = Server::start();
+    server.add(
+        "models/org/tiny-roberta",
+        &[
+            ("config.json", Served::small(tiny_roberta("config.json"))),
+            ("model.safetensors", Served::large(tiny_roberta("model.safetensors"))),
+            ("pytorch_model.bin", Served::large("not to be fetched")),
+            ("tokenizer.json", Served::small(tiny_roberta("tokenizer.json"))),
+        ],
+    );
+    let zstd = Compression::ZSTD(ZstdLevel::default());
+    let names = ["negative", "positive"];
+    server.add(
+        "datasets/org/opinions",
+        &[
+            ("README.md", Served::small("# Opinions\n")),
+            ("data/train-00000-of-00002.parquet", Served::large(parquet(&opinions(60), &names, Compression::SNAPPY))),
+            ("data/train-00001-of-00002.parquet", Served::large(parquet(&opinions(40), &names, zstd))),
+            ("data/test-00000-of-00001.parquet", Served::large(parquet(&opinions(20), &names, Compression::SNAPPY))),
+        ],
+    );
+    server
+}
+
+/// A folder with the scenario in it.
+fn folder() -> (tempfile::TempDir, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = folder.path().join("scenario.yaml");
+    std::fs::write(&scenario, SCENARIO).unwrap();
+    let out = folder.path().join("results").to_str().unwrap().to_string();
+    (folder, scenario.to_str().unwrap().to_string(), out)
+}
+
+#[test]
+fn a_model_and_a_data_set_are_fetched_and_run_and_the_lock_repeats_it_offline() {
+    let server = hub();
+    let (folder, scenario, out) = folder();
+    let fetched = straggler(&server.endpoint, folder.path(), &["fetch", &scenario, "--json"]);
+    assert!(fetched.status.success(), "{}", text(&fetched.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&fetched.stdout).unwrap();
+    assert_eq!(told["repositories"][0]["commit"], COMMIT);
+    assert_eq!(told["repositories"][1]["downloaded"].as_array().unwrap().len(), 3);
+    let notes = text(&fetched.stderr);
+    let announced = notes.find("to download: ").unwrap();
+    assert!(announced < notes.find("model.safetensors").unwrap(), "the size comes first:\n{notes}");
+    assert!(!server.asked().iter().any(|asked| asked.path.contains("pytorch_model.bin")));
+
+    // What was fetched is enough: nobody listens here.
+    let run = ["run", &scenario, "--offline", "--quiet", "--out", &out];
+    let done = straggler(&closed_port(), folder.path(), &run);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let results = folder.path().join("results/from-the-hub/latest").canonicalize().unwrap();
+    let lock_path = results.join("scenario.lock.yaml");
+    let lock = std::fs::read_to_string(&lock_path).unwrap();
+    assert_eq!(
+        lock.matches(&format!("_commit: {COMMIT}")).count() + lock.matches(&format!("_commit: \"{COMMIT}\"")).count(),
+        2,
+        "{lock}"
+    );
+    assert!(lock.contains("name: org/tiny-roberta") && lock.contains("name: org/opinions"), "{lock}");
+    let clients = std::fs::read_to_string(results.join("clients.csv")).unwrap();
+    let n_rows: usize =
+        clients.lines().skip(1).map(|line| line.split(',').nth(3).unwrap().parse::<usize>().unwrap()).sum();
+    assert_eq!(n_rows, 80, "100 training rows, a fifth of them held back");
+
+    // The lock's commits need no hub, and give the same bytes.
+    let again = folder.path().join("again");
+    let args = ["run", lock_path.to_str().unwrap(), "--quiet", "--out", again.to_str().unwrap()];
+    let done = straggler(&closed_port(), folder.path(), &args);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let repeated = again.join("from-the-hub/latest").canonicalize().unwrap();
+    for name in ["scenario.lock.yaml", "rounds.csv", "summary.json"] {
+        assert_eq!(std::fs::read(results.join(name)).unwrap(), std::fs::read(repeated.join(name)).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn weights_in_pieces_are_fetched_through_their_index() {
+    let server = hub();
+    let whole = tiny_roberta("model.safetensors");
+    let tensors = safetensors::SafeTensors::deserialize(&whole).unwrap();
+    let mut names = tensors.names();
+    names.sort_unstable();
+    let (first, second) = names.split_at(names.len() / 2);
+    let piece = |names: &[&str]| {
+        let views = names.iter().map(|name| (name.to_string(), tensors.tensor(name).unwrap()));
+        Served::large(safetensors::serialize(views, None).unwrap())
+    };
+    let pieces = [("model-00001-of-00002.safetensors", first), ("model-00002-of-00002.safetensors", second)];
+    let map: serde_json::Map<String, serde_json::Value> =
+        pieces.iter().flat_map(|(file, names)| names.iter().map(|name| (name.to_string(), (*file).into()))).collect();
+    let index = serde_json::json!({ "metadata": {}, "weight_map": map }).to_string();
+    server.add(
+        "models/org/in-pieces",
+        &[
+            ("config.json", Served::small(tiny_roberta("config.json"))),
+            ("tokenizer.json", Served::small(tiny_roberta("tokenizer.json"))),
+            ("model.safetensors.index.json", Served::small(index)),
+            (pieces[0].0, piece(pieces[0].1)),
+            (pieces[1].0, piece(pieces[1].1)),
+        ],
+    );
+    let (folder, scenario, out) = folder();
+    let mut hashes = Vec::new();
+    for name in ["model.name=org/tiny-roberta", "model.name=org/in-pieces"] {
+        let args = ["run", &scenario, "--quiet", "--set", name, "--out", &out];
+        let done = straggler(&server.endpoint, folder.path(), &args);
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        let lock = folder.path().join("results/from-the-hub/latest/scenario.lock.yaml");
+        let lock = std::fs::read_to_string(lock).unwrap();
+        hashes.push(lock.lines().find(|line| line.contains("model_hash")).unwrap().to_string());
+    }
+    assert_eq!(hashes[0], hashes[1], "the same tensors, whole or in pieces");
+}
+
+#[test]
+fn offline_without_a_cache_is_code_3() {
+    let (folder, scenario, out) = folder();
+    for args in [
+        &["run", scenario.as_str(), "--offline", "--out", &out][..],
+        &["fetch", &scenario, "--offline"],
+        &["validate", &scenario, "--offline"],
+        &["run", &scenario, "--dry-run"],
+    ] {
+        let done = straggler(&closed_port(), folder.path(), args);
+        assert_eq!(done.status.code(), Some(3), "{args:?} {}", text(&done.stderr));
+        let message = text(&done.stderr);
+        assert!(
+            message.contains("error[hub]: offline, and the cache") && message.contains("straggler fetch"),
+            "{message}"
+        );
+    }
+    assert!(!folder.path().join("results").exists());
+}
+
+#[test]
+fn no_network_is_code_3_and_checking_needs_none() {
+    let (folder, scenario, _) = folder();
+    let endpoint = closed_port();
+    let done = straggler(&endpoint, folder.path(), &["validate", &scenario]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let done = straggler(&endpoint, folder.path(), &["fetch", &scenario]);
+    assert_eq!(done.status.code(), Some(3));
+    assert!(text(&done.stderr).contains(&format!("cannot reach the hub at {endpoint}")), "{}", text(&done.stderr));
+}
+
+#[test]
+fn a_name_that_the_hub_does_not_have_is_code_2() {
+    let server = hub();
+    let (folder, scenario, _) = folder();
+    let fetch = |setting: &str| {
+        let done = straggler(&server.endpoint, folder.path(), &["fetch", &scenario, "--set", setting]);
+        assert_eq!(done.status.code(), Some(2), "{}", text(&done.stderr));
+        text(&done.stderr)
+    };
+    assert!(fetch("model.name=org/none").contains("has no model `org/none`"));
+    assert!(fetch("model.revision=v9").contains("there are: main, v1.0"));
+    let message = fetch("dataset.splits={ validation: dev }");
+    assert!(message.contains("no data files of split `dev`; there are: train, test"), "{message}");
+    let done =
+        straggler(&server.endpoint, folder.path(), &["run", &scenario, "--set", "dataset.columns={ text: sentence }"]);
+    assert_eq!(done.status.code(), Some(2));
+    let message = text(&done.stderr);
+    assert!(
+        message.contains("no column `sentence` (there are: idx, text, label); set dataset.columns.text"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_scenario_without_names_of_the_hub_needs_nothing() {
+    let (folder, ..) = folder();
+    let done = straggler(&closed_port(), folder.path(), &["fetch", "quickstart"]);
+    assert!(done.status.success());
+    assert_eq!(text(&done.stdout), "quickstart needs nothing from the hub\n");
+}

@@ -31,6 +31,9 @@ pub struct TrainConfig {
     pub lr_scheduler_type: LrSchedule,
     /// Fraction of the steps, in [0, 1], over which the step size rises linearly from 0.
     pub warmup_ratio: f64,
+    /// Puts examples of like length into a batch, so that little padding is computed: within windows of 50 batches of the
+    /// shuffled shard, as Hugging Face's trainer does.
+    pub group_by_length: bool,
     /// Dropout inside the encoder. None: the checkpoint's own probability; 0: off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
@@ -50,6 +53,7 @@ impl Default for TrainConfig {
             max_grad_norm: 1.0,
             lr_scheduler_type: LrSchedule::Linear,
             warmup_ratio: 0.0,
+            group_by_length: false,
             dropout: None,
         }
     }

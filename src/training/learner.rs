@@ -18,6 +18,9 @@ use crate::petuning::{LocalForm, TrainableVars, TuningConfig, export_adapter, in
 use crate::seed::{Purpose, Seeds};
 use crate::units::Flops;
 
+/// Batches within which examples are sorted when they are grouped by length.
+const WINDOW: usize = 50;
+
 /// One client's work in one round.
 #[derive(Debug, Clone)]
 pub struct TrainJob {
@@ -226,15 +229,25 @@ impl Learner {
         Ok(export_adapter(&self.tuning, self.backbone.config(), params, dir)?)
     }
 
-    /// The rows of each step: in each epoch the shard is shuffled anew, and cut into batches of which the last may be
-    /// smaller.
-    fn batches(&self, job: &TrainJob) -> Vec<Vec<u32>> {
+    /// The rows of each step: in each epoch the shard is shuffled anew, and cut into batches of which one may be smaller.
+    pub(super) fn batches(&self, job: &TrainJob) -> Vec<Vec<u32>> {
         let mut batches = Vec::new();
         for epoch in 0..self.config.num_train_epochs {
             let mut rows = job.shard.to_vec();
             let mut rng = self.seeds.step(Purpose::Shuffle, job.client_id, job.round, epoch as u32);
             rows.shuffle(&mut rng);
-            batches.extend(rows.chunks(self.config.per_device_train_batch_size).map(<[u32]>::to_vec));
+            let size = self.config.per_device_train_batch_size;
+            if !self.config.group_by_length {
+                batches.extend(rows.chunks(size).map(<[u32]>::to_vec));
+                continue;
+            }
+            let length = |row: &u32| examples::n_tokens(&self.data.train, *row as usize, self.backbone.config());
+            // Sorting is stable: rows of equal length keep their drawn order.
+            rows.chunks_mut(WINDOW * size).for_each(|window| window.sort_by_key(length));
+            let mut grouped: Vec<Vec<u32>> = rows.chunks(size).map(<[u32]>::to_vec).collect();
+            // In a drawn order, so that an epoch does not go from short texts to long ones.
+            grouped.shuffle(&mut rng);
+            batches.extend(grouped);
         }
         batches
     }

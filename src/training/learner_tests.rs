@@ -254,3 +254,26 @@ fn a_prompt_and_a_text_must_fit_into_the_position_table_together() {
     );
     assert!(refusal(18).unwrap_err().contains("has 18 positions in all"));
 }
+
+#[test]
+fn grouping_by_length_sees_every_row_once_an_epoch_and_pads_less() {
+    let config = TrainConfig { per_device_train_batch_size: 4, num_train_epochs: 2, ..TrainConfig::default() };
+    let grouped = TrainConfig { group_by_length: true, ..config.clone() };
+    let (plain, grouped) = (learner(lora(), config), learner(lora(), grouped));
+    let lengths = plain.lengths();
+    let padded = |batches: &[Vec<u32>]| -> usize {
+        let longest = |batch: &Vec<u32>| batch.iter().map(|&row| lengths[row as usize]).max().unwrap();
+        batches.iter().map(|batch| batch.len() * longest(batch)).sum()
+    };
+    let batches = grouped.batches(&job(&grouped));
+    for epoch in batches.chunks(5) {
+        let mut rows: Vec<u32> = epoch.concat();
+        rows.sort();
+        assert_eq!(rows, (0..20).collect::<Vec<u32>>());
+    }
+    // 7, 7 and 6 rows of 3, 4 and 5 tokens, sorted and cut in fours: the longest are 3, 4, 4, 5 and 5; twice.
+    assert_eq!(padded(&batches), 2 * 4 * (3 + 4 + 4 + 5 + 5));
+    assert!(padded(&plain.batches(&job(&plain))) > padded(&batches));
+    assert_ne!(batches[..5], batches[5..], "epochs differ");
+    assert_eq!(batches, grouped.batches(&job(&grouped)));
+}

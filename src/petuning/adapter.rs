@@ -14,7 +14,7 @@ use crate::params::TensorSpec;
 use crate::registry::Problem;
 
 /// Settings of adapters, with the names of OpenDelta (`bottleneck_dim`, `non_linearity`) and AdapterHub
-/// (`reduction_factor`). One of `bottleneck_dim` and `reduction_factor` must be given.
+/// (`reduction_factor`). At most one of `bottleneck_dim` and `reduction_factor` may be given.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdapterConfig {
@@ -23,7 +23,8 @@ pub struct AdapterConfig {
     /// Width of the bottleneck, >= 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bottleneck_dim: Option<usize>,
-    /// The width is the encoder's hidden width divided by this, rounded down; >= 1.
+    /// The width is the encoder's hidden width divided by this, rounded down; >= 1. Default, where `bottleneck_dim` is
+    /// not given either: 16, as AdapterHub has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reduction_factor: Option<usize>,
     /// The function inside the bottleneck.
@@ -61,22 +62,21 @@ pub enum NonLinearity {
 /// Standard deviation of the initial down-projection, as in section 3.6 of Houlsby et al. and in OpenDelta.
 const INITIAL_SD: f64 = 0.01;
 
+/// What the hidden width is divided by when no width is given.
+const REDUCTION_FACTOR: usize = 16;
+
 impl AdapterConfig {
     fn width(&self, config: &EncoderConfig) -> std::result::Result<usize, TuningError> {
         let hidden = config.hidden_size;
-        match (self.bottleneck_dim, self.reduction_factor) {
-            (Some(width), _) if width > 0 => Ok(width),
-            (None, Some(factor)) if factor > 0 && factor <= hidden => Ok(hidden / factor),
-            (None, Some(factor)) if factor > hidden => {
-                let message = format!("{factor} leaves nothing of the width {hidden}; use {hidden} or less");
-                Err(TuningError::Unfit { setting: "tuning.adapter.reduction_factor", message })
-            }
-            _ => {
-                let message =
-                    "the width is not given or 0; write `bottleneck_dim: 16` or `reduction_factor: 16`".into();
-                Err(TuningError::Unfit { setting: "tuning.adapter", message })
-            }
+        let width = match (self.bottleneck_dim, self.reduction_factor) {
+            (Some(width), _) => width,
+            (None, factor) => hidden.checked_div(factor.unwrap_or(REDUCTION_FACTOR)).unwrap_or(0),
+        };
+        if width == 0 {
+            let message = format!("nothing is left of the width {hidden}; divide by {hidden} or less");
+            return Err(TuningError::Unfit { setting: "tuning.adapter", message });
         }
+        Ok(width)
     }
 
     fn sites(&self, config: &EncoderConfig) -> Vec<Site> {
@@ -92,14 +92,9 @@ impl AdapterConfig {
 impl Method for AdapterConfig {
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let message = match (self.bottleneck_dim, self.reduction_factor) {
-            (Some(_), Some(_)) => Some("`bottleneck_dim` and `reduction_factor` both give the width"),
-            (None, None) => Some("the width of the bottleneck is not given"),
-            _ => None,
-        };
-        if let Some(message) = message {
-            let help = "write exactly one, such as `bottleneck_dim: 16` or `reduction_factor: 16`";
-            problems.push(Problem::new("", message).help(help));
+        if self.bottleneck_dim.is_some() && self.reduction_factor.is_some() {
+            let message = "`bottleneck_dim` and `reduction_factor` both give the width";
+            problems.push(Problem::new("", message).help("keep one of them"));
         }
         for (path, value) in [("bottleneck_dim", self.bottleneck_dim), ("reduction_factor", self.reduction_factor)] {
             if value == Some(0) {
@@ -227,17 +222,18 @@ mod tests {
     }
 
     #[test]
-    fn the_width_must_be_given_once_and_not_be_zero() {
+    fn the_width_is_given_at_most_once_and_is_not_zero() {
         let paths = |bottleneck_dim, reduction_factor| -> Vec<String> {
             let adapter = AdapterConfig { bottleneck_dim, reduction_factor, ..AdapterConfig::default() };
             adapter.problems().into_iter().map(|problem| problem.path).collect()
         };
         assert_eq!(paths(Some(16), None), Vec::<String>::new());
-        assert_eq!(paths(None, None), [""]);
+        assert_eq!(paths(None, None), Vec::<String>::new());
+        assert_eq!(AdapterConfig::default().width(&fixture::roberta_base()).unwrap(), 48, "768 / 16");
         assert_eq!(paths(Some(16), Some(16)), [""]);
         assert_eq!(paths(Some(0), None), ["bottleneck_dim"]);
         let large = AdapterConfig { reduction_factor: Some(1000), ..AdapterConfig::default() };
         let message = large.tensors(&fixture::roberta_base()).unwrap_err().to_string();
-        assert!(message.contains("use 768 or less"), "{message}");
+        assert!(message.contains("divide by 768 or less"), "{message}");
     }
 }

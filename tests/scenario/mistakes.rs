@@ -154,7 +154,6 @@ const MISTAKES: &[Mistake] = &[
     edit("unknown target", &[("{ r: 8 }", "{ r: 8, target_modules: [query, c_attn] }")]),
     edit("head not saved", &[("{ r: 8 }", "{ r: 8, modules_to_save: [pooler] }")]),
     edit("adapter of no width", &[("lora: { r: 8 }", "adapter: { bottleneck_dim: 0 }")]),
-    edit("adapter without a width", &[("lora: { r: 8 }", "adapter: { variant: pfeiffer }")]),
     edit("adapter of two widths", &[("lora: { r: 8 }", "adapter: { bottleneck_dim: 16, reduction_factor: 48 }")]),
     edit("prefix that does not say what travels", &[("lora: { r: 8 }", "prefix: { prefix_projection: true }")]),
     edit(

@@ -4,6 +4,7 @@
 //! see [`Exit`].
 
 mod args;
+mod check_grads;
 mod console;
 mod error;
 mod explain;
@@ -43,6 +44,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::execute(&args, &console),
         Verb::Validate(args) => validate::execute(&args, &console),
         Verb::Fetch(args) => fetch::execute(&args, &console),
+        Verb::CheckGrads(args) => check_grads::execute(&args, &console),
         Verb::List(args) => list::execute(&args, &console),
         Verb::Params(args) => params::execute(&args, &console),
         Verb::Pretrain(args) => pretrain::execute(&args, &console),

@@ -9,7 +9,10 @@ mod adapter;
 mod bitfit;
 mod combined;
 mod error;
+mod exchange;
 mod full;
+#[cfg(test)]
+pub(crate) mod golden;
 mod gradient_check;
 #[cfg(test)]
 mod gradients;
@@ -20,7 +23,6 @@ mod lora;
 mod method;
 #[cfg(test)]
 mod peers;
-mod peft;
 mod prefix;
 mod prompt;
 mod targets;
@@ -31,6 +33,7 @@ pub use adapter::{AdapterConfig, AdapterVariant, NonLinearity};
 pub use bitfit::{BitfitConfig, TrainedBiases};
 pub use combined::CombinedConfig;
 pub use error::TuningError;
+pub use exchange::{ImportedAdapter, InitialValues, Record, export_adapter, import_adapter, load_initial};
 pub use full::FullConfig;
 pub use gradient_check::{GradientCheck, GradientState, check_gradients, stirred};
 pub use head::HeadConfig;
@@ -38,7 +41,6 @@ pub use ia3::Ia3Config;
 pub use local::{LocalForm, LocalTask, Reparameterisation};
 pub use lora::{Bias, LoraConfig};
 pub use method::{InsertedMaps, Method, StepMaps, TrainableTensor, TrainableVars};
-pub use peft::{export_adapter, import_adapter};
 pub use prefix::{PrefixConfig, Travels};
 pub use prompt::PromptConfig;
 
@@ -59,6 +61,21 @@ one_of! {
         "head" => Head(HeadConfig), "the classification head alone (linear probe)";
         "full" => Full(FullConfig), "every tensor of backbone and head";
         list => Combined(CombinedConfig);
+    }
+}
+
+impl TuningConfig {
+    /// The methods of a list, or the one that there is.
+    pub fn methods(&self) -> &[Self] {
+        match self {
+            Self::Combined(list) => &list.methods,
+            one => std::slice::from_ref(one),
+        }
+    }
+
+    /// The keys of the methods, such as `lora, bitfit`.
+    pub fn title(&self) -> String {
+        self.methods().iter().map(Self::key).collect::<Vec<_>>().join(", ")
     }
 }
 

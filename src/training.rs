@@ -16,6 +16,8 @@ mod learner;
 mod learner_tests;
 mod metrics;
 mod optimizer;
+#[cfg(test)]
+mod peer_tests;
 mod pretraining;
 mod schedule;
 

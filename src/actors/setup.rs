@@ -103,6 +103,10 @@ pub struct Setup {
     pub model_hash: Option<String>,
     /// SHA-256 of the data set, when one was loaded.
     pub dataset_hash: Option<String>,
+    /// SHA-256 of the values that the run starts from, when they came from `init`.
+    pub init_hash: Option<String>,
+    /// What the user should know and cannot be an error.
+    pub notes: Vec<String>,
     /// What the clients got, when there is a data set.
     pub partition: Option<PartitionTable>,
     /// Tensors of the checkpoint that the encoder does not use.
@@ -175,6 +179,8 @@ pub fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, SetupError
                 learner: None,
                 model_hash: None,
                 dataset_hash: None,
+                init_hash: None,
+                notes: Vec::new(),
                 partition: None,
                 unused_tensors: Vec::new(),
                 n_trainable: n_trainable(scenario, &encoder, synthetic.num_labels)?,
@@ -199,6 +205,14 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
 
     let learner =
         Learner::new(backbone.clone(), scenario.tuning().clone(), encoded.clone(), scenario.train().clone(), seeds)?;
+    let (learner, init) = match scenario.init() {
+        None => (learner, None),
+        Some(dir) => {
+            let (learner, init) = learner.starting_from(&dir)?;
+            check_init(scenario, &init.hash)?;
+            (learner, Some(init))
+        }
+    };
     let learner = Arc::new(learner);
     let costs = shards.iter().map(|shard| Ok(learner.task_flops(shard)?.0 / shard.len() as f64));
     let costs = SampleCosts::ByClient(costs.collect::<Result<_, TrainingError>>()?);
@@ -229,6 +243,8 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
         },
         model_hash: Some(backbone.hash().to_owned()),
         dataset_hash: Some(hash),
+        init_hash: init.as_ref().map(|init| init.hash.clone()),
+        notes: init.map(|init| init.notes).unwrap_or_default(),
         partition: Some(partition),
         unused_tensors: backbone.unused_tensors().to_vec(),
         learner: Some(learner),
@@ -274,6 +290,16 @@ fn check_lock(scenario: &Scenario, model_hash: Option<&str>, dataset_hash: Optio
         }
     }
     Ok(())
+}
+
+/// Refuses a lock file that was written for a start from other values.
+fn check_init(scenario: &Scenario, found: &str) -> Result<(), SetupError> {
+    match scenario.lock().and_then(|lock| lock.init_hash.as_deref()) {
+        Some(locked) if locked != found => {
+            Err(SetupError::Lock { what: "initial adapter", locked: locked.into(), found: found.into() })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn deal(

@@ -55,6 +55,7 @@ pub(super) enum Verb {
 Examples:
   straggler run scenarios/quickstart.yaml
   straggler run sst2.yaml --set tuning.lora.r=16 --set server.deadline=null --seed 7 -j 4
+  straggler run sst2.yaml --init results/sst2/latest/adapters/best
   straggler run results/quickstart/latest/scenario.lock.yaml")]
     Run(RunArgs),
     /// Check a scenario without running it
@@ -84,6 +85,14 @@ Examples:
   straggler list tuning
   straggler list --json")]
     List(ListArgs),
+    /// Compare the gradient of every trained tensor with finite differences
+    #[command(
+        hide = true,
+        after_help = "\
+Example:
+  straggler check-grads quickstart --set tuning=bitfit"
+    )]
+    CheckGrads(CheckGradsArgs),
     /// Pretrain the built-in encoder anew on the project's own grammar
     #[command(after_help = "\
 Example:
@@ -118,6 +127,9 @@ pub(super) struct ScenarioArgs {
     /// Use models and data sets of the hub from its cache alone, as HF_HUB_OFFLINE=1 does
     #[arg(long)]
     pub(super) offline: bool,
+    /// Start from the adapter in this folder: one of a run's `adapters`, or one of PEFT
+    #[arg(long, value_name = "DIR")]
+    pub(super) init: Option<PathBuf>,
 }
 
 impl ScenarioArgs {
@@ -141,6 +153,8 @@ impl ScenarioArgs {
         set.extend(self.seed.map(|seed| format!("seed={seed}")));
         set.extend(self.workers.map(|n| format!("compute.workers={n}")));
         set.extend(self.device.iter().map(|device| format!("compute.device={device}")));
+        // a quoted text, whatever the path is made of
+        set.extend(self.init.iter().map(|dir| format!("init={}", serde_json::json!(dir.to_string_lossy()))));
         set.extend(self.timing_only.then(|| "compute.mode=timing_only".to_string()));
         Overrides { profiles: self.profile.clone(), set }
     }
@@ -164,6 +178,16 @@ pub(super) struct RunArgs {
     /// Check and explain the scenario, run nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+/// Arguments of `check-grads`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct CheckGradsArgs {
+    #[command(flatten)]
+    pub(super) scenario: ScenarioArgs,
+    /// Elements compared in each tensor
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(super) elements: usize,
 }
 
 impl RunArgs {

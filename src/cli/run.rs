@@ -14,12 +14,13 @@ use crate::actors::setup::{self, Setup, SetupError};
 use crate::actors::world::{self, Outcome, WorldError};
 use crate::hub::HubError;
 use crate::model::ModelError;
+use crate::petuning::TuningError;
 use crate::report::{
     ClientRow, ReportError, ResultsWriter, SCHEMA_VERSION, Status, Summary, Target, Test, Traffic, Updates, Validation,
     figures, summary_text,
 };
 use crate::scenario::{self, Assertion, LockHeader, Mode, Outcome as Asserted, Scenario};
-use crate::training::{Evaluation, Learner, Split};
+use crate::training::{Evaluation, Learner, Split, TrainingError};
 
 /// Runs it.
 pub(super) fn execute(args: &RunArgs, console: &Console) -> Result<(), CliError> {
@@ -32,6 +33,7 @@ pub(super) fn execute(args: &RunArgs, console: &Console) -> Result<(), CliError>
         console
             .note(format_args!("the checkpoint has {n} tensors that the encoder does not use: {}", names_of(&setup)));
     }
+    setup.notes.iter().for_each(|note| console.note(note));
     let lock = scenario.to_lock_yaml(LockHeader {
         straggler: env!("CARGO_PKG_VERSION").into(),
         model_commit: inputs.model_commit.clone(),
@@ -39,6 +41,7 @@ pub(super) fn execute(args: &RunArgs, console: &Console) -> Result<(), CliError>
         dataset_commit: inputs.dataset_commit.clone(),
         dataset_hash: setup.dataset_hash.clone(),
         kernel: (scenario.mode() == Mode::Real).then(|| setup::kernel(scenario.device()).to_owned()),
+        init_hash: setup.init_hash.clone(),
     });
     let hash: String = Sha256::digest(lock.as_bytes()).iter().take(2).map(|byte| format!("{byte:02x}")).collect();
     let out = args.out.clone().unwrap_or_else(|| scenario.output().dir.clone().into());
@@ -236,6 +239,9 @@ impl From<SetupError> for CliError {
             SetupError::Metric { .. } => CliError::new(Exit::BadInput, "metric", &error),
             SetupError::Partition(_) => CliError::new(Exit::BadInput, "partition", &error),
             SetupError::Tuning(_) => CliError::new(Exit::BadInput, "tuning", &error),
+            SetupError::Training(TrainingError::Tuning(TuningError::Adapter { .. })) => {
+                CliError::new(Exit::BadInput, "init", &error)
+            }
             SetupError::Training(_) => CliError::new(Exit::BadInput, "training", &error),
             SetupError::Codec(_) => CliError::new(Exit::RunFailed, "codec", &error),
         }

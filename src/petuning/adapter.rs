@@ -133,11 +133,26 @@ impl Method for AdapterConfig {
         Box::new(AdapterHooks { values, kind, non_linearity: self.non_linearity })
     }
 
+    fn meaning(&self, config: &EncoderConfig) -> Vec<(&'static str, String)> {
+        vec![
+            ("variant", word(self.variant)),
+            ("bottleneck_dim", self.width(config).map_or_else(|_| "none".into(), |width| width.to_string())),
+            ("non_linearity", word(self.non_linearity)),
+            ("train_layer_norms", self.train_layer_norms.to_string()),
+        ]
+    }
+
     fn inserted(&self, config: &EncoderConfig) -> Vec<InsertedMaps> {
         let (hidden, width) = (config.hidden_size, self.width(config).unwrap_or_default());
         let sizes = || vec![(hidden, width), (width, hidden)];
         self.sites(config).into_iter().map(|site| InsertedMaps { site, sizes: sizes() }).collect()
     }
+}
+
+/// A choice as it is written in a scenario.
+fn word(choice: impl Serialize) -> String {
+    let value = serde_json::to_value(choice).ok();
+    value.and_then(|value| value.as_str().map(String::from)).unwrap_or_default()
 }
 
 struct AdapterHooks {

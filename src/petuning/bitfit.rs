@@ -46,6 +46,14 @@ impl Method for BitfitConfig {
         Ok(trained.map(|spec| TrainableTensor { spec, init: None }).collect())
     }
 
+    fn meaning(&self, _: &EncoderConfig) -> Vec<(&'static str, String)> {
+        let biases = match self.biases {
+            TrainedBiases::All => "all",
+            TrainedBiases::QueryAndIntermediate => "query_and_intermediate",
+        };
+        vec![("biases", biases.into())]
+    }
+
     fn hooks(&self, values: TrainableVars) -> Box<dyn Hooks> {
         Box::new(ReplacedTensors(values))
     }

@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(paths("[lora, { lora: { r: 0 } }]"), ["1", "1.lora.r"]);
         assert_eq!(paths("[lora, [bitfit]]"), ["1"]);
         assert_eq!(paths("[]"), [""]);
-        assert_eq!(paths("[adapter]"), ["0.adapter"]);
+        assert_eq!(paths("[{ adapter: { bottleneck_dim: 0 } }]"), ["0.adapter.bottleneck_dim"]);
         let message = tensors("[{ lora: { bias: all } }, bitfit]").unwrap_err();
         assert!(message.starts_with("`lora` and `bitfit` both train"), "{message}");
     }

@@ -191,6 +191,25 @@ fn backbones_kept_in_16_bits() {
 }
 
 #[test]
+fn a_tensor_that_is_cut_inside_the_encoder_is_found() {
+    let backbone = fixture::backbone(EncoderKind::Bert);
+    let batch = fixture::batch(backbone.config());
+    let tuning = TuningConfig::Lora(lora());
+    let params = stirred(&initial(&tuning, &backbone), 0.3);
+    let cut = "encoder.layer.1.attention.self.key.lora_A.weight";
+    let with_a_cut = |backbone: &Backbone, values: TrainableVars| {
+        let tensors = params.layout().tensors().iter().zip(values.tensors());
+        let tensors = tensors.map(|(spec, t)| if spec.name == cut { t.detach() } else { t.clone() }).collect();
+        let values = TrainableVars::of(params.layout().clone(), tensors);
+        Ok(loss(backbone, &batch, &tuning, values))
+    };
+    for check in check_gradients(&backbone, &params, 1, &with_a_cut).unwrap() {
+        let expected = if check.name == cut { GradientState::Cut } else { GradientState::Sound };
+        assert_eq!(check.state, expected, "{check:?}");
+    }
+}
+
+#[test]
 fn what_is_frozen_gets_no_gradient() {
     let backbone = fixture::backbone(EncoderKind::Roberta);
     let tuning = TuningConfig::Lora(lora());

@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::targets::{head_modules, is_target, module_names, problems, sites, task_type};
+use super::targets::{head_modules, is_target, module_names, problems, shortest_names, sites, task_type};
 use super::{Method, TrainableTensor, TrainableVars, TuningError};
 use crate::model::{EncoderConfig, Hooks, Init, Pass, Site};
 use crate::params::TensorSpec;
@@ -62,6 +62,11 @@ impl Method for Ia3Config {
 
     fn hooks(&self, values: TrainableVars) -> Box<dyn Hooks> {
         Box::new(Ia3Hooks { values, feedforward_modules: self.feedforward_modules.clone() })
+    }
+
+    fn meaning(&self, config: &EncoderConfig) -> Vec<(&'static str, String)> {
+        let names = |targets: &[String]| shortest_names(targets, config).join(", ");
+        vec![("target_modules", names(&self.target_modules)), ("feedforward_modules", names(&self.feedforward_modules))]
     }
 
     fn peft_config(&self, config: &EncoderConfig) -> Option<serde_json::Value> {

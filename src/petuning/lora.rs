@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::targets::{head_modules, module_names, problems, sites, task_type, tensors_of_module};
+use super::targets::{head_modules, module_names, problems, shortest_names, sites, task_type, tensors_of_module};
 use super::{InsertedMaps, Method, TrainableTensor, TrainableVars, TuningError};
 use crate::model::{Backbone, EncoderConfig, Hooks, Init, Pass, Site, backbone_tensors, ops};
 use crate::params::{Params, TensorSpec};
@@ -192,6 +192,21 @@ impl Method for LoraConfig {
         };
         let sites = self.sites(config).unwrap_or_default();
         sites.into_iter().map(|site| InsertedMaps { site, sizes: sizes(site) }).collect()
+    }
+
+    fn meaning(&self, config: &EncoderConfig) -> Vec<(&'static str, String)> {
+        let mut saved: Vec<&str> = self.modules_to_save.iter().map(String::as_str).collect();
+        saved.retain(|module| !HEAD_ALIASES.contains(module));
+        saved.sort_unstable();
+        saved.insert(0, HEAD);
+        vec![
+            ("r", self.r.to_string()),
+            ("lora_alpha", self.lora_alpha.to_string()),
+            ("use_rslora", self.use_rslora.to_string()),
+            ("bias", self.bias.name().into()),
+            ("target_modules", shortest_names(&self.target_modules, config).join(", ")),
+            ("modules_to_save", saved.join(", ")),
+        ]
     }
 
     fn peft_config(&self, config: &EncoderConfig) -> Option<serde_json::Value> {

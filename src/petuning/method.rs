@@ -59,6 +59,22 @@ pub trait Method: Send + Sync {
         0
     }
 
+    /// The settings that decide what given tensors do, as text: two adapters that agree in them mean the same. Always the
+    /// same settings in the same order.
+    fn meaning(&self, config: &EncoderConfig) -> Vec<(&'static str, String)> {
+        let _ = config;
+        Vec::new()
+    }
+
+    /// The vectors of the method's virtual tokens, `[n, ..]`, as PEFT saves them. `None`: it has none.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn virtual_tokens(&self, values: &TrainableVars) -> Result<Option<Tensor>> {
+        let _ = values;
+        Ok(None)
+    }
+
     /// The settings as `adapter_config.json` of Hugging Face PEFT says them, in the names of this encoder. `None`: PEFT
     /// has no such method, tensors are exported as `delta.safetensors`.
     fn peft_config(&self, config: &EncoderConfig) -> Option<serde_json::Value> {

@@ -149,6 +149,25 @@ impl Method for PrefixConfig {
         if config.vision.is_some() { 0 } else { self.num_virtual_tokens }
     }
 
+    fn meaning(&self, config: &EncoderConfig) -> Vec<(&'static str, String)> {
+        let (network, sends_network) = (self.network(config), self.sends_network());
+        let width = |width: usize| if sends_network { width.to_string() } else { "any".into() };
+        vec![
+            ("travels", if sends_network { "mlp" } else { "kv" }.into()),
+            ("num_virtual_tokens", self.num_virtual_tokens.to_string()),
+            ("encoder_hidden_size", width(network.hidden)),
+            ("embedding_size", width(network.embedding)),
+        ]
+    }
+
+    fn virtual_tokens(&self, values: &TrainableVars) -> Result<Option<Tensor>> {
+        let all = match values.get(KEYS_AND_VALUES) {
+            Some(all) => all.clone(),
+            None => made_by_network(values)?,
+        };
+        all.flatten_from(1).map(Some)
+    }
+
     fn peft_config(&self, config: &EncoderConfig) -> Option<serde_json::Value> {
         // PEFT knows embeddings of the hidden width only, and after training no longer looks at the network.
         Some(serde_json::json!({

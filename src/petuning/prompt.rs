@@ -76,6 +76,14 @@ impl Method for PromptConfig {
         if config.vision.is_some() { 0 } else { self.num_virtual_tokens }
     }
 
+    fn meaning(&self, _: &EncoderConfig) -> Vec<(&'static str, String)> {
+        vec![("num_virtual_tokens", self.num_virtual_tokens.to_string()), ("deep", self.deep.to_string())]
+    }
+
+    fn virtual_tokens(&self, values: &TrainableVars) -> Result<Option<Tensor>> {
+        Ok(values.get(EMBEDDING).cloned())
+    }
+
     fn peft_config(&self, config: &EncoderConfig) -> Option<serde_json::Value> {
         config.vision.is_none().then(|| {
             serde_json::json!({

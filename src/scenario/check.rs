@@ -25,6 +25,7 @@ pub(super) fn check(raw: &RawScenario, root: &Node, base_dir: &Path, problems: &
     checker.model();
     checker.shape_only();
     checker.dataset();
+    checker.init();
     checker.synthetic_examples();
     checker.sequence_length();
     checker.clients();
@@ -176,6 +177,21 @@ impl Checker<'_> {
             }
         }
         self.kind_of_examples(dataset);
+    }
+
+    /// The adapter to start from.
+    fn init(&mut self) {
+        let raw = self.raw;
+        let Some(dir) = &raw.init else { return };
+        if !self.base_dir.join(dir).is_dir() {
+            let message = format!("`{dir}` is not a directory{}", looked_in(self.base_dir, dir));
+            let problem = self.at("missing-file", "init", message);
+            self.problems.push(problem.help("give a folder such as results/NAME/latest/adapters/best"));
+        }
+        if raw.dataset.is_none() {
+            let problem = self.at("conflict", "init", "without a `dataset` nothing starts from it");
+            self.problems.push(problem.help("remove it, or add `dataset`"));
+        }
     }
 
     /// Numbers that stand in for a data set where none is loaded.

@@ -115,6 +115,11 @@ impl Scenario {
         &self.raw.tuning
     }
 
+    /// Folder of the adapter that the run starts from, if it does from one.
+    pub fn init(&self) -> Option<PathBuf> {
+        self.raw.init.as_ref().map(|dir| self.base_dir.join(dir))
+    }
+
     /// Registered clients, >= 1.
     pub fn n_clients(&self) -> u32 {
         self.raw.clients.total

@@ -100,6 +100,7 @@ assert: [final.accuracy >= 0.1]
             model_hash: None,
             dataset_commit: None,
             dataset_hash: None,
+            init_hash: None,
             kernel: None,
         };
         let written = scenario.to_lock_yaml(lock.clone());

@@ -42,6 +42,10 @@ pub(super) struct RawScenario {
     pub(super) dataset: Option<DatasetConfig>,
     /// What is trained.
     pub(super) tuning: TuningConfig,
+    /// Folder with an exported adapter, or one of Hugging Face PEFT, that server and clients start from in place of drawn
+    /// values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) init: Option<String>,
     /// Who trains, on what devices and links.
     pub(super) clients: RawClients,
     /// How rounds are run.
@@ -76,6 +80,7 @@ impl RawScenario {
             }
             _ => {}
         }
+        paths.extend(self.init.iter_mut().map(|dir| certain("init", dir)));
         if let Some(dataset) = &mut self.dataset {
             if let Some(name) = dataset.name.as_mut().filter(|name| !name.starts_with("builtin:")) {
                 let may_be_on_the_hub = Repo::id_problem(name).is_none();

@@ -14,7 +14,10 @@ use super::{Cancel, Evaluation, Schedule, Split, TrainConfig, TrainingError, eva
 use crate::data::EncodedDataset;
 use crate::model::{Backbone, Hooks, Pass, classify, ops};
 use crate::params::{Layout, Params};
-use crate::petuning::{LocalForm, TrainableVars, TuningConfig, export_adapter, initial_params};
+use crate::petuning::{
+    GradientCheck, InitialValues, LocalForm, TrainableVars, TuningConfig, check_gradients, export_adapter,
+    initial_params, load_initial, stirred,
+};
 use crate::seed::{Purpose, Seeds};
 use crate::units::Flops;
 
@@ -83,6 +86,17 @@ impl Learner {
         let initial = initial_params(&tuning, &backbone, data.labels.len(), &seeds)?;
         let local = LocalForm::new(&tuning, backbone.config(), data.labels.len(), &seeds)?;
         Ok(Self { backbone, tuning, data, config, seeds, initial, local })
+    }
+
+    /// The learner with other values before the first round, those of an adapter in `dir`. Gives also its hash, and what
+    /// could not be checked; see [`load_initial`].
+    ///
+    /// # Errors
+    /// When the adapter cannot be read or does not fit.
+    pub fn starting_from(mut self, dir: &Path) -> Result<(Self, InitialValues), TrainingError> {
+        let initial = load_initial(dir, &self.tuning, &self.backbone, &self.data.labels)?;
+        self.initial = initial.params.clone();
+        Ok((self, initial))
     }
 
     /// The tensors that travel.
@@ -175,6 +189,40 @@ impl Learner {
         evaluation::evaluate(&self.backbone, hooks.as_ref(), data, n_labels).map_err(failed)
     }
 
+    /// Compares the gradient of every tensor that clients train with finite differences, on a few examples and with the
+    /// dropout of training; see [`check_gradients`].
+    ///
+    /// # Errors
+    /// When there are no examples, or the arithmetic fails.
+    pub fn check_gradients(&self, n_elements: usize) -> Result<Vec<GradientCheck>, TrainingError> {
+        const N_EXAMPLES: usize = 4;
+        const STIRRING_SD: f64 = 0.1;
+        let failed = |source| TrainingError::Tensor { what: "the check of gradients".into(), source };
+        if self.data.train.is_empty() {
+            return Err(TrainingError::EmptySplit { split: Split::Train });
+        }
+        let device = self.backbone.device();
+        let task = self.local.begin(&self.initial, device).map_err(failed)?;
+        // Where a tensor starts at zero, those beside it have no gradient yet. The backbone's own are left alone.
+        let mut params = stirred(task.start(), STIRRING_SD);
+        let layout = params.layout().clone();
+        for (index, spec) in layout.tensors().iter().enumerate() {
+            if self.backbone.tensor(&spec.name).is_some() {
+                let own = &task.start().values()[layout.range(index)];
+                params.values_mut()[layout.range(index)].copy_from_slice(own);
+            }
+        }
+        let rows: Vec<usize> = (0..N_EXAMPLES.min(self.data.train.len())).collect();
+        let batch = examples::batch(&self.data.train, &rows, &self.backbone).map_err(failed)?;
+        let labels = examples::labels(&self.data.train, &rows, &self.backbone).map_err(failed)?;
+        let loss = |backbone: &Backbone, values: TrainableVars| {
+            let hooks = self.tuning.implementation().hooks(task.travelling(&values)?);
+            let mut pass = Pass::training(1, self.config.dropout.map(|p| p as f32));
+            cross_entropy(&classify(backbone, &batch, hooks.as_ref(), &mut pass)?, &labels)
+        };
+        check_gradients(&self.backbone, &params, n_elements, &loss).map_err(failed)
+    }
+
     /// What a device pays for one training example of the data set's mean length.
     ///
     /// # Errors
@@ -226,7 +274,7 @@ impl Learner {
     /// # Errors
     /// When a file cannot be written.
     pub fn export_adapter(&self, params: &Params, dir: &Path) -> Result<Vec<PathBuf>, TrainingError> {
-        Ok(export_adapter(&self.tuning, self.backbone.config(), params, dir)?)
+        Ok(export_adapter(&self.tuning, &self.backbone, &self.data.labels, params, dir)?)
     }
 
     /// The rows of each step: in each epoch the shard is shuffled anew, and cut into batches of which one may be smaller.

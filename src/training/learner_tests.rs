@@ -66,7 +66,7 @@ fn three_steps_give_what_pytorch_gives() {
         let labels: Vec<u32> = serde_json::from_value(golden["labels"].clone()).unwrap();
         let rows: Vec<(Vec<u32>, u32)> = examples.into_iter().zip(labels).collect();
         let backbone = Arc::new(Backbone::open(&dir).unwrap());
-        let (lora, start) = import_adapter(&dir.join("adapter"), backbone.config()).unwrap();
+        let adapter = import_adapter(&dir.join("adapter"), backbone.config()).unwrap();
         let expected = &golden["training"];
         // A batch of all rows in each of three epochs: the order within it does not matter but for rounding.
         let config = TrainConfig {
@@ -77,8 +77,8 @@ fn three_steps_give_what_pytorch_gives() {
             max_grad_norm: expected["max_grad_norm"].as_f64().unwrap(),
             ..TrainConfig::default()
         };
-        let tuning = TuningConfig::Lora(lora);
-        let learner = Learner::new(backbone, tuning, data(&rows, 3), config, Seeds::new(0)).unwrap();
+        let start = adapter.params;
+        let learner = Learner::new(backbone, adapter.tuning, data(&rows, 3), config, Seeds::new(0)).unwrap();
         let shard = (0..rows.len() as u32).collect();
         let job = TrainJob { start: Arc::new(start), client_id: 0, round: 0, shard };
         let update = learner.train(&job, &Cancel::new()).unwrap();

@@ -102,6 +102,19 @@ fn json_is_one_object() {
 }
 
 #[test]
+fn gradients_of_a_scenario_are_checked_and_listed() {
+    for tuning in ["tuning={lora: {r: 2, target_modules: [value]}}", "tuning=[{prompt: {num_virtual_tokens: 2}}, ia3]"]
+    {
+        let output = straggler(&["check-grads", "quickstart", "--elements", "1", "--set", tuning, "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let tensors = found["tensors"].as_array().unwrap();
+        assert!(tensors.len() > 8 && tensors.iter().all(|tensor| tensor["state"] == "ok"), "{found}");
+    }
+    assert!(!stdout(&straggler(&["--help"])).contains("check-grads"), "it is for developers");
+}
+
+#[test]
 fn list_names_what_is_built_in() {
     let all = stdout(&straggler(&["list"]));
     for name in

@@ -1,25 +1,41 @@
-"""Loads an encoder and an adapter that straggler exported, and compares class scores with golden.json.
+"""Loads adapters that straggler exported, and compares class scores with those in golden.safetensors.
 
-    python tests/peers/check_export.py ENCODER_DIR ADAPTER_DIR GOLDEN_JSON
+    STRAGGLER_EXPORT_DIR=DIR cargo test --lib export_for_python -- --ignored
+    OMP_NUM_THREADS=1 python tests/peers/check_export.py DIR
+
+The folders in DIR are named like those in tests/peers/methods, and so are the encoders in tests/peers.
 """
 
 import json
+import pathlib
 import sys
+import warnings
 
 import torch
 from peft import PeftModel
-from transformers import AutoModelForSequenceClassification
+from safetensors.torch import load_file
+from transformers import AutoModelForImageClassification, AutoModelForSequenceClassification, logging
 
-encoder, adapter, golden = sys.argv[1:]
-golden = json.load(open(golden))
-model = AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=len(golden["logits"][0]))
-model = PeftModel.from_pretrained(model, adapter).eval()
-pad = model.config.pad_token_id
-longest = max(map(len, golden["examples"]))
-ids = torch.tensor([example + [pad] * (longest - len(example)) for example in golden["examples"]])
-mask = torch.tensor([[1] * len(example) + [0] * (longest - len(example)) for example in golden["examples"]])
-with torch.no_grad():
-    logits = model(input_ids=ids, attention_mask=mask).logits
-worst = (logits - torch.tensor(golden["logits"])).abs().max().item()
-print(f"largest difference {worst:.2e}")
+warnings.filterwarnings("ignore")
+logging.set_verbosity_error()
+HERE = pathlib.Path(__file__).resolve().parent
+common = json.loads((HERE / "methods" / "batch.json").read_text())
+worst = 0.0
+for adapter in sorted(path for path in pathlib.Path(sys.argv[1]).iterdir() if path.is_dir()):
+    family = adapter.name.split("-")[0]
+    golden = load_file(HERE / "methods" / adapter.name / "golden.safetensors")
+    auto = AutoModelForImageClassification if family == "vit" else AutoModelForSequenceClassification
+    model = auto.from_pretrained(HERE / family, num_labels=golden["logits"].shape[1], ignore_mismatched_sizes=True)
+    model = PeftModel.from_pretrained(model, adapter).eval()
+    if family == "vit":
+        batch = dict(pixel_values=golden["pixels"])
+    else:
+        pad, longest = model.config.pad_token_id, max(map(len, common["examples"]))
+        ids = [example + [pad] * (longest - len(example)) for example in common["examples"]]
+        mask = [[1] * len(example) + [0] * (longest - len(example)) for example in common["examples"]]
+        batch = dict(input_ids=torch.tensor(ids), attention_mask=torch.tensor(mask))
+    with torch.no_grad():
+        difference = (model(**batch).logits - golden["logits"]).abs().max().item()
+    print(f"{adapter.name:28} largest difference {difference:.1e}")
+    worst = max(worst, difference)
 sys.exit(worst > 1e-5)

@@ -5,8 +5,7 @@ Run by hand with torch 2.15, transformers 5.23 and peft 0.21, after make_goldens
     OMP_NUM_THREADS=1 python tests/peers/make_method_goldens.py
 
 For each family and method a directory with the adapter as PEFT saves it, values stirred, and golden.safetensors: class
-scores, losses of three AdamW steps, and for each trained tensor its start, its gradient at the start and its value at
-the end.
+scores, losses of three AdamW steps, and for each trained tensor its gradient at the start and its value at the end.
 """
 
 import json
@@ -22,7 +21,7 @@ from transformers import AutoModelForImageClassification, AutoModelForSequenceCl
 warnings.filterwarnings("ignore")
 logging.set_verbosity_error()
 HERE = pathlib.Path(__file__).resolve().parent
-EXAMPLES = [[2, 17, 5, 33, 9, 3], [2, 8, 3], [2, 59 % 40, 21, 11, 3], [2, 30, 31, 32, 33, 34, 35, 3]]
+EXAMPLES = [[2, 17, 5, 33, 9, 3], [2, 8, 3], [2, 19, 21, 11, 3], [2, 30, 31, 32, 33, 34, 35, 3]]
 LABELS = [2, 0, 1, 0]
 TRAINING = dict(learning_rate=0.01, weight_decay=0.1, max_grad_norm=0.5, steps=3)
 TEXT = dict(task_type="SEQ_CLS")
@@ -76,8 +75,8 @@ def inputs(family, config):
 
 def plain(name):
     """PEFT's own names while it trains, without what it leaves out when it saves."""
-    for part in ("base_model.model.", "base_model.", "prompt_encoder.", ".default", ".modules_to_save", ".base_layer"):
-        name = name.replace(part, "" if not part.startswith(".") else "")
+    for part in ("base_model.model.", "base_model.", "prompt_encoder.default.", ".default", ".modules_to_save"):
+        name = name.replace(part, "")
     return name
 
 
@@ -92,7 +91,9 @@ def train(model, batch):
     optimizer = torch.optim.AdamW(groups, lr=TRAINING["learning_rate"], eps=1e-8)
     steps = TRAINING["steps"]
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (steps - step) / steps)
-    golden = {f"start.{plain(name)}": p.detach().clone() for name, p in named}
+    # Where it starts is what PEFT saved, but for the network of a prefix, of which PEFT saves the outcome.
+    has_network = any("transform." in name for name, _ in named)
+    golden = {f"start.{plain(name)}": p.detach().clone() for name, p in named if has_network}
     losses = []
     for step in range(steps):
         loss = model(**batch, labels=torch.tensor(LABELS)).loss
@@ -126,7 +127,6 @@ for family in ("bert", "roberta", "distilbert", "vit"):
             no_dropout = dict(dropout=0.0, attention_dropout=0.0, seq_classif_dropout=0.0)
         model = auto.from_pretrained(HERE / family, num_labels=3, ignore_mismatched_sizes=True, **no_dropout).eval()
         model = get_peft_model(model, config)
-        # A module that PEFT could have overlooked would leave the head or a tensor frozen without a word.
         stir([p for _, p in model.named_parameters() if p.requires_grad], generator, 0.2)
         model.eval()
         batch = inputs(family, model.config)
@@ -140,4 +140,4 @@ for family in ("bert", "roberta", "distilbert", "vit"):
         if family == "vit":
             golden["pixels"] = batch["pixel_values"]
         save_file({key: value.contiguous() for key, value in golden.items()}, folder / "golden.safetensors")
-        print(family, name, sorted(key for key in golden if key.startswith("start."))[:3])
+        print(family, name, len(golden))

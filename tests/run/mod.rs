@@ -1,6 +1,7 @@
 //! Runs of the whole program: what lands on disk, and that it is always the same.
 
 mod engine;
+mod init;
 mod minilm;
 mod program;
 mod replay;

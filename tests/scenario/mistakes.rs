@@ -168,6 +168,7 @@ const MISTAKES: &[Mistake] = &[
     edit("unknown method in a list", &[("\n  lora: { r: 8 }", " [lora, bitfits]")]),
     edit("list in a list", &[("\n  lora: { r: 8 }", " [lora, [bitfit]]")]),
     edit("empty list of methods", &[("\n  lora: { r: 8 }", " []")]),
+    edit("adapter that is not there", &[("tuning:", "init: results/gone\ntuning:")]),
     edit("second document", &[("server:", "---\nserver:")]),
     edit("a list at the top", &[("version: 1", "- version: 1")]),
     set("set without a value", &["server.rounds"]),

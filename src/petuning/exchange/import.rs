@@ -1,0 +1,153 @@
+//! Reading.
+
+use std::path::Path;
+
+use candle_core::Tensor;
+
+use super::super::{TuningConfig, TuningError, travelling_tensors};
+use super::names::{Layout as FileLayout, PROMPT_EMBEDDINGS, stored_names};
+use super::peft_config::read_peft_config;
+use super::record::Record;
+use super::{ADAPTER_CONFIG, ADAPTER_MODEL, DELTA, RECORD, read};
+use crate::model::EncoderConfig;
+use crate::model::checkpoint::Weights;
+use crate::params::{Layout, Params, TensorSpec};
+
+/// What was found in a directory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImportedAdapter {
+    /// What was trained.
+    pub tuning: TuningConfig,
+    /// The tensors that travel, with the head's, under this program's names.
+    pub params: Params,
+    /// Outputs of the head.
+    pub n_labels: usize,
+    /// What this program wrote beside them; none in a directory of PEFT's.
+    pub record: Option<Record>,
+}
+
+/// Reads an adapter that [`export_adapter`](super::export_adapter) or PEFT wrote for an encoder of this shape.
+///
+/// # Errors
+/// When a file is missing or damaged, its settings cannot be carried out, or tensors are missing, do not fit, or are not
+/// explained by the settings.
+pub fn import_adapter(dir: &Path, config: &EncoderConfig) -> Result<ImportedAdapter, TuningError> {
+    let record = Record::read(dir, config)?;
+    let adapter_config = dir.join(ADAPTER_CONFIG);
+    let (tuning, file) = match &record {
+        Some(record) => (record.tuning.clone(), record.tensors.as_str()),
+        None if adapter_config.exists() => (read_peft_config(&adapter_config, config)?, ADAPTER_MODEL),
+        None => {
+            let message =
+                format!("there is neither `{RECORD}` nor `{ADAPTER_CONFIG}`; give a folder such as adapters/best");
+            return Err(TuningError::Adapter { path: dir.into(), message });
+        }
+    };
+    let layout = match (file, &tuning) {
+        (DELTA, _) => FileLayout::Delta,
+        (_, TuningConfig::Prompt(_) | TuningConfig::Prefix(_)) => FileLayout::PeftPrompt,
+        _ => FileLayout::PeftTuner,
+    };
+    let path = dir.join(file);
+    let bytes = read(&path)?;
+    let origin = path.display().to_string();
+    let weights = Weights::safetensors(&bytes, &origin)?;
+    let file = File { weights, path: &path, layout, tuning: &tuning, config };
+    let n_labels = file.n_labels()?;
+    let params = file.params(n_labels)?;
+    Ok(ImportedAdapter { params, n_labels, record, tuning })
+}
+
+struct File<'a> {
+    weights: Weights<'a>,
+    path: &'a Path,
+    layout: FileLayout,
+    tuning: &'a TuningConfig,
+    config: &'a EncoderConfig,
+}
+
+impl File<'_> {
+    fn refuse(&self, message: String) -> TuningError {
+        TuningError::Adapter { path: self.path.into(), message }
+    }
+
+    /// The name under which a tensor lies in the file.
+    fn find(&self, name: &str, in_file: &[String]) -> Option<String> {
+        let names = stored_names(name, self.layout, self.tuning, self.config);
+        names.into_iter().find(|name| in_file.contains(name))
+    }
+
+    fn tensor(&self, name: &str) -> Result<Tensor, TuningError> {
+        Ok(self.weights.tensor(name, &self.path.display().to_string())?)
+    }
+
+    fn n_labels(&self) -> Result<usize, TuningError> {
+        let bias = format!("{}.bias", self.config.kind.output_map());
+        match self.find(&bias, &self.weights.names()) {
+            Some(name) => Ok(self.tensor(&name)?.elem_count()),
+            None => Err(self.refuse(format!("there is no `{bias}`: the adapter has no classification head"))),
+        }
+    }
+
+    fn params(&self, n_labels: usize) -> Result<Params, TuningError> {
+        let tensors = travelling_tensors(self.tuning, self.config, n_labels)?;
+        let layout = Layout::new(tensors.into_iter().map(|tensor| tensor.spec).collect());
+        let mut params = Params::zeros(layout.clone());
+        let in_file = self.weights.names();
+        let mut left = in_file.clone();
+        let mut missing = Vec::new();
+        for (index, spec) in layout.tensors().iter().enumerate() {
+            let Some(stored) = self.find(&spec.name, &in_file) else {
+                missing.push(spec.name.clone());
+                continue;
+            };
+            let values = self.values(spec, &stored)?;
+            params.values_mut()[layout.range(index)].copy_from_slice(&values);
+            left.retain(|name| *name != stored);
+        }
+        if !missing.is_empty() {
+            return Err(self.refuse(format!(
+                "{} that its settings ask for are missing: {}",
+                tensors_of(&missing),
+                named(&missing)
+            )));
+        }
+        // PEFT saves some biases of the head several times.
+        left.retain(|name| !name.contains(".original_module.") && !name.contains(".modules_to_save."));
+        if !left.is_empty() {
+            return Err(self.refuse(format!(
+                "{} that its settings do not explain: {}",
+                tensors_of(&left),
+                named(&left)
+            )));
+        }
+        if !params.is_finite() {
+            return Err(self.refuse("a value is NaN or infinite".into()));
+        }
+        Ok(params)
+    }
+
+    fn values(&self, spec: &TensorSpec, stored: &str) -> Result<Vec<f32>, TuningError> {
+        let tensor = self.tensor(stored)?;
+        let expected = match stored == PROMPT_EMBEDDINGS {
+            true => vec![spec.shape[0], spec.shape[1..].iter().product()],
+            false => spec.shape.clone(),
+        };
+        if tensor.dims() != expected {
+            let message = format!("tensor `{stored}` has shape {:?}, expected {expected:?}", tensor.dims());
+            return Err(self.refuse(message));
+        }
+        Ok(tensor.flatten_all()?.to_vec1::<f32>()?)
+    }
+}
+
+fn tensors_of(names: &[String]) -> String {
+    if names.len() == 1 { "1 tensor".into() } else { format!("{} tensors", names.len()) }
+}
+
+/// The first few names.
+fn named(names: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let shown = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN { format!("{shown}, …") } else { shown }
+}

@@ -1,0 +1,107 @@
+//! Values to start a run from.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::super::{TuningConfig, TuningError};
+use super::import::import_adapter;
+use crate::model::{Backbone, EncoderConfig};
+use crate::params::Params;
+
+/// An adapter that fits a scenario.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InitialValues {
+    /// What travels before the first round.
+    pub params: Params,
+    /// SHA-256 of names, shapes and values, in hexadecimal.
+    pub hash: String,
+    /// What could not be checked, for the reader.
+    pub notes: Vec<String>,
+}
+
+/// Reads the adapter in `dir` for a run of `tuning` on `backbone` with these labels.
+///
+/// # Errors
+/// When it cannot be read, or was trained on another backbone, by another method or with other settings that matter, or
+/// has another number of labels.
+pub fn load_initial(
+    dir: &Path,
+    tuning: &TuningConfig,
+    backbone: &Backbone,
+    labels: &[String],
+) -> Result<InitialValues, TuningError> {
+    let config = backbone.config();
+    let refuse = |message: String| TuningError::Adapter { path: dir.into(), message };
+    if !dir.is_dir() {
+        return Err(refuse("is not a directory; give one such as results/NAME/latest/adapters/best".into()));
+    }
+    let adapter = import_adapter(dir, config)?;
+    let mut notes = Vec::new();
+    match &adapter.record {
+        Some(record) if record.model_hash != backbone.hash() => {
+            return Err(refuse(format!(
+                "the adapter was trained on another backbone (sha256 {}…, here {}…); give the model it was trained on",
+                start_of(&record.model_hash),
+                start_of(backbone.hash())
+            )));
+        }
+        Some(_) => {}
+        None => notes.push(format!(
+            "`{}` does not say on which backbone it was trained, so that cannot be checked",
+            dir.display()
+        )),
+    }
+    compare(tuning, &adapter.tuning, config).map_err(refuse)?;
+    if adapter.n_labels != labels.len() {
+        let message = format!("the adapter's head has {} labels, the data set {}", adapter.n_labels, labels.len());
+        return Err(refuse(format!("{message}; give an adapter of the same task")));
+    }
+    if let Some(record) = adapter.record.filter(|record| record.labels != labels) {
+        notes.push(format!(
+            "the adapter's labels were {}, here they are {}",
+            record.labels.join(", "),
+            labels.join(", ")
+        ));
+    }
+    Ok(InitialValues { hash: hash_of(&adapter.params), params: adapter.params, notes })
+}
+
+fn start_of(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}
+
+/// Refuses settings under which the adapter's tensors would mean something else.
+fn compare(ours: &TuningConfig, theirs: &TuningConfig, config: &EncoderConfig) -> Result<(), String> {
+    let (our_keys, their_keys) = (ours.title(), theirs.title());
+    if our_keys != their_keys {
+        let message = format!("the adapter was trained with `tuning: {their_keys}`, here it is `{our_keys}`");
+        return Err(format!("{message}; write the same method"));
+    }
+    for (i, (ours_one, theirs_one)) in ours.methods().iter().zip(theirs.methods()).enumerate() {
+        let path = match ours {
+            TuningConfig::Combined(_) => format!("tuning.{i}.{}", ours_one.key()),
+            _ => format!("tuning.{}", ours_one.key()),
+        };
+        let meanings = [ours_one, theirs_one].map(|method| method.implementation().meaning(config));
+        for ((setting, here), (_, there)) in meanings[0].iter().zip(&meanings[1]) {
+            if here != there {
+                let message = format!("the adapter was trained with `{path}.{setting}: {there}`, here it is `{here}`");
+                return Err(format!("{message}; set it to `{there}`, or start from another adapter"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn hash_of(params: &Params) -> String {
+    let mut hasher = Sha256::new();
+    for (spec, values) in params.iter() {
+        hasher.update((spec.name.len() as u64).to_le_bytes());
+        hasher.update(spec.name.as_bytes());
+        hasher.update((spec.shape.len() as u64).to_le_bytes());
+        spec.shape.iter().for_each(|dim| hasher.update((*dim as u64).to_le_bytes()));
+        values.iter().for_each(|value| hasher.update(value.to_le_bytes()));
+    }
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

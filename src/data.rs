@@ -17,6 +17,7 @@ mod labels;
 mod load;
 pub mod partition;
 mod repository;
+mod token_cache;
 pub mod tokenizer;
 mod validation;
 
@@ -32,3 +33,4 @@ pub use partition::{
     DirichletConfig, IidConfig, LabelMixConfig, Partition, PartitionConfig, PartitionTable, ShardsConfig,
 };
 pub use repository::{CARD, DatasetSource, SplitsConfig, data_files};
+pub use token_cache::{CacheUse, TokenCache};

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use super::setup::SetupError;
-use crate::data::{self, CARD, DatasetSource};
+use crate::data::{self, CARD, DatasetSource, TokenCache};
 use crate::hub::{Hub, HubSettings, Listing, Plan, Progress, Repo, RepoKind};
 use crate::model::{self, ModelSource};
 use crate::scenario::{Examples, Scenario};
@@ -21,6 +21,8 @@ pub struct Inputs {
     pub dataset: Option<FetchedDataset>,
     /// Its commit.
     pub dataset_commit: Option<String>,
+    /// Where token ids are kept between runs. Off, unless the caller says otherwise.
+    pub tokens: TokenCache,
 }
 
 /// A data set that came from the hub.
@@ -49,7 +51,11 @@ pub fn hub_for(scenario: &Scenario, settings: impl FnOnce() -> HubSettings) -> O
 
 /// The inputs of a scenario that names nothing on the hub.
 pub fn local(scenario: &Scenario) -> Inputs {
-    Inputs { model: scenario.model_source().clone(), model_commit: None, dataset: None, dataset_commit: None }
+    of_model(scenario.model_source().clone())
+}
+
+fn of_model(model: ModelSource) -> Inputs {
+    Inputs { model, model_commit: None, dataset: None, dataset_commit: None, tokens: TokenCache::off() }
 }
 
 /// Asks the hub, or offline its cache, for what the scenario needs. The small files that say which others are needed are
@@ -139,7 +145,7 @@ impl Wanted<'_> {
     /// # Errors
     /// When a download fails.
     pub fn download(&self, progress: &dyn Progress) -> Result<Inputs, SetupError> {
-        let mut inputs = Inputs { model: self.source.clone(), model_commit: None, dataset: None, dataset_commit: None };
+        let mut inputs = of_model(self.source.clone());
         for plan in self.plans() {
             let folder = self.hub.download(plan, progress)?;
             let listing = plan.listing();

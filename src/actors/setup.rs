@@ -8,7 +8,7 @@ use super::inputs::Inputs;
 use super::plan::{Learning, Plan, SampleCosts, ShardSizes};
 use super::server::RoundSettings;
 use super::trainer::{LearningError, Trained, Trainer};
-use crate::data::{self, DataError, EncodedDataset, PartitionError, PartitionTable};
+use crate::data::{self, CacheUse, DataError, EncodedDataset, PartitionError, PartitionTable};
 use crate::hub::HubError;
 use crate::model::{self, Backbone, EncoderConfig, HostDevice, ModelError};
 use crate::params::{Layout, Params};
@@ -107,6 +107,8 @@ pub struct Setup {
     pub init_hash: Option<String>,
     /// What the user should know and cannot be an error.
     pub notes: Vec<String>,
+    /// Whether the token ids were kept from an earlier run.
+    pub tokens: CacheUse,
     /// What the clients got, when there is a data set.
     pub partition: Option<PartitionTable>,
     /// Tensors of the checkpoint that the encoder does not use.
@@ -181,6 +183,7 @@ pub fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, SetupError
                 dataset_hash: None,
                 init_hash: None,
                 notes: Vec::new(),
+                tokens: CacheUse::Unused,
                 partition: None,
                 unused_tensors: Vec::new(),
                 n_trainable: n_trainable(scenario, &encoder, synthetic.num_labels)?,
@@ -194,7 +197,8 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
     let seeds = scenario.seeds();
     let (backbone, preprocessor) = model::load(&inputs.model, scenario.model().dtype, scenario.base_dir(), &seeds)?;
     let backbone = on_device(backbone, scenario)?;
-    let dataset::Loaded { encoded, hash } = dataset::load(scenario, inputs, config, backbone.config(), &preprocessor)?;
+    let dataset::Loaded { encoded, hash, tokens } =
+        dataset::load(scenario, inputs, config, backbone.config(), &preprocessor)?;
     check_metrics(scenario, encoded.labels.len())?;
     check_lock(scenario, Some(backbone.hash()), Some(&hash))?;
     let encoded = Arc::new(encoded);
@@ -245,6 +249,7 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
         dataset_hash: Some(hash),
         init_hash: init.as_ref().map(|init| init.hash.clone()),
         notes: init.map(|init| init.notes).unwrap_or_default(),
+        tokens,
         partition: Some(partition),
         unused_tensors: backbone.unused_tensors().to_vec(),
         learner: Some(learner),

@@ -8,6 +8,7 @@ use super::args::FetchArgs;
 use super::progress::{DownloadBar, size};
 use super::{CliError, Console};
 use crate::actors::inputs::{self, Inputs, Wanted};
+use crate::data::TokenCache;
 use crate::hub::{HubSettings, Plan, Progress};
 use crate::scenario::{self, Scenario};
 
@@ -31,9 +32,14 @@ pub(super) fn execute(args: &FetchArgs, console: &Console) -> Result<(), CliErro
 
 /// What a run needs: from the hub where the scenario names something there.
 pub(super) fn gather(scenario: &Scenario, settings: HubSettings, console: &Console) -> Result<Inputs, CliError> {
-    let Some(hub) = inputs::hub_for(scenario, || settings) else { return Ok(inputs::local(scenario)) };
-    let watcher = Watcher::new(console);
-    bring(&inputs::want(scenario, &hub, &watcher)?, &watcher)
+    let found = match inputs::hub_for(scenario, || settings) {
+        Some(hub) => {
+            let watcher = Watcher::new(console);
+            bring(&inputs::want(scenario, &hub, &watcher)?, &watcher)?
+        }
+        None => inputs::local(scenario),
+    };
+    Ok(Inputs { tokens: TokenCache::from_env(), ..found })
 }
 
 /// What a check needs: nothing is downloaded for it.

@@ -12,6 +12,7 @@ use super::{CliError, Console, Exit, fetch};
 use crate::actors::plan::Plan;
 use crate::actors::setup::{self, Setup, SetupError};
 use crate::actors::world::{self, Outcome, WorldError};
+use crate::data::CacheUse;
 use crate::hub::HubError;
 use crate::model::ModelError;
 use crate::petuning::TuningError;
@@ -27,6 +28,14 @@ pub(super) fn execute(args: &RunArgs, console: &Console) -> Result<(), CliError>
     let scenario = scenario::load(&args.scenario.input(), &args.scenario.overrides())?;
     let inputs = fetch::gather(&scenario, args.scenario.hub(), console)?;
     let setup = setup::prepare(&scenario, &inputs)?;
+    match &setup.tokens {
+        CacheUse::NotKept(reason) => {
+            console.note(format_args!("the token ids cannot be kept for the next run: {reason}; see STRAGGLER_CACHE"));
+        }
+        CacheUse::Replaced => console.note("the kept token ids were damaged; they were made anew"),
+        CacheUse::Read if console.is_verbose() => console.note("token ids as kept from an earlier run"),
+        CacheUse::Read | CacheUse::Kept | CacheUse::Unused => {}
+    }
     let is_own_checkpoint = !scenario.model().name.starts_with("builtin:");
     if is_own_checkpoint && !setup.unused_tensors.is_empty() {
         let n = setup.unused_tensors.len();

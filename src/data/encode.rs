@@ -4,6 +4,9 @@ use tokenizers::{EncodeInput, Tokenizer, TruncationDirection, TruncationParams, 
 
 use super::{DataError, EncodedDataset, EncodedSplit, TextDataset, TextExample};
 
+/// Fewer rows than this are not worth a thread of their own.
+const ROWS_PER_THREAD_MIN: usize = 1000;
+
 /// One split as token ids, unpadded, rows end to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenSplit {
@@ -39,6 +42,21 @@ impl TokenSplit {
     /// Tokens of all rows together.
     pub fn n_tokens(&self) -> usize {
         self.ids.len()
+    }
+
+    fn empty() -> Self {
+        Self { ids: Vec::new(), type_ids: Vec::new(), offsets: vec![0], labels: Vec::new() }
+    }
+
+    /// Rows of these lengths end to end; `None` when the parts do not fit together.
+    pub(super) fn from_parts(ids: Vec<u32>, type_ids: Vec<u32>, lengths: &[u32], labels: Vec<u32>) -> Option<Self> {
+        let mut offsets = Vec::with_capacity(lengths.len() + 1);
+        offsets.push(0usize);
+        for length in lengths {
+            offsets.push(offsets[offsets.len() - 1].checked_add(*length as usize)?);
+        }
+        let fits = offsets.last() == Some(&ids.len()) && type_ids.len() == ids.len() && labels.len() == lengths.len();
+        fits.then_some(Self { ids, type_ids, offsets, labels })
     }
 }
 
@@ -82,23 +100,53 @@ pub fn encode(
     })
 }
 
+/// Tokenises on every core: the rows are cut into as many runs as there are threads, and the runs put together in order.
+/// The tokenizer's own batches would go to the one thread that rayon is given in this program.
 fn encode_split(rows: &[TextExample], tokenizer: &Tokenizer) -> Result<TokenSplit, DataError> {
-    let mut split = TokenSplit { ids: Vec::new(), type_ids: Vec::new(), offsets: vec![0], labels: Vec::new() };
-    // Batches bound the memory for the tokenizer's own bulky results; their order is that of the rows.
-    for batch in rows.chunks(1024) {
-        let inputs: Vec<EncodeInput> = batch
-            .iter()
-            .map(|row| match &row.text_pair {
-                Some(pair) => (row.text.as_str(), pair.as_str()).into(),
-                None => row.text.as_str().into(),
-            })
-            .collect();
-        for encoding in tokenizer.encode_batch_fast(inputs, true).map_err(tokenizer_error)? {
-            split.ids.extend_from_slice(encoding.get_ids());
-            split.type_ids.extend_from_slice(encoding.get_type_ids());
-            split.offsets.push(split.ids.len());
-        }
-        split.labels.extend(batch.iter().map(|row| row.label));
+    let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let n_threads = (rows.len() / ROWS_PER_THREAD_MIN).clamp(1, n_cores);
+    encode_on(n_threads, rows, tokenizer)
+}
+
+fn encode_on(n_threads: usize, rows: &[TextExample], tokenizer: &Tokenizer) -> Result<TokenSplit, DataError> {
+    if n_threads == 1 {
+        return encode_rows(rows, tokenizer);
+    }
+    let runs = std::thread::scope(|scope| {
+        // A tokenizer of its own for each thread: the memory of words that it has seen is behind a lock.
+        let start = |run| {
+            let tokenizer = tokenizer.clone();
+            scope.spawn(move || encode_rows(run, &tokenizer))
+        };
+        let threads: Vec<_> = rows.chunks(rows.len().div_ceil(n_threads).max(1)).map(start).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect::<Result<Vec<TokenSplit>, _>>()
+    })?;
+    let mut whole = TokenSplit::empty();
+    for run in runs {
+        let before = whole.ids.len();
+        whole.ids.extend(run.ids);
+        whole.type_ids.extend(run.type_ids);
+        whole.offsets.extend(run.offsets[1..].iter().map(|offset| before + offset));
+        whole.labels.extend(run.labels);
+    }
+    Ok(whole)
+}
+
+fn encode_rows(rows: &[TextExample], tokenizer: &Tokenizer) -> Result<TokenSplit, DataError> {
+    let mut split = TokenSplit::empty();
+    for row in rows {
+        let input: EncodeInput = match &row.text_pair {
+            Some(pair) => (row.text.as_str(), pair.as_str()).into(),
+            None => row.text.as_str().into(),
+        };
+        let encoding = tokenizer.encode_fast(input, true).map_err(tokenizer_error)?;
+        split.ids.extend_from_slice(encoding.get_ids());
+        split.type_ids.extend_from_slice(encoding.get_type_ids());
+        split.offsets.push(split.ids.len());
+        split.labels.push(row.label);
     }
     Ok(split)
 }
@@ -163,6 +211,18 @@ mod tests {
         padded.with_truncation(Some(TruncationParams { max_length: 4, ..Default::default() })).expect("valid");
         let rows = dataset(&[("a", None), ("abcdefgh", None)]);
         assert_eq!(encode(&rows, &padded, 32).expect("encodes"), encode(&rows, &bytes(), 32).expect("encodes"));
+    }
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_rows_in_the_same_order() {
+        let rows: Vec<(String, Option<&str>)> =
+            (0..103).map(|i| ("abc def ".repeat(i % 7 + 1), (i % 2 == 0).then_some("gh"))).collect();
+        let rows: Vec<(&str, Option<&str>)> = rows.iter().map(|(text, pair)| (text.as_str(), *pair)).collect();
+        let rows = dataset(&rows).train;
+        let one = encode_on(1, &rows, &bytes()).expect("encodes");
+        for n_threads in [2, 3, 16, 200] {
+            assert_eq!(encode_on(n_threads, &rows, &bytes()).expect("encodes"), one, "{n_threads} threads");
+        }
     }
 
     #[test]

@@ -110,3 +110,64 @@ fn add_special<const N: usize>(tokenizer: &mut Tokenizer, tokens: [AddedToken; N
 fn id(tokenizer: &Tokenizer, token: &str) -> tokenizers::Result<u32> {
     tokenizer.token_to_id(token).ok_or_else(|| format!("the vocabulary has no `{token}`").into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn built(files: &[(&str, &str)], kind: EncoderKind) -> Result<Option<Tokenizer>, ModelError> {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            std::fs::write(dir.path().join(name), content).unwrap();
+        }
+        tokenizer(dir.path(), kind)
+    }
+
+    fn ids(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
+        tokenizer.encode(text, true).unwrap().get_ids().to_vec()
+    }
+
+    // The expected ids are those of transformers 5.23: `AutoTokenizer.from_pretrained(DIR)(…)` on a directory with these
+    // files and a `config.json` that names the model type.
+    const VOCAB: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\nun\n##aff\n##able\ncafe\n!\nCaf\n##é\ncaf\n中\n";
+
+    #[test]
+    fn berts_vocabulary_gives_the_ids_of_transformers() {
+        for kind in [EncoderKind::Bert, EncoderKind::DistilBert] {
+            let lower = built(&[("vocab.txt", VOCAB)], kind).unwrap().unwrap();
+            assert_eq!(ids(&lower, "The unaffable Café 中!"), [2, 5, 6, 7, 8, 9, 14, 10, 3]);
+            let pair = lower.encode(("the", "café [MASK]"), true).unwrap();
+            assert_eq!((pair.get_ids(), pair.get_type_ids()), (&[2, 5, 3, 9, 4, 3][..], &[0, 0, 0, 1, 1, 1][..]));
+        }
+        let cased = [("vocab.txt", VOCAB), ("tokenizer_config.json", "{\"do_lower_case\": false}")];
+        let cased = built(&cased, EncoderKind::Bert).unwrap().unwrap();
+        assert_eq!(ids(&cased, "The unaffable Café 中!"), [2, 1, 6, 7, 8, 11, 12, 14, 10, 3]);
+    }
+
+    #[test]
+    fn robertas_vocabulary_gives_the_ids_of_transformers() {
+        let tokens = [
+            "<s>", "<pad>", "</s>", "<unk>", "<mask>", "t", "h", "e", "Ġ", "c", "a", "Ã", "©", "th", "the", "Ġc", "Ġca",
+        ];
+        let vocabulary: serde_json::Map<String, serde_json::Value> =
+            tokens.iter().enumerate().map(|(i, token)| (token.to_string(), i.into())).collect();
+        let vocabulary = serde_json::Value::Object(vocabulary).to_string();
+        let files = [("vocab.json", vocabulary.as_str()), ("merges.txt", "#version: 0.2\nt h\nth e\nĠ c\nĠc a\n")];
+        let tokenizer = built(&files, EncoderKind::Roberta).unwrap().unwrap();
+        assert_eq!(ids(&tokenizer, "the cathé x"), [0, 14, 16, 13, 11, 12, 8, 2]);
+        let pair = tokenizer.encode(("the ca", "the"), true).unwrap();
+        assert_eq!(pair.get_ids(), [0, 14, 16, 2, 2, 14, 2]);
+        let mut spaced = files.to_vec();
+        spaced.push(("tokenizer_config.json", "{\"add_prefix_space\": true}"));
+        let spaced = built(&spaced, EncoderKind::Roberta).unwrap().unwrap();
+        assert_eq!(ids(&spaced, "the cathé x"), [0, 8, 14, 16, 13, 11, 12, 8, 2]);
+    }
+
+    #[test]
+    fn what_is_missing_is_told() {
+        assert!(built(&[("vocab.json", "{}")], EncoderKind::Roberta).unwrap().is_none());
+        assert!(built(&[], EncoderKind::Vit).unwrap().is_none());
+        let error = built(&[("vocab.txt", "[PAD]\n[UNK]\nthe\n")], EncoderKind::Bert).unwrap_err().to_string();
+        assert!(error.contains("vocab.txt: the vocabulary has no `[SEP]`"), "{error}");
+    }
+}

@@ -13,6 +13,7 @@ use straggler::report::Stopwatch;
 fn measure(scenario: &str, settings: &[&str]) -> (f64, u64, f64) {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_straggler"));
+    command.env("STRAGGLER_CACHE", "off");
     command.args(["run", scenario, "--quiet", "--out", folder.path().to_str().unwrap()]).args(settings);
     let watch = Stopwatch::start();
     let done = command.output().unwrap();

@@ -3,7 +3,8 @@
 use std::process::{Command, Output};
 
 fn straggler(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_straggler")).args(args).env_remove("NO_COLOR").output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_straggler"));
+    command.args(args).env_remove("NO_COLOR").env("STRAGGLER_CACHE", "off").output().unwrap()
 }
 
 fn stdout(output: &Output) -> String {

@@ -11,7 +11,8 @@ use std::process::{Command, Output};
 
 /// The program under test, deaf to what the caller's environment says about colours.
 fn straggler(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_straggler")).args(args).env("NO_COLOR", "1").output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_straggler"));
+    command.args(args).env("NO_COLOR", "1").env("STRAGGLER_CACHE", "off").output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -65,7 +65,8 @@ fn a_killed_run_leaves_readable_rows_and_no_half_files() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
     let args = ["run", "quickstart", "--timing-only", "--quiet", "--set", "server.rounds=100000", "--out", out];
-    let mut child = Command::new(env!("CARGO_BIN_EXE_straggler")).args(args).spawn().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_straggler"));
+    let mut child = command.args(args).env("STRAGGLER_CACHE", "off").spawn().unwrap();
     let rounds = folder.path().join("quickstart/latest/rounds.csv");
     let has_rows = || std::fs::read_to_string(&rounds).is_ok_and(|text| text.lines().count() > 10);
     while !has_rows() {
@@ -95,4 +96,28 @@ fn a_lock_of_another_model_is_refused() {
     let done = straggler(&["run", changed.to_str().unwrap()]);
     assert_eq!(done.status.code(), Some(2), "{}", text(&done.stderr));
     assert!(text(&done.stderr).contains("another model"), "{}", text(&done.stderr));
+}
+
+#[test]
+fn token_ids_are_kept_for_the_next_run_and_made_anew_when_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, cache) = (folder.path().join("results"), folder.path().join("cache"));
+    let run = || {
+        let args = ["run", "quickstart", "--timing-only", "-v", "--set", "dataset.num_examples=6000", "--out"];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_straggler"));
+        let done = command.args(args).arg(&out).env("STRAGGLER_CACHE", &cache).output().unwrap();
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        let clients = std::fs::read(out.join("quickstart/latest/clients.csv")).unwrap();
+        (text(&done.stderr), clients)
+    };
+    let (first, rows) = run();
+    assert!(!first.contains("token ids"), "{first}");
+    let (second, same) = run();
+    assert!(second.contains("token ids as kept from an earlier run") && same == rows, "{second}");
+    let kept = std::fs::read_dir(cache.join("tokens")).unwrap().next().unwrap().unwrap().path();
+    let whole = std::fs::read(&kept).unwrap();
+    std::fs::write(&kept, &whole[..whole.len() / 2]).unwrap();
+    let (third, same) = run();
+    assert!(third.contains("the kept token ids were damaged; they were made anew") && same == rows, "{third}");
+    assert_eq!(std::fs::read(&kept).unwrap(), whole);
 }

@@ -1,7 +1,7 @@
 //! The data set of a scenario in the form that its model takes.
 
 use super::{Inputs, SetupError};
-use crate::data::{self, DatasetConfig, EncodedDataset, ImageProcessor};
+use crate::data::{self, CacheUse, DatasetConfig, EncodedDataset, ImageProcessor};
 use crate::model::{EncoderConfig, Preprocessor};
 use crate::scenario::Scenario;
 
@@ -9,6 +9,7 @@ use crate::scenario::Scenario;
 pub(super) struct Loaded {
     pub(super) encoded: EncodedDataset,
     pub(super) hash: String,
+    pub(super) tokens: CacheUse,
 }
 
 /// Loads the data set: texts become tokens, pictures get the size and the numbers that the checkpoint asks for.
@@ -26,8 +27,8 @@ pub(super) fn load(
                 Some(fetched) => data::load_repository(config, &fetched.folder, &fetched.names, base_dir, &seeds)?,
                 None => data::load(config, base_dir, &seeds)?,
             };
-            let encoded = data::encode(&texts, tokenizer, config.max_seq_length)?;
-            Ok(Loaded { encoded, hash: texts.hash })
+            let (encoded, tokens) = inputs.tokens.encode(&texts, tokenizer, config.max_seq_length)?;
+            Ok(Loaded { encoded, hash: texts.hash, tokens })
         }
         (Preprocessor::Images(file), true, Some(vision)) => {
             let (channels, size) = (vision.num_channels, vision.image_size);
@@ -37,7 +38,7 @@ pub(super) fn load(
             };
             let mut images = data::load_images(config, base_dir, &seeds, &processor)?;
             let hash = std::mem::take(&mut images.hash);
-            Ok(Loaded { encoded: images.into_encoded(), hash })
+            Ok(Loaded { encoded: images.into_encoded(), hash, tokens: CacheUse::Unused })
         }
         (_, holds_images, _) => {
             let model = scenario.model().name.clone();

@@ -9,7 +9,7 @@ use super::progress::{DownloadBar, size};
 use super::{CliError, Console};
 use crate::actors::inputs::{self, Inputs, Wanted};
 use crate::data::TokenCache;
-use crate::hub::{HubSettings, Plan, Progress};
+use crate::hub::{HubSettings, Listing, Plan, Progress};
 use crate::scenario::{self, Scenario};
 
 /// Fetches.
@@ -25,8 +25,8 @@ pub(super) fn execute(args: &FetchArgs, console: &Console) -> Result<(), CliErro
     let wanted = inputs::want(&scenario, &hub, &watcher)?;
     let fetched = bring(&wanted, &watcher)?;
     match console.is_json() {
-        true => console.result(as_json(&wanted, &fetched)),
-        false => console.result(as_text(&wanted, &fetched)),
+        true => console.result(as_json(&wanted, &fetched, watcher.received.get())),
+        false => console.result(as_text(&wanted, &fetched, watcher.received.get())),
     }
 }
 
@@ -65,17 +65,16 @@ fn bring(wanted: &Wanted<'_>, watcher: &Watcher<'_>) -> Result<Inputs, CliError>
 struct Watcher<'a> {
     console: &'a Console,
     bar: RefCell<Option<DownloadBar>>,
-    total: Cell<u64>,
+    received: Cell<u64>,
 }
 
 impl<'a> Watcher<'a> {
     fn new(console: &'a Console) -> Self {
-        Self { console, bar: RefCell::new(None), total: Cell::new(0) }
+        Self { console, bar: RefCell::new(None), received: Cell::new(0) }
     }
 
     /// From here on a bar shows how much of `total` has come.
     fn start(&self, total: u64) {
-        self.total.set(total);
         if total > 0 {
             *self.bar.borrow_mut() = Some(DownloadBar::new(self.console, total));
         }
@@ -92,6 +91,7 @@ impl Progress for Watcher<'_> {
     }
 
     fn advance(&self, bytes: u64) {
+        self.received.set(self.received.get() + bytes);
         if let Some(bar) = &*self.bar.borrow() {
             bar.advance(bytes);
         }
@@ -116,42 +116,35 @@ fn folder<'a>(plan: &Plan, fetched: &'a Inputs) -> &'a std::path::Path {
     }
 }
 
-fn as_json(wanted: &Wanted<'_>, fetched: &Inputs) -> Value {
+fn as_json(wanted: &Wanted<'_>, fetched: &Inputs, received: u64) -> Value {
     let repositories: Vec<Value> = wanted
         .plans()
         .map(|plan| {
             let listing = plan.listing();
-            let files: Vec<Value> =
-                plan.files().iter().map(|file| json!({ "name": file.name, "bytes": file.size })).collect();
             json!({
                 "kind": listing.repo.kind.to_string(),
                 "id": listing.repo.id,
                 "revision": listing.repo.revision,
                 "commit": listing.commit,
                 "folder": folder(plan, fetched).display().to_string(),
-                "downloaded": files,
-                "from_cache": plan.n_cached(),
-                "bytes": plan.n_bytes(),
+                "files": plan.wanted(),
             })
         })
         .collect();
-    json!({ "repositories": repositories, "bytes": wanted.n_bytes() })
+    json!({ "repositories": repositories, "bytes": received })
 }
 
-fn as_text(wanted: &Wanted<'_>, fetched: &Inputs) -> String {
-    let lines: Vec<String> = wanted
+fn as_text(wanted: &Wanted<'_>, fetched: &Inputs, received: u64) -> String {
+    let mut lines: Vec<String> = wanted
         .plans()
         .map(|plan| {
-            let listing = plan.listing();
-            let n_cached = plan.n_cached();
-            format!(
-                "{} at {}: {} downloaded, {n_cached} files were in the cache\n  {}",
-                listing.repo,
-                &listing.commit[..12],
-                size(plan.n_bytes()),
-                folder(plan, fetched).display()
-            )
+            let Listing { repo, commit, .. } = plan.listing();
+            format!("{repo} at {}\n  {}", &commit[..12], folder(plan, fetched).display())
         })
         .collect();
+    lines.push(match received {
+        0 => "everything was in the cache".to_string(),
+        bytes => format!("{} downloaded", size(bytes)),
+    });
     lines.join("\n")
 }

@@ -54,8 +54,8 @@ impl Listing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     listing: Listing,
+    wanted: Vec<String>,
     files: Vec<PlannedFile>,
-    n_cached: usize,
 }
 
 impl Plan {
@@ -69,9 +69,9 @@ impl Plan {
         &self.files
     }
 
-    /// How many of the wanted files are in the cache.
-    pub fn n_cached(&self) -> usize {
-        self.n_cached
+    /// The names of all wanted files.
+    pub fn wanted(&self) -> &[String] {
+        &self.wanted
     }
 
     /// Bytes that have to come.
@@ -155,7 +155,6 @@ impl Hub {
         if self.settings.is_offline && !missing.is_empty() {
             return Err(self.offline(repo, &format!("no {}", listed(&missing))));
         }
-        let n_cached = names.len() - missing.len();
         let mut files = Vec::with_capacity(missing.len());
         for name in missing {
             let url = self.address(repo, &listing.commit, &name);
@@ -176,7 +175,7 @@ impl Hub {
             };
             files.push(PlannedFile { name, etag, size, received });
         }
-        Ok(Plan { listing: listing.clone(), files, n_cached })
+        Ok(Plan { listing: listing.clone(), wanted: names.to_vec(), files })
     }
 
     /// Does what the plan says, and gives the folder in which the files lie under their names.

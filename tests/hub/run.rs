@@ -95,7 +95,11 @@ fn a_model_and_a_data_set_are_fetched_and_run_and_the_lock_repeats_it_offline() 
     assert!(fetched.status.success(), "{}", text(&fetched.stderr));
     let told: serde_json::Value = serde_json::from_slice(&fetched.stdout).unwrap();
     assert_eq!(told["repositories"][0]["commit"], COMMIT);
-    assert_eq!(told["repositories"][1]["downloaded"].as_array().unwrap().len(), 3);
+    let names = |i: usize| serde_json::from_value::<Vec<String>>(told["repositories"][i]["files"].clone()).unwrap();
+    assert_eq!(names(0), ["config.json", "tokenizer.json", "model.safetensors"]);
+    assert_eq!(names(1).len(), 4);
+    let n_bytes: usize = server.gets().iter().filter_map(|asked| server.length_of(&asked.path)).sum();
+    assert_eq!(told["bytes"], n_bytes);
     let notes = text(&fetched.stderr);
     let announced = notes.find("to download: ").unwrap();
     assert!(announced < notes.find("model.safetensors").unwrap(), "the size comes first:\n{notes}");

@@ -118,6 +118,17 @@ impl Server {
         self.state.lock().unwrap().asked.clone()
     }
 
+    /// How long the content at this address is, if it is no redirect.
+    pub(crate) fn length_of(&self, path: &str) -> Option<usize> {
+        let state = self.state.lock().unwrap();
+        let mut files = state.repos.values().flatten();
+        let is_at = |name: &str, file: &Served| match path.strip_prefix("/large/") {
+            Some(etag) => file.is_large && file.etag() == etag,
+            None => !file.is_large && path.ends_with(&format!("/resolve/{COMMIT}/{name}")),
+        };
+        files.find(|(name, file)| is_at(name, file)).map(|(_, file)| file.content.len())
+    }
+
     /// The requests for contents.
     pub(crate) fn gets(&self) -> Vec<Asked> {
         let is_get = |asked: &Asked| asked.method == "GET" && !asked.path.starts_with("/api/");

@@ -180,6 +180,8 @@ impl Backbone {
     }
 }
 
+const HASHED_AT_ONCE: usize = 1 << 16;
+
 fn hash_of(tensors: &BTreeMap<String, Tensor>) -> candle_core::Result<String> {
     let mut hasher = Sha256::new();
     for (name, tensor) in tensors {
@@ -192,9 +194,13 @@ fn hash_of(tensors: &BTreeMap<String, Tensor>) -> candle_core::Result<String> {
         if tensor.dtype() == DType::BF16 {
             hasher.update(b"bf16");
         }
-        let values = tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
-        for chunk in values.chunks(4096) {
-            let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
+        // In parts, so that a large table is not copied as a whole.
+        let flat = tensor.flatten_all()?;
+        let n = flat.elem_count();
+        for start in (0..n).step_by(HASHED_AT_ONCE) {
+            let part = flat.narrow(0, start, HASHED_AT_ONCE.min(n - start))?;
+            let values = part.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
             hasher.update(&bytes);
         }
     }

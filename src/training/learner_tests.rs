@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Cancel, Learner, Split, TrainConfig, TrainJob, TrainingError};
 use crate::data::{EncodedDataset, TextDataset, TextExample, encode};
-use crate::model::{Backbone, EncoderKind, fixture};
+use crate::model::{Backbone, EncoderKind, ModelDtype, Projection, fixture};
 use crate::params::Params;
 use crate::petuning::{
     CombinedConfig, FullConfig, HeadConfig, LoraConfig, PrefixConfig, PromptConfig, Travels, TuningConfig,
@@ -141,6 +141,27 @@ fn training_learns_what_can_be_learnt() {
         assert_eq!(after.n, 20);
         assert!(after.loss < 0.7 * before.loss && after.accuracy > 0.9, "{before:?} {after:?}");
         assert!(after.mcc > 0.8 && after.macro_f1 > 0.9);
+    }
+}
+
+#[test]
+fn an_encoder_kept_in_16_bits_is_tuned_as_one_of_the_rounded_weights() {
+    for kind in [EncoderKind::Bert, EncoderKind::Roberta, EncoderKind::DistilBert] {
+        let narrow = fixture::backbone(kind).kept_in(ModelDtype::Bf16).unwrap();
+        let rounded = narrow.clone().kept_in(ModelDtype::F32).unwrap();
+        let target_modules = [Projection::Query, Projection::Value].map(|map| map.name(kind).to_string()).to_vec();
+        let tuning = TuningConfig::Lora(LoraConfig { r: 2, target_modules, ..LoraConfig::default() });
+        let config = TrainConfig { per_device_train_batch_size: 4, learning_rate: 1e-3, ..TrainConfig::default() };
+        let train = |backbone: Backbone| {
+            let learner =
+                Learner::new(Arc::new(backbone), tuning.clone(), separable(), config.clone(), Seeds::new(42)).unwrap();
+            let update = learner.train(&job(&learner), &Cancel::new()).unwrap();
+            assert_ne!(update.params, learner.initial());
+            update.params
+        };
+        for (a, b) in train(narrow).values().iter().zip(train(rounded).values()) {
+            assert!((a - b).abs() < 1e-5, "{kind:?}: {a} {b}");
+        }
     }
 }
 

@@ -138,7 +138,9 @@ impl Adamw {
 
 /// Biases and layer normalisation are not decayed, as in Hugging Face's trainer.
 fn is_decayed(name: &str) -> bool {
-    !name.ends_with(".bias") && !name.contains("LayerNorm") && !name.contains("layer_norm")
+    let name = name.to_lowercase();
+    let is_norm = |module: &str| module == "norm" || module.ends_with("_norm");
+    !name.contains("bias") && !name.contains("layernorm") && !name.split('.').any(is_norm)
 }
 
 /// What a gradient of this norm is multiplied with so that its norm is at most `max_norm` (0: any), as
@@ -182,6 +184,7 @@ fn sum_of_squares(values: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{EncoderKind, backbone_tensors, fixture};
     use crate::params::TensorSpec;
 
     fn params(name: &str, values: &[f32]) -> Params {
@@ -248,5 +251,17 @@ mod tests {
         let mut unbounded = [3.0, 4.0];
         clip(&mut unbounded, 0.0);
         assert_eq!(unbounded, [3.0, 4.0]);
+    }
+
+    #[test]
+    fn normalisation_is_not_decayed_whatever_a_family_calls_it() {
+        for kind in EncoderKind::ALL {
+            let backbone = fixture::backbone(kind);
+            for spec in backbone_tensors(backbone.config()) {
+                // In an encoder vectors are biases and normalisation; everything else has more dimensions.
+                assert_eq!(is_decayed(&spec.name), spec.shape.len() > 1, "{}", spec.name);
+            }
+        }
+        assert!(is_decayed("encoder.layer.0.attention.self.query.lora_A.weight"));
     }
 }

@@ -29,5 +29,5 @@ pub use evaluation::{Evaluation, Split};
 pub use learner::{Learner, TrainJob, Update};
 pub use metrics::Confusion;
 pub use optimizer::Optimizer;
-pub use pretraining::{PretrainProgress, PretrainSettings, Pretrained, pretrain};
+pub use pretraining::{PretrainProgress, PretrainSettings, Pretrained, pretrain_images, pretrain_texts};
 pub use schedule::Schedule;

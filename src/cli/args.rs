@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ColorChoice, Parser, Subcommand};
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 
 use crate::hub::HubSettings;
 use crate::scenario::{Input, Overrides};
@@ -93,10 +93,11 @@ Example:
   straggler check-grads quickstart --set tuning=bitfit"
     )]
     CheckGrads(CheckGradsArgs),
-    /// Pretrain the built-in encoder anew on the project's own grammar
+    /// Pretrain a built-in encoder anew, on texts or pictures that the program makes
     #[command(after_help = "\
-Example:
-  straggler pretrain --out tiny-roberta --seed 1")]
+Examples:
+  straggler pretrain --out tiny-roberta --seed 1
+  straggler pretrain --model tiny-vit --out tiny-vit --seed 1")]
     Pretrain(PretrainArgs),
 }
 
@@ -226,18 +227,33 @@ pub(super) struct ListArgs {
 /// Arguments of `pretrain`.
 #[derive(Debug, Clone, Args)]
 pub(super) struct PretrainArgs {
-    /// Folder for config.json, tokenizer.json and model.safetensors; must not exist
+    /// Which encoder
+    #[arg(long, value_enum, default_value = "tiny-roberta")]
+    pub(super) model: PretrainModel,
+    /// Folder for the files of a Hugging Face model; must not exist
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
     /// Root of every random stream
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
-    /// Sentences of the corpus
+    /// Sentences of the corpus [tiny-roberta]
     #[arg(long, default_value_t = 40_000)]
     pub(super) sentences: usize,
-    /// Passes over the corpus
+    /// Passes over the corpus [tiny-roberta]
     #[arg(long, default_value_t = 13)]
     pub(super) epochs: usize,
+    /// Pictures, each seen once [tiny-vit]
+    #[arg(long, default_value_t = 96_000)]
+    pub(super) pictures: usize,
+}
+
+/// Encoders that can be pretrained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PretrainModel {
+    /// RoBERTa that names masked tokens
+    TinyRoberta,
+    /// ViT that names attributes of drawn figures
+    TinyVit,
 }
 
 #[cfg(test)]

@@ -61,12 +61,12 @@ impl Canvas {
             })
         });
         let mut canvas = Self { pixels: pixels.collect(), ground };
-        for _ in 0..rng.random_range(1..=3) {
+        for _ in 0..rng.random_range(0..=2) {
             let thickness = 0.08 + 0.08 * uniform(rng);
             let pose = Pose::draw(4.0 + 6.0 * uniform(rng), rng);
             canvas.fill(&pose, colour(rng), &|x, y| x.abs() <= 1.0 && y.abs() <= thickness);
         }
-        for _ in 0..rng.random_range(1..=3) {
+        for _ in 0..rng.random_range(0..=2) {
             let flatness = 0.6 + 0.4 * uniform(rng);
             let pose = Pose::draw(1.5 + 1.5 * uniform(rng), rng);
             canvas.fill(&pose, colour(rng), &|x, y| x * x + (y / flatness).powi(2) <= 1.0);
@@ -110,7 +110,7 @@ impl Canvas {
 
     /// The picture, with noise on every byte.
     pub(super) fn finish(self, rng: &mut Stream) -> Picture {
-        let amount = 0.04 + 0.12 * uniform(rng);
+        let amount = 0.02 + 0.08 * uniform(rng);
         let mut byte = |value: f32| {
             // The sum of two uniform draws: a triangle around 0.
             let noise = amount * (uniform(rng) + uniform(rng) - 1.0);

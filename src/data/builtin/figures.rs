@@ -11,6 +11,7 @@ use rand::RngExt;
 
 use super::canvas::{Canvas, Colour, Pose, SIZE, in_polygon, uniform};
 use super::place::Place;
+use crate::data::ImageProcessor;
 use crate::data::images::Picture;
 use crate::seed::{Purpose, Seeds, Stream};
 
@@ -37,26 +38,42 @@ const N_OUTLINES: usize = 40;
 const N_CELLS: usize = 4;
 
 /// Radius of a figure, in pixels.
-const RADIUS: std::ops::Range<f32> = 6.5..13.0;
+const RADIUS: std::ops::Range<f32> = 8.0..13.0;
 
 /// A picture with the answers to [`ATTRIBUTES`], in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FigurePicture {
-    /// `[height, width, 3]`, 32 by 32 pixels.
-    pub bytes: Vec<u8>,
+    pub(super) picture: Picture,
     /// One answer for each attribute, below its number of values.
     pub answers: [u32; ATTRIBUTES.len()],
 }
 
-/// `n` pictures. None of them is one of a validation or test set of a built-in data set, whatever its seed.
-pub fn pretraining_figures(n: usize, seed: u64) -> Vec<FigurePicture> {
+impl FigurePicture {
+    /// Height and width, in pixels; it has 3 channels.
+    pub const SIZE: usize = SIZE;
+
+    /// The picture as a model takes it, `[3, height, width]`, normalised.
+    ///
+    /// # Panics
+    /// If the processor is not one for pictures of this size in colour.
+    pub fn pixels(&self, processor: &ImageProcessor) -> Vec<f32> {
+        let bytes = processor.fit(self.picture.clone()).expect("a picture of the size that the processor gives");
+        let mut numbers = Vec::with_capacity(bytes.len());
+        processor.normalise(&bytes, &mut numbers);
+        numbers
+    }
+}
+
+/// `n` pictures; the seed, the step and its part decide which. None of them is one of a validation or test set of a
+/// built-in data set, whatever its seed.
+pub fn pretraining_figures(n: usize, seed: u64, step: u32, part: u32) -> Vec<FigurePicture> {
     let outlines: Vec<Outline> = (0..N_OUTLINES).map(Outline::made_up).collect();
-    let mut rng = Seeds::new(seed).round(Purpose::PretrainingFigures, 1);
+    let mut rng = Seeds::new(seed).step(Purpose::PretrainingFigures, part, step, 1);
     let mut pictures = Vec::with_capacity(n);
     while pictures.len() < n {
         let (picture, answers) = picture(&outlines, &mut rng);
         if Place::of_digest(&picture.digest()) == Place::Training {
-            pictures.push(FigurePicture { bytes: picture.bytes, answers });
+            pictures.push(FigurePicture { picture, answers });
         }
     }
     pictures
@@ -152,13 +169,15 @@ mod tests {
 
     #[test]
     fn every_answer_occurs_and_the_seed_decides() {
-        let figures = pretraining_figures(2000, 1);
+        let figures = pretraining_figures(2000, 1, 0, 0);
         for (i, attribute) in ATTRIBUTES.iter().enumerate() {
             let answers: BTreeSet<u32> = figures.iter().map(|figure| figure.answers[i]).collect();
             assert_eq!(answers, (0..attribute.n_values as u32).collect(), "{}", attribute.name);
         }
-        assert_eq!(pretraining_figures(20, 1), figures[..20]);
-        assert_ne!(pretraining_figures(20, 2), figures[..20]);
+        assert_eq!(pretraining_figures(20, 1, 0, 0), figures[..20]);
+        for (seed, step, part) in [(2, 0, 0), (1, 1, 0), (1, 0, 1)] {
+            assert_ne!(pretraining_figures(20, seed, step, part), figures[..20]);
+        }
     }
 
     #[test]

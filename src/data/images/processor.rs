@@ -84,7 +84,7 @@ impl ImageProcessor {
     ///
     /// # Errors
     /// When it has colours that the model does not take, or another size and is not to be resized.
-    pub(super) fn fit(&self, picture: Picture) -> Result<Vec<u8>, String> {
+    pub(in crate::data) fn fit(&self, picture: Picture) -> Result<Vec<u8>, String> {
         let picture = picture.widened(self.channels)?;
         let fits = (picture.width, picture.height) == (self.size, self.size);
         let picture = match self.resample {
@@ -104,7 +104,7 @@ impl ImageProcessor {
     }
 
     /// Appends the numbers that the bytes `[channels, height, width]` of a picture stand for.
-    pub(super) fn normalise(&self, bytes: &[u8], numbers: &mut Vec<f32>) {
+    pub(in crate::data) fn normalise(&self, bytes: &[u8], numbers: &mut Vec<f32>) {
         for (plane, values) in bytes.chunks_exact(self.size * self.size).zip(&self.values) {
             numbers.extend(plane.iter().map(|byte| values[usize::from(*byte)]));
         }

@@ -23,6 +23,12 @@ const MODELS: &[Entry] = &[
         key: "builtin:tiny-roberta-random",
         summary: "the same with random weights, to show what pretraining gives",
     },
+    Entry {
+        setting: "model.name",
+        key: "builtin:tiny-vit",
+        summary: "ViT of 4 layers and width 128 for pictures of 32 x 32, pretrained by this project",
+    },
+    Entry { setting: "model.name", key: "builtin:tiny-vit-random", summary: "the same with random weights" },
 ];
 
 const DATASETS: &[Entry] = &[
@@ -32,6 +38,7 @@ const DATASETS: &[Entry] = &[
         key: "builtin:sentiment",
         summary: "opinions, two classes, with negation and paraphrase",
     },
+    Entry { setting: "dataset.name", key: "builtin:shapes", summary: "small pictures by shape, twelve classes" },
 ];
 
 /// Everything that can be named in a scenario, by setting.

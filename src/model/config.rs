@@ -79,6 +79,10 @@ pub enum ModelSource {
     TinyRoberta,
     /// The same encoder with random weights, to show what pretraining gives.
     TinyRobertaRandom,
+    /// The encoder of images that this project pretrained: 4 layers of width 128, images of 32 by 32 pixels.
+    TinyVit,
+    /// The same encoder with random weights.
+    TinyVitRandom,
     /// A known encoder without weights, for timing alone. The number is its place in the list of shapes.
     ShapeOnly(usize),
     /// A Hugging Face directory, as written in the scenario.
@@ -103,6 +107,8 @@ impl FromStr for ModelSource {
             None => Ok(Self::Directory(name.into())),
             Some("tiny-roberta") => Ok(Self::TinyRoberta),
             Some("tiny-roberta-random") => Ok(Self::TinyRobertaRandom),
+            Some("tiny-vit") => Ok(Self::TinyVit),
+            Some("tiny-vit-random") => Ok(Self::TinyVitRandom),
             Some(_) => Err(ModelError::UnknownBuiltin { name: name.into(), known: builtin::NAMES.join(", ") }),
         }
     }
@@ -116,6 +122,7 @@ mod tests {
     fn a_name_is_a_builtin_or_a_directory() {
         assert_eq!("builtin:tiny-roberta".parse::<ModelSource>().unwrap(), ModelSource::TinyRoberta);
         assert_eq!("./models/bert".parse::<ModelSource>().unwrap(), ModelSource::Directory("./models/bert".into()));
+        assert_eq!("builtin:tiny-vit-random".parse::<ModelSource>().unwrap(), ModelSource::TinyVitRandom);
         let shape = "shape-only:roberta-base".parse::<ModelSource>().unwrap();
         assert!(matches!(shape, ModelSource::ShapeOnly(_)));
         let message = "shape-only:gpt2".parse::<ModelSource>().unwrap_err().to_string();

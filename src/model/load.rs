@@ -59,14 +59,24 @@ pub fn load(
         ModelSource::TinyRoberta => {
             let (parts, origin) = (builtin::TINY_ROBERTA, "builtin:tiny-roberta");
             let backbone = Backbone::from_parts(parts.config, parts.weights, origin)?.kept_in(dtype)?;
-            let tokenizer = texts(parse_tokenizer(parts.tokenizer, origin)?, backbone.config(), origin)?;
+            let tokenizer = texts(parse_tokenizer(parts.preprocessor, origin)?, backbone.config(), origin)?;
             (backbone, tokenizer)
         }
         ModelSource::TinyRobertaRandom => {
             let (parts, origin) = (builtin::TINY_ROBERTA, "builtin:tiny-roberta-random");
             let backbone = Backbone::random(EncoderConfig::from_json(parts.config, origin)?, seeds)?.kept_in(dtype)?;
-            let tokenizer = texts(parse_tokenizer(parts.tokenizer, origin)?, backbone.config(), origin)?;
+            let tokenizer = texts(parse_tokenizer(parts.preprocessor, origin)?, backbone.config(), origin)?;
             (backbone, tokenizer)
+        }
+        ModelSource::TinyVit => {
+            let (parts, origin) = (builtin::TINY_VIT, "builtin:tiny-vit");
+            let backbone = Backbone::from_parts(parts.config, parts.weights, origin)?.kept_in(dtype)?;
+            (backbone, images(&parts, origin))
+        }
+        ModelSource::TinyVitRandom => {
+            let (parts, origin) = (builtin::TINY_VIT, "builtin:tiny-vit-random");
+            let backbone = Backbone::random(EncoderConfig::from_json(parts.config, origin)?, seeds)?.kept_in(dtype)?;
+            (backbone, images(&parts, origin))
         }
     };
     Ok((Arc::new(backbone), preprocessor))
@@ -84,6 +94,9 @@ pub fn load_config(source: &ModelSource, base_dir: &Path) -> Result<EncoderConfi
         ModelSource::TinyRoberta | ModelSource::TinyRobertaRandom => {
             let parts = builtin::TINY_ROBERTA;
             EncoderConfig::from_json(parts.config, "builtin:tiny-roberta")
+        }
+        ModelSource::TinyVit | ModelSource::TinyVitRandom => {
+            EncoderConfig::from_json(builtin::TINY_VIT.config, "builtin:tiny-vit")
         }
     }
 }
@@ -191,6 +204,11 @@ fn texts(tokenizer: Tokenizer, config: &EncoderConfig, origin: &str) -> Result<P
         config.vocab_size
     );
     Err(ModelError::Tokenizer { origin: origin.into(), message })
+}
+
+/// The image processor of a built-in model.
+fn images(parts: &builtin::Builtin, origin: &str) -> Preprocessor {
+    Preprocessor::Images(Some(PreprocessorFile { json: parts.preprocessor.to_vec(), origin: origin.into() }))
 }
 
 /// The image processor of a directory; transformers has defaults for a ViT without.

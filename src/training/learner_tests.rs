@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Cancel, Learner, Split, TrainConfig, TrainJob, TrainingError};
-use crate::data::{EncodedDataset, TextDataset, TextExample, encode};
+use crate::data::{EncodedDataset, ImageProcessor, TextDataset, TextExample, encode, load_images};
 use crate::model::{Backbone, EncoderKind, ModelDtype, Projection, fixture};
 use crate::params::Params;
 use crate::petuning::{
@@ -297,4 +297,68 @@ fn grouping_by_length_sees_every_row_once_an_epoch_and_pads_less() {
     assert!(padded(&plain.batches(&job(&plain))) > padded(&batches));
     assert_ne!(batches[..5], batches[5..], "epochs differ");
     assert_eq!(batches, grouped.batches(&job(&grouped)));
+}
+
+/// Twenty pictures, red or blue, and a label for each colour.
+fn pictures(size: usize) -> Arc<EncodedDataset> {
+    let dir = tempfile::tempdir().unwrap();
+    let record = |i: u8| {
+        let (red, blue) = if i.is_multiple_of(2) { (200, 40) } else { (40, 200) };
+        [vec![i % 2], vec![red + i; 1024], vec![7 * i; 1024], vec![blue + i; 1024]].concat()
+    };
+    for (file, n) in [("train.bin", 20), ("validation.bin", 8)] {
+        std::fs::write(dir.path().join(file), (0..n).flat_map(record).collect::<Vec<u8>>()).unwrap();
+    }
+    let config = serde_json::json!({
+        "images": { "format": "cifar", "train": "train.bin", "validation": "validation.bin" },
+    });
+    let config = serde_json::from_value(config).unwrap();
+    let processor = ImageProcessor::new(3, size);
+    Arc::new(load_images(&config, dir.path(), &Seeds::new(1), &processor).unwrap().into_encoded())
+}
+
+#[test]
+fn an_encoder_of_images_learns_from_pictures_and_threads_do_not_show() {
+    let backbone = Arc::new(fixture::backbone(EncoderKind::Vit));
+    let size = backbone.config().vision.unwrap().image_size;
+    for tuning in [lora(), TuningConfig::Full(FullConfig {})] {
+        let config = TrainConfig {
+            per_device_train_batch_size: 4,
+            num_train_epochs: 10,
+            learning_rate: 1e-2,
+            ..TrainConfig::default()
+        };
+        let learner = Learner::new(backbone.clone(), tuning, pictures(size), config, Seeds::new(42)).unwrap();
+        let job = job(&learner);
+        let run = || {
+            let update = learner.train(&job, &Cancel::new()).unwrap();
+            let evaluation = learner.evaluate(&update.params, Split::Validation).unwrap();
+            (update, evaluation)
+        };
+        let here = run();
+        assert_eq!((here.0.steps, here.1.n), (50, 8));
+        assert!(here.1.accuracy > 0.9, "{:?}", here.1);
+        let there = std::thread::scope(|scope| {
+            let threads = [scope.spawn(run), scope.spawn(run)];
+            threads.map(|thread| thread.join().unwrap())
+        });
+        assert!(there.iter().all(|other| *other == here));
+        // Every picture costs the same: its patches and the class token.
+        let n_tokens = backbone.config().vision.unwrap().n_patches() + 1;
+        assert_eq!(learner.lengths(), vec![n_tokens; 20]);
+    }
+}
+
+#[test]
+fn texts_and_pictures_go_with_their_own_kind_of_encoder() {
+    let refusal = |kind, data| {
+        let backbone = Arc::new(fixture::backbone(kind));
+        Learner::new(backbone, lora(), data, TrainConfig::default(), Seeds::new(0)).unwrap_err().to_string()
+    };
+    let message = refusal(EncoderKind::Vit, separable());
+    assert_eq!(message, "`model.name` is an encoder of images, but `dataset` holds texts; choose another of the two");
+    let message = refusal(EncoderKind::Bert, pictures(6));
+    assert_eq!(message, "`model.name` is an encoder of texts, but `dataset` holds images; choose another of the two");
+    let message = refusal(EncoderKind::Vit, pictures(5));
+    assert!(message.contains("train split have (channels, size) (3, 5), but the model takes (3, 6)"), "{message}");
 }

@@ -41,10 +41,12 @@ impl Checker<'_> {
             (false, true) => ("texts", "pictures", "name an encoder of texts, or a data set such as `builtin:shapes`"),
             _ => return,
         };
-        let setting = match (&dataset.name, &dataset.files) {
-            (Some(_), _) => "dataset.name",
-            (None, Some(_)) => "dataset.files",
-            (None, None) => "dataset.images",
+        let setting = match (&dataset.name, &dataset.files, &dataset.images) {
+            (Some(_), None, None) => "dataset.name",
+            (None, Some(_), None) => "dataset.files",
+            (None, None, Some(_)) => "dataset.images",
+            // Which of them is meant is another problem.
+            _ => return,
         };
         let name = &self.raw.model.name;
         let problem = self.at("conflict", setting, format!("holds {holds}, but `model.name: {name}` takes {takes}"));

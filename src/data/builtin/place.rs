@@ -5,8 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::seed::Stream;
 
 /// Where a sentence or a picture may occur. It is a property of the example alone, so that no seed can bring one of the
-/// test set into
-/// another seed's training rows or into what an encoder is pretrained on.
+/// test set into another seed's training rows or into what an encoder is pretrained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// In test rows only: one sentence in eight.

@@ -64,6 +64,25 @@ impl<'a> Weights<'a> {
         }
     }
 
+    /// One tensor rounded to `bf16`. Where the file allows it this is done in parts, so that its numbers are never held in
+    /// `f32` all together.
+    pub(crate) fn rounded(&self, name: &str, origin: &str) -> Result<Tensor, ModelError> {
+        const PART: usize = 1 << 16;
+        if let Self::Safetensors(file) = self
+            && let Ok(view) = file.tensor(name)
+            && let Ok(dtype @ (DType::F32 | DType::F16 | DType::BF16 | DType::F64)) = DType::try_from(view.dtype())
+        {
+            let size = dtype.size_in_bytes();
+            let mut values: Vec<half::bf16> = Vec::with_capacity(view.data().len() / size);
+            for part in view.data().chunks(PART * size) {
+                let part = Tensor::from_raw_buffer(part, dtype, &[part.len() / size], &Device::Cpu)?;
+                values.extend(part.to_dtype(DType::F32)?.to_dtype(DType::BF16)?.to_vec1::<half::bf16>()?);
+            }
+            return Ok(Tensor::from_vec(values, view.shape(), &Device::Cpu)?);
+        }
+        Ok(self.tensor(name, origin)?.to_dtype(DType::BF16)?)
+    }
+
     /// One tensor, widened or narrowed to `f32`.
     pub(crate) fn tensor(&self, name: &str, origin: &str) -> Result<Tensor, ModelError> {
         let read = || -> candle_core::Result<Tensor> {

@@ -135,7 +135,7 @@ impl Backbone {
         Self::open_in(directory, ModelDtype::F32)
     }
 
-    /// As [`open`](Self::open), kept in a number type of choice: no more than one tensor is ever held in `f32` for it.
+    /// As [`open`](Self::open), kept in a number type of choice: rounding needs no copy of the encoder in `f32`.
     ///
     /// # Errors
     /// As [`open`](Self::open).

@@ -60,10 +60,12 @@ pub(crate) fn gather(
     let mut gathered = Gathered { tensors: BTreeMap::new(), unused: Vec::new() };
     for spec in wanted {
         let places = found.remove(&spec.name).unwrap_or_default();
-        let mut tensor = read_alike(&spec.name, &places, parts, origin)?;
-        if dtype == ModelDtype::Bf16 && is_kept_in_16_bits(spec) {
-            tensor = tensor.to_dtype(DType::BF16)?;
-        }
+        let is_narrow = dtype == ModelDtype::Bf16 && is_kept_in_16_bits(spec);
+        let tensor = match places.as_slice() {
+            [place] if is_narrow => parts[place.part].weights.rounded(&place.name, &parts[place.part].origin)?,
+            _ if is_narrow => read_alike(&spec.name, &places, parts, origin)?.to_dtype(DType::BF16)?,
+            _ => read_alike(&spec.name, &places, parts, origin)?,
+        };
         gathered.tensors.insert(spec.name.clone(), tensor);
         gathered.unused.extend(places.into_iter().skip(1).map(|place| place.name));
     }

@@ -344,7 +344,7 @@ fn memory_of(
     length: usize,
 ) -> Result<Bytes, SetupError> {
     let batch_size = scenario.train().per_device_train_batch_size;
-    Ok(training_memory(encoder, scenario.tuning(), n_labels, length, batch_size)?)
+    Ok(training_memory(encoder, scenario.tuning(), n_labels, length, batch_size, scenario.model().dtype)?)
 }
 
 fn plan(

@@ -96,6 +96,14 @@ impl Backbone {
         self.tensors.values().next().map_or(&Device::Cpu, Tensor::device)
     }
 
+    /// How matrices and tables are kept.
+    pub fn dtype(&self) -> ModelDtype {
+        match self.tensors.values().any(|tensor| tensor.dtype() == DType::BF16) {
+            true => ModelDtype::Bf16,
+            false => ModelDtype::F32,
+        }
+    }
+
     /// The tensor of this canonical name, as it is kept: under `dtype: bf16` matrices and tables are `bf16`.
     pub fn tensor(&self, name: &str) -> Option<&Tensor> {
         self.tensors.get(name)

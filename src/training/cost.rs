@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::model::{EncoderConfig, Place, Projection, Site, Sublayer, backbone_tensors, head_tensors};
+use crate::model::{EncoderConfig, ModelDtype, Place, Projection, Site, Sublayer, backbone_tensors, head_tensors};
 use crate::params::{Layout, TensorSpec};
 use crate::petuning::{StepMaps, TrainableTensor, TuningConfig, TuningError, trainable_tensors, travelling_tensors};
 use crate::units::{Bytes, Flops};
@@ -44,8 +44,8 @@ pub fn training_flops(
     Ok(flops_of_length(config, tuning, n_labels, batch_size)?.at(seq_len))
 }
 
-/// An estimate of the memory for training with AdamW: weights, gradients and moments in `f32`, and the values that are
-/// kept for the backward pass of a batch of `batch_size` examples of `seq_len` tokens.
+/// An estimate of the memory for training with AdamW: weights (frozen matrices in `dtype`, all others in `f32`), gradients
+/// and moments in `f32`, and the values that are kept for the backward pass of a batch of `batch_size` examples of `seq_len` tokens.
 ///
 /// Kept are, per token of each layer from the lowest trained one upwards, 9 vectors of the hidden width (input, queries,
 /// keys, values, attended values, and input and output of the two layer normalisations), 2 of the intermediate width,
@@ -59,13 +59,24 @@ pub fn training_memory(
     n_labels: usize,
     seq_len: usize,
     batch_size: usize,
+    dtype: ModelDtype,
 ) -> Result<Bytes, TuningError> {
     let trained = trainable_tensors(tuning, config, n_labels)?;
     let count = |tensors: &mut dyn Iterator<Item = &TensorSpec>| tensors.map(TensorSpec::n_elements).sum::<usize>();
-    let n_backbone = count(&mut backbone_tensors(config).iter());
     let n_trained = count(&mut trained.iter().map(|tensor| &tensor.spec));
-    let n_replaced = count(&mut trained.iter().filter(|tensor| tensor.init.is_none()).map(|tensor| &tensor.spec));
-    let weights = n_backbone - n_replaced + 4 * n_trained;
+    let replaced: BTreeSet<&str> =
+        trained.iter().filter(|tensor| tensor.init.is_none()).map(|tensor| tensor.spec.name.as_str()).collect();
+    let backbone = backbone_tensors(config);
+    let frozen = || backbone.iter().filter(|spec| !replaced.contains(spec.name.as_str()));
+    let n_matrices = count(&mut frozen().filter(|spec| spec.shape.len() > 1));
+    let n_vectors = count(&mut frozen().filter(|spec| spec.shape.len() <= 1));
+    // Trained numbers have a gradient and two moments; matrices and tables that are frozen may be kept in 16 bits.
+    let weights = 4 * n_trained
+        + n_vectors
+        + match dtype {
+            ModelDtype::F32 => n_matrices,
+            ModelDtype::Bf16 => n_matrices.div_ceil(2),
+        };
     let method = tuning.implementation();
     let seq_len = seq_len + method.extra_tokens();
     let n_keys = seq_len + method.extra_keys();
@@ -101,6 +112,7 @@ pub fn method_cost(
     n_labels: usize,
     lengths: &[usize],
     batch_size: usize,
+    dtype: ModelDtype,
 ) -> Result<MethodCost, TuningError> {
     let count = |tensors: &[TrainableTensor]| tensors.iter().map(|tensor| tensor.spec.n_elements()).sum();
     let travelling = travelling_tensors(tuning, config, n_labels)?;
@@ -115,7 +127,7 @@ pub fn method_cost(
         n_head,
         travelling: Layout::new(travelling.into_iter().map(|tensor| tensor.spec).collect()),
         flops: SampleFlops { forward: mean(|flops| flops.forward), backward: mean(|flops| flops.backward) },
-        memory: training_memory(config, tuning, n_labels, longest, batch_size)?,
+        memory: training_memory(config, tuning, n_labels, longest, batch_size, dtype)?,
     })
 }
 
@@ -407,7 +419,7 @@ mod tests {
         let config = EncoderConfig::from_json(json.to_string().as_bytes(), "test").unwrap();
         let of = |tuning: &str| {
             let tuning = serde_json::from_str(tuning).unwrap();
-            method_cost(&config, &tuning, 2, &[128], 32).unwrap()
+            method_cost(&config, &tuning, 2, &[128], 32, ModelDtype::F32).unwrap()
         };
         let lora = of(r#"{ "lora": { "r": 8, "target_modules": ["query", "value"] } }"#);
         // 12 layers x 2 maps x (8 x 768 + 768 x 8) = 294,912, and the head: 768^2 + 768 + 2 x 768 + 2 = 592,130.
@@ -423,7 +435,8 @@ mod tests {
     #[test]
     fn memory_grows_with_what_is_kept() {
         let config = shape(EncoderKind::Roberta);
-        let memory = |tuning| training_memory(&config, &tuning, 3, 10, 4).unwrap().get();
+        let memory_in = |tuning, dtype| training_memory(&config, &tuning, 3, 10, 4, dtype).unwrap().get();
+        let memory = |tuning| memory_in(tuning, ModelDtype::F32);
         let head = memory(TuningConfig::Head(HeadConfig {}));
         let lora = memory(TuningConfig::Lora(LoraConfig { r: 2, ..LoraConfig::default() }));
         let full = memory(TuningConfig::Full(FullConfig {}));
@@ -431,5 +444,10 @@ mod tests {
         // Head: weights 50 x 8 + 32 x 8 + 8 + 16 = 680 of embeddings and 2 x (4 x 72 + 144 + 136 + 32) = 1200 of layers;
         // head 72 + 27 = 99, four times; one layer of 4 x 10 tokens x (72 + 32 + 20).
         assert_eq!(head, 4 * (680 + 1200 + 4 * 99 + 40 * 124));
+        // Of these the matrices in half: (50 + 32 + 1) x 8 = 664 of embeddings and 2 x 512 = 1024 of layers. Full tuning
+        // freezes none.
+        let half = memory_in(TuningConfig::Head(HeadConfig {}), ModelDtype::Bf16);
+        assert_eq!(head - half, 2 * (664 + 1024));
+        assert_eq!(memory_in(TuningConfig::Full(FullConfig {}), ModelDtype::Bf16), full);
     }
 }

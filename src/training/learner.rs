@@ -242,6 +242,7 @@ impl Learner {
                 n_labels,
                 longest,
                 self.config.per_device_train_batch_size,
+                self.backbone.dtype(),
             )?,
             n_trainable: self.local.trained().n_elements(),
         })

@@ -13,6 +13,9 @@ pub(super) const SIZE: usize = 32;
 /// Samples per pixel and direction; they soften the edges.
 const SAMPLES: usize = 3;
 
+/// By how much the largest thing in a picture may be turned, in radians either way: about 20 degrees.
+pub(super) const TURN: f32 = 0.35;
+
 /// Red, green and blue, each 0 to 1.
 pub(super) type Colour = [f32; 3];
 
@@ -31,11 +34,12 @@ pub(super) struct Pose {
 }
 
 impl Pose {
-    /// Any angle, and any place at which the figure is inside the picture but for at most a pixel and a half.
-    pub(super) fn draw(radius: f32, rng: &mut Stream) -> Self {
+    /// An angle of at most `turn` either way, and any place at which the figure is inside the picture but for at most a
+    /// pixel and a half.
+    pub(super) fn draw(radius: f32, turn: f32, rng: &mut Stream) -> Self {
         let margin = radius - 1.5;
         let place = |rng: &mut Stream| margin + uniform(rng) * (SIZE as f32 - 2.0 * margin);
-        Self { centre: (place(rng), place(rng)), radius, angle: 2.0 * PI * uniform(rng) }
+        Self { centre: (place(rng), place(rng)), radius, angle: turn * (2.0 * uniform(rng) - 1.0) }
     }
 }
 
@@ -63,12 +67,12 @@ impl Canvas {
         let mut canvas = Self { pixels: pixels.collect(), ground };
         for _ in 0..rng.random_range(0..=2) {
             let thickness = 0.08 + 0.08 * uniform(rng);
-            let pose = Pose::draw(4.0 + 6.0 * uniform(rng), rng);
+            let pose = Pose::draw(4.0 + 6.0 * uniform(rng), PI, rng);
             canvas.fill(&pose, colour(rng), &|x, y| x.abs() <= 1.0 && y.abs() <= thickness);
         }
         for _ in 0..rng.random_range(0..=2) {
             let flatness = 0.6 + 0.4 * uniform(rng);
-            let pose = Pose::draw(1.5 + 1.5 * uniform(rng), rng);
+            let pose = Pose::draw(1.5 + 1.5 * uniform(rng), PI, rng);
             canvas.fill(&pose, colour(rng), &|x, y| x * x + (y / flatness).powi(2) <= 1.0);
         }
         canvas

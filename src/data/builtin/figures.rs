@@ -9,7 +9,7 @@ use std::f32::consts::PI;
 
 use rand::RngExt;
 
-use super::canvas::{Canvas, Colour, Pose, SIZE, in_polygon, uniform};
+use super::canvas::{Canvas, Colour, Pose, SIZE, TURN, in_polygon, uniform};
 use super::place::Place;
 use crate::data::ImageProcessor;
 use crate::data::images::Picture;
@@ -83,7 +83,7 @@ fn picture(outlines: &[Outline], rng: &mut Stream) -> (Picture, [u32; ATTRIBUTES
     let mut canvas = Canvas::draw(rng);
     let which = rng.random_range(0..N_OUTLINES);
     let relative = uniform(rng);
-    let pose = Pose::draw(RADIUS.start + relative * (RADIUS.end - RADIUS.start), rng);
+    let pose = Pose::draw(RADIUS.start + relative * (RADIUS.end - RADIUS.start), TURN, rng);
     let colour = canvas.contrast(rng);
     canvas.fill(&pose, colour, &|x, y| outlines[which].holds(x, y));
     let cell = |at: f32| ((at / SIZE as f32 * N_CELLS as f32) as u32).min(N_CELLS as u32 - 1);

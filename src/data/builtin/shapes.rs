@@ -1,13 +1,13 @@
 //! `builtin:shapes`: which of twelve shapes the largest thing in a small picture has.
 //!
-//! The shape lies anywhere, turned by any angle, in a range of sizes, in any colour that stands out, on a ground
+//! The shape lies anywhere, turned a little, in a range of sizes, in any colour that stands out, on a ground
 //! that shades, among strokes and blots, under noise: neither a colour nor a single pixel says anything about the class.
 
 use std::collections::BTreeSet;
 
 use rand::seq::SliceRandom;
 
-use super::canvas::{Canvas, Outline, Pose, around, in_polygon, uniform};
+use super::canvas::{Canvas, Outline, Pose, TURN, around, in_polygon, uniform};
 use super::place::Place;
 use crate::data::images::{Gatherer, Picture};
 use crate::data::{DataError, ImageDataset, ImageProcessor};
@@ -111,7 +111,7 @@ fn draw_rows(place: Place, n: usize, seeds: &Seeds) -> Vec<(Picture, u32)> {
 
 fn picture(shape: Outline<'_>, rng: &mut Stream) -> Picture {
     let mut canvas = Canvas::draw(rng);
-    let pose = Pose::draw(RADIUS.start + uniform(rng) * (RADIUS.end - RADIUS.start), rng);
+    let pose = Pose::draw(RADIUS.start + uniform(rng) * (RADIUS.end - RADIUS.start), TURN, rng);
     let colour = canvas.contrast(rng);
     canvas.fill(&pose, colour, shape);
     canvas.finish(rng)

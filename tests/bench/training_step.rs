@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! STRAGGLER_PYTHON=python3 cargo bench --bench training_step              # steps on one thread, and the shares
-//! STRAGGLER_PYTHON=python3 cargo bench --bench training_step -- minilm    # of one shape
+//! STRAGGLER_PYTHON=python3 cargo bench --bench training_step -- minilm    # of one shape; `minilm full`: one kind of work
 //! STRAGGLER_PYTHON=python3 cargo bench --bench training_step -- pool      # two workers against two cores of PyTorch
 //! STRAGGLER_PYTHON=python3 cargo bench --bench training_step -- memory    # peak memory, one worker and four
 //! ```
@@ -53,10 +53,15 @@ fn main() -> Result<ExitCode> {
         Some(name) => {
             let chosen: Vec<Shape> = Shape::ALL.into_iter().filter(|shape| shape.name() == name).collect();
             anyhow::ensure!(!chosen.is_empty(), "`{name}` is none of minilm, roberta-base, pool, memory, shares");
-            steps(&chosen)?
+            let works: Vec<Work> = match arguments.get(1) {
+                Some(name) => Work::ALL.into_iter().filter(|work| work.name() == name).collect(),
+                None => Work::ALL.to_vec(),
+            };
+            anyhow::ensure!(!works.is_empty(), "the second word is none of lora, full, forward");
+            steps(&chosen, &works)?
         }
         None => {
-            let in_time = steps(&Shape::ALL)?;
+            let in_time = steps(&Shape::ALL, &Work::ALL)?;
             shares::print()?;
             in_time
         }
@@ -65,7 +70,7 @@ fn main() -> Result<ExitCode> {
 }
 
 /// Steps on one thread; whether all ratios are below what is to be reached.
-fn steps(shapes: &[Shape]) -> Result<bool> {
+fn steps(shapes: &[Shape], works: &[Work]) -> Result<bool> {
     let mut peer = Peer::start(1)?;
     match &peer {
         Some(peer) => println!("one thread, ms a step, medians of turns; PyTorch {}", peer.version),
@@ -74,7 +79,7 @@ fn steps(shapes: &[Shape]) -> Result<bool> {
     let mut in_time = true;
     for &shape in shapes {
         let backbone = shape.backbone()?;
-        for work in Work::ALL {
+        for &work in works {
             for (batch, length) in [(16, 64), (16, 128), (32, 64), (32, 128)] {
                 let learner = shapes::learner(shape, &backbone, work, batch, length)?;
                 let job = shapes::job(&learner, batch, 0);

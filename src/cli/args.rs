@@ -243,7 +243,7 @@ pub(super) struct PretrainArgs {
     #[arg(long, default_value_t = 13)]
     pub(super) epochs: usize,
     /// Pictures, each seen once [tiny-vit]
-    #[arg(long, default_value_t = 96_000)]
+    #[arg(long, default_value_t = 400_000)]
     pub(super) pictures: usize,
 }
 

@@ -3,7 +3,7 @@
 //! In each step the encoder sees pictures that it has never seen before and says, by a linear head on the class token, which
 //! of forty made-up outlines the largest figure has, where it lies, how large it is and what colour it has. None of the
 //! outlines is a shape of `builtin:shapes`. Supervised attributes rather than masked patches (SimMIM, Xie et al. 2021,
-//! arXiv 2111.09886), because the budget is minutes of two cores: a hundred thousand small pictures teach an encoder of
+//! arXiv 2111.09886), because the budget is minutes of two cores: a few hundred thousand small pictures teach an encoder of
 //! this size to tell outlines apart, whereas reconstruction of pixels needs far more of them before it does.
 
 use candle_core::{Device, Tensor};

@@ -132,6 +132,9 @@ for family in ("bert", "roberta", "distilbert", "vit"):
         batch = inputs(family, model.config)
         folder = target / f"{family}-{name}"
         model.save_pretrained(folder)
+        # Where the base model lay says nothing elsewhere.
+        saved = folder / "adapter_config.json"
+        saved.write_text(json.dumps(json.loads(saved.read_text()) | {"base_model_name_or_path": None}, indent=2))
         (folder / "README.md").unlink(missing_ok=True)
         with torch.no_grad():
             logits = model(**batch).logits

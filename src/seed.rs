@@ -52,6 +52,22 @@ pub enum Purpose {
     DeviceSpeed = 18,
     /// Outlines that an encoder of pictures is pretrained on.
     PretrainingFigures = 19,
+    /// Which region a client belongs to.
+    Region = 20,
+    /// When other programs keep a device busy.
+    BackgroundLoad = 21,
+    /// When a device crashes at work.
+    Crash = 22,
+    /// How full a battery is at the start, and when it is charged.
+    Battery = 23,
+    /// Which row of a table of devices a client is.
+    DeviceRow = 24,
+    /// Which series of a bandwidth trace a client follows, and from where.
+    LinkTrace = 25,
+    /// Which clients an outage hits.
+    Outage = 26,
+    /// The time zone of a client.
+    TimeZone = 27,
 }
 
 /// The root of a run's randomness.

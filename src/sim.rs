@@ -12,6 +12,10 @@ mod device;
 mod dropout;
 mod network;
 
+use std::path::PathBuf;
+
+use crate::seed::Seeds;
+
 pub use availability::{AlwaysConfig, Availability, AvailabilityConfig, AvailabilityModel, MarkovConfig, NEVER};
 pub use calendar::Calendar;
 pub use device::{
@@ -24,6 +28,24 @@ pub use network::{
     SharingConfig, latency,
 };
 
+/// What the models of a run are built from, beside their settings.
+#[derive(Debug, Clone)]
+pub struct BuildContext {
+    /// The root of all draws.
+    pub seeds: Seeds,
+    /// Registered clients are `0..n_clients`.
+    pub n_clients: u32,
+    /// Relative paths start here.
+    pub base_dir: PathBuf,
+}
+
+impl BuildContext {
+    /// A context without files.
+    pub fn new(seeds: Seeds, n_clients: u32) -> Self {
+        Self { seeds, n_clients, base_dir: PathBuf::new() }
+    }
+}
+
 /// What the simulated world could not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -35,5 +57,13 @@ pub enum SimError {
         client_id: u32,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A file of traces or of devices that cannot be used.
+    #[error("{place}: {message}")]
+    File {
+        /// Path, with `:line` where one is to blame.
+        place: String,
+        /// What is wrong with it, and what to do.
+        message: String,
     },
 }

@@ -7,6 +7,6 @@ pub mod aggregation;
 pub mod compression;
 pub mod selection;
 
-pub use aggregation::{FedAvgConfig, Fold, Strategy, StrategyConfig, Weighting};
+pub use aggregation::{Contribution, FedAvgConfig, Fold, Pace, Strategy, StrategyConfig, Weighting};
 pub use compression::{Codec, CodecConfig, CodecError, NoneConfig};
-pub use selection::{Candidates, Selection, SelectionConfig, UniformConfig};
+pub use selection::{Candidates, History, Observed, Selection, SelectionConfig, UniformConfig};

@@ -7,7 +7,8 @@ use super::trainer::Trainer;
 use crate::params::Params;
 use crate::seed::{Purpose, Seeds};
 use crate::sim::{
-    AvailabilityModel, DeviceClassConfig, DropoutConfig, NetworkClassConfig, ServerNetworkConfig, classes,
+    AvailabilityModel, ComputeConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, ServerNetworkConfig,
+    TrainingWork, classes, training_duration,
 };
 use crate::units::{Bytes, Flops};
 
@@ -46,24 +47,16 @@ impl SampleCosts {
     }
 }
 
-/// The inputs of a run.
-pub struct Plan {
+/// Who the clients are: devices, links, shards, and what a task costs them.
+pub struct Population {
     /// The root of all draws.
     pub seeds: Seeds,
-    /// Registered clients.
+    /// Registered clients are `0..n_clients`.
     pub n_clients: u32,
     /// Device classes with their names, in the scenario's order.
     pub devices: Vec<(String, DeviceClassConfig)>,
     /// Network classes with their names, in the scenario's order.
     pub networks: Vec<(String, NetworkClassConfig)>,
-    /// The server's link.
-    pub server_network: ServerNetworkConfig,
-    /// When clients are online.
-    pub availability: Arc<dyn AvailabilityModel>,
-    /// How tasks fail.
-    pub dropout: DropoutConfig,
-    /// How rounds are run.
-    pub rounds: RoundSettings,
     /// Examples per client.
     pub shard_sizes: ShardSizes,
     /// Operations to train once on one sample.
@@ -76,6 +69,20 @@ pub struct Plan {
     pub downlink_payload: Bytes,
     /// Length of the encoded update that a client uploads.
     pub uplink_payload: Bytes,
+}
+
+/// The inputs of a run.
+pub struct Plan {
+    /// Who the clients are.
+    pub population: Arc<Population>,
+    /// The server's link.
+    pub server_network: ServerNetworkConfig,
+    /// When clients are online.
+    pub availability: Arc<dyn AvailabilityModel>,
+    /// How tasks fail.
+    pub dropout: DropoutConfig,
+    /// How rounds are run.
+    pub rounds: RoundSettings,
     /// Learning; none in timing-only runs.
     pub learning: Option<Learning>,
     /// Idle client actors that stay alive.
@@ -92,7 +99,7 @@ pub struct Learning {
     pub workers: usize,
 }
 
-impl Plan {
+impl Population {
     /// How many training examples a client holds.
     pub fn num_examples(&self, client_id: u32) -> u32 {
         match &self.shard_sizes {
@@ -115,6 +122,31 @@ impl Plan {
     /// Number of a client's network class.
     pub fn network_class(&self, client_id: u32) -> usize {
         class_of(&self.networks, |(_, class)| class.share, &self.seeds, Purpose::NetworkClass, client_id)
+    }
+
+    /// A client's part of the training work.
+    pub fn training_work(&self, client_id: u32) -> TrainingWork {
+        TrainingWork {
+            client_id,
+            flops_per_sample: self.sample_costs.of(client_id),
+            n_samples: u64::from(self.num_examples(client_id)),
+            n_epochs: self.n_epochs,
+        }
+    }
+
+    /// Seconds that a task takes a client by its own statement: its links at their rates with nobody else on the
+    /// server's, its device without jitter. Infinite when a time cannot be computed.
+    pub fn stated_seconds(&self, client_id: u32) -> f64 {
+        let network = &self.networks[self.network_class(client_id)].1;
+        let compute = &self.devices[self.device_class(client_id)].1.compute;
+        let steady = ComputeConfig { jitter: None, ..compute.clone() };
+        let mut of_device = self.seeds.client(Purpose::DeviceSpeed, client_id);
+        let mut unused = self.seeds.client(Purpose::DeviceJitter, client_id);
+        let training = training_duration(&steady, &self.training_work(client_id), &mut of_device, &mut unused);
+        let transfers = network.downlink.time_for(self.downlink_payload).as_secs_f64()
+            + network.uplink.time_for(self.uplink_payload).as_secs_f64()
+            + 2.0 * network.latency.as_secs_f64();
+        training.map_or(f64::INFINITY, |training| training.as_secs_f64() + transfers)
     }
 }
 

@@ -9,16 +9,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::messages::{Alarm, Command, GlobalModel, RoundEnd, ServerMessage, TaskId, Unused, UpdateValue};
+use super::plan::Population;
 use crate::params::Params;
 use crate::seed::{Purpose, Seeds};
 use crate::sim::{AvailabilityModel, NEVER};
-use crate::strategy::{Candidates, CodecConfig, CodecError, Fold, SelectionConfig, StrategyConfig};
+use crate::strategy::{
+    Candidates, CodecConfig, CodecError, Contribution, Fold, History, SelectionConfig, StrategyConfig,
+};
 use crate::units::{SimDuration, SimTime};
 
 /// What the server knows of the world.
 pub struct View {
-    /// Registered clients are `0..n_clients`.
-    pub n_clients: u32,
+    /// Who the clients are.
+    pub population: Arc<Population>,
     /// Who is online, and when.
     pub availability: Arc<dyn AvailabilityModel>,
 }
@@ -115,13 +118,23 @@ pub struct Server {
     round: u32,
     open: Option<OpenRound>,
     next_task: TaskId,
+    history: History,
 }
 
 impl Server {
     /// A server that starts from `model`.
     pub fn new(settings: RoundSettings, seeds: Seeds, model: Arc<GlobalModel>) -> Self {
         let evaluated_version = model.version;
-        Self { settings, seeds, model, evaluated_version, round: 1, open: None, next_task: 1 }
+        Self {
+            settings,
+            seeds,
+            model,
+            evaluated_version,
+            round: 1,
+            open: None,
+            next_task: 1,
+            history: History::default(),
+        }
     }
 
     /// Decides what to do about a message.
@@ -173,7 +186,14 @@ impl Server {
     fn begin_round(&mut self, now: SimTime, view: &View, commands: &mut Vec<Command>) -> Result<(), ServerError> {
         let round = self.round;
         let is_available = |client_id| view.availability.is_online(client_id, now);
-        let candidates = Candidates { n_clients: view.n_clients, is_available: &is_available };
+        let candidates = Candidates {
+            n_clients: view.population.n_clients,
+            is_available: &is_available,
+            num_examples: &|client_id| view.population.num_examples(client_id),
+            stated_seconds: &|client_id| view.population.stated_seconds(client_id),
+            history: &self.history,
+            round,
+        };
         let mut stream = self.seeds.round(Purpose::Selection, round);
         let selection = self.settings.selection.implementation();
         let cohort = selection.select(self.settings.dispatches_per_round, &candidates, &mut stream);
@@ -221,7 +241,12 @@ impl Server {
                 let global = self.model.params.as_ref().expect("training starts from values");
                 let strategy = self.settings.strategy.implementation();
                 let fold = open.fold.get_or_insert_with(|| strategy.begin(global));
-                fold.add(&update.params, update.num_examples);
+                fold.add(&Contribution {
+                    values: &update.params,
+                    start: global,
+                    num_examples: update.num_examples,
+                    staleness: 0,
+                });
                 open.folded.push(task);
                 open.loss_sum += update.train_loss * update.num_examples as f64;
                 open.examples += update.num_examples;
@@ -309,6 +334,6 @@ impl Server {
 
 /// When the next client that is offline now comes online.
 fn next_arrival(view: &View, now: SimTime) -> Option<SimTime> {
-    let offline = (0..view.n_clients).filter(|&client_id| !view.availability.is_online(client_id, now));
+    let offline = (0..view.population.n_clients).filter(|&client_id| !view.availability.is_online(client_id, now));
     offline.map(|client_id| view.availability.next_online(client_id, now)).min().filter(|&at| at != NEVER)
 }

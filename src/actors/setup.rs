@@ -5,7 +5,7 @@ mod dataset;
 use std::sync::Arc;
 
 use super::inputs::Inputs;
-use super::plan::{Learning, Plan, SampleCosts, ShardSizes};
+use super::plan::{Learning, Plan, Population, SampleCosts, ShardSizes};
 use super::server::RoundSettings;
 use super::trainer::{LearningError, Trained, Trainer};
 use crate::data::{self, CacheUse, DataError, EncodedDataset, PartitionError, PartitionTable};
@@ -15,6 +15,7 @@ use crate::params::{Layout, Params};
 use crate::petuning::{TuningError, trainable_tensors, travelling_tensors};
 use crate::scenario::{Examples, Mode, Scenario, ShardSizeConfig};
 use crate::seed::Purpose;
+use crate::sim::SimError;
 use crate::strategy::{CodecConfig, CodecError};
 use crate::training::{Cancel, Evaluation, Learner, Split, TrainJob, TrainingError, training_flops, training_memory};
 use crate::units::Bytes;
@@ -51,6 +52,9 @@ pub enum SetupError {
     /// The partition.
     #[error(transparent)]
     Partition(#[from] PartitionError),
+    /// A file of traces or of devices.
+    #[error(transparent)]
+    Sim(#[from] SimError),
     /// The tuning method.
     #[error(transparent)]
     Tuning(#[from] TuningError),
@@ -356,13 +360,22 @@ fn plan(
 ) -> Result<Plan, SetupError> {
     let compression = scenario.compression();
     let payload = |codec: &CodecConfig| codec.implementation().encoded_len(layout);
-    Ok(Plan {
+    let population = Population {
         seeds: scenario.seeds(),
         n_clients: scenario.n_clients(),
         devices: scenario.device_classes().iter().map(|(name, class)| (name.clone(), class.clone())).collect(),
         networks: scenario.network_classes().iter().map(|(name, class)| (name.clone(), class.clone())).collect(),
+        shard_sizes,
+        sample_costs,
+        training_memory,
+        n_epochs: scenario.train().num_train_epochs as u64,
+        downlink_payload: payload(&compression.downlink)?,
+        uplink_payload: payload(&compression.uplink)?,
+    };
+    Ok(Plan {
+        population: Arc::new(population),
         server_network: scenario.server_network().clone(),
-        availability: scenario.availability().implementation().build(&scenario.seeds()).into(),
+        availability: scenario.availability().implementation().build(&scenario.build_context())?.into(),
         dropout: *scenario.dropout(),
         rounds: RoundSettings {
             rounds: scenario.rounds(),
@@ -375,12 +388,6 @@ fn plan(
             selection: scenario.selection().clone(),
             downlink_codec: compression.downlink.clone(),
         },
-        shard_sizes,
-        sample_costs,
-        training_memory,
-        n_epochs: scenario.train().num_train_epochs as u64,
-        downlink_payload: payload(&compression.downlink)?,
-        uplink_payload: payload(&compression.uplink)?,
         learning: None,
         idle_clients_max: IDLE_CLIENTS_MAX,
     })

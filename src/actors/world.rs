@@ -106,9 +106,9 @@ struct World<'a> {
 pub async fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, WorldError> {
     let learning = plan.learning.as_ref();
     let params = learning.map(|learning| learning.initial.clone());
-    let model = Arc::new(GlobalModel { version: 0, params, payload: plan.downlink_payload });
-    let server = Server::new(plan.rounds.clone(), plan.seeds, model);
-    let view = View { n_clients: plan.n_clients, availability: plan.availability.clone() };
+    let model = Arc::new(GlobalModel { version: 0, params, payload: plan.population.downlink_payload });
+    let server = Server::new(plan.rounds.clone(), plan.population.seeds, model);
+    let view = View { population: plan.population.clone(), availability: plan.availability.clone() };
     let mut world = World {
         plan,
         pool: learning.map(|learning| Pool::new(learning.workers)).transpose()?,

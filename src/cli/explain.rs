@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::actors::plan::Plan;
+use crate::actors::plan::Population;
 use crate::actors::setup::Setup;
 use crate::sim::NetworkClassConfig;
 use crate::units::{Bandwidth, Bytes};
@@ -14,18 +14,18 @@ pub(super) fn text(setup: &Setup) -> String {
         // writing to a text cannot fail
         let _ = writeln!(out, "{}\n", partition.to_string().trim_end());
     }
-    let plan = &setup.plan;
+    let population = &*setup.plan.population;
     out += &classes(
         "device class",
-        plan,
-        plan.devices.iter().map(|(name, class)| (name, class.share)),
-        Plan::device_class,
+        population,
+        population.devices.iter().map(|(name, class)| (name, class.share)),
+        Population::device_class,
     );
     out += &classes(
         "network class",
-        plan,
-        plan.networks.iter().map(|(name, class)| (name, class.share)),
-        Plan::network_class,
+        population,
+        population.networks.iter().map(|(name, class)| (name, class.share)),
+        Population::network_class,
     );
     out += &task(setup);
     out
@@ -34,13 +34,13 @@ pub(super) fn text(setup: &Setup) -> String {
 /// How many clients are of each class.
 fn classes<'a>(
     title: &str,
-    plan: &Plan,
+    population: &Population,
     shares: impl Iterator<Item = (&'a String, f64)>,
-    class_of: impl Fn(&Plan, u32) -> usize,
+    class_of: impl Fn(&Population, u32) -> usize,
 ) -> String {
     let shares: Vec<_> = shares.collect();
     let mut counts = vec![0u32; shares.len()];
-    (0..plan.n_clients).for_each(|client_id| counts[class_of(plan, client_id)] += 1);
+    (0..population.n_clients).for_each(|client_id| counts[class_of(population, client_id)] += 1);
     let width = shares.iter().map(|(name, _)| name.chars().count()).chain([title.len()]).max().unwrap_or(0);
     let mut out = format!("{title:width$}  {:>8}  {:>8}\n", "share", "clients");
     for ((name, share), count) in shares.iter().zip(counts) {
@@ -51,24 +51,24 @@ fn classes<'a>(
 
 /// What one client's task costs.
 fn task(setup: &Setup) -> String {
-    let plan = &setup.plan;
-    let n = f64::from(plan.n_clients);
+    let population = &*setup.plan.population;
+    let n = f64::from(population.n_clients);
     let (mut examples, mut flops) = (0.0, 0.0);
-    for client_id in 0..plan.n_clients {
-        let size = f64::from(plan.num_examples(client_id));
+    for client_id in 0..population.n_clients {
+        let size = f64::from(population.num_examples(client_id));
         examples += size;
-        flops += size * plan.sample_costs.of(client_id).0 * plan.n_epochs as f64;
+        flops += size * population.sample_costs.of(client_id).0 * population.n_epochs as f64;
     }
     let mut rows = vec![
         ("trained numbers".to_string(), setup.n_trainable.to_string()),
-        ("download".to_string(), plan.downlink_payload.to_string()),
-        ("upload".to_string(), plan.uplink_payload.to_string()),
-        ("examples (mean)".to_string(), format!("{:.1}, {} times", examples / n, plan.n_epochs)),
+        ("download".to_string(), population.downlink_payload.to_string()),
+        ("upload".to_string(), population.uplink_payload.to_string()),
+        ("examples (mean)".to_string(), format!("{:.1}, {} times", examples / n, population.n_epochs)),
         ("operations (mean)".to_string(), format!("{:.3} GFLOP", flops / n / 1e9)),
-        ("memory to train".to_string(), format!("{:.1} MiB", plan.training_memory.get() as f64 / 1048576.0)),
+        ("memory to train".to_string(), format!("{:.1} MiB", population.training_memory.get() as f64 / 1048576.0)),
     ];
     let on_networks =
-        plan.networks.iter().map(|(name, class)| (format!("transfers on {name}"), transfers(class, plan)));
+        population.networks.iter().map(|(name, class)| (format!("transfers on {name}"), transfers(class, population)));
     rows.extend(on_networks);
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let rows: Vec<String> = rows.into_iter().map(|(name, value)| format!("  {name:width$}  {value}")).collect();
@@ -76,8 +76,8 @@ fn task(setup: &Setup) -> String {
 }
 
 /// Times of the two transfers on an idle server link.
-fn transfers(class: &NetworkClassConfig, plan: &Plan) -> String {
+fn transfers(class: &NetworkClassConfig, population: &Population) -> String {
     let time = |bytes: Bytes, rate: Bandwidth| class.latency.as_secs_f64() + bytes.get() as f64 / rate.bytes_per_s();
-    let (down, up) = (time(plan.downlink_payload, class.downlink), time(plan.uplink_payload, class.uplink));
+    let (down, up) = (time(population.downlink_payload, class.downlink), time(population.uplink_payload, class.uplink));
     format!("{down:.3} s down, {up:.3} s up")
 }

@@ -26,7 +26,10 @@ pub(super) fn execute(args: &ParamsArgs, console: &Console) -> Result<(), CliErr
     let setup = setup::prepare(&scenario, &inputs)?;
     let own = row(&scenario, &setup, scenario.tuning(), true)?;
     // What the table says of the scenario's own method is what its run charges.
-    assert_eq!((own.bytes_down, own.bytes_up), (setup.plan.downlink_payload, setup.plan.uplink_payload));
+    assert_eq!(
+        (own.bytes_down, own.bytes_up),
+        (setup.plan.population.downlink_payload, setup.plan.population.uplink_payload)
+    );
     let mut rows = vec![own];
     let mut left_out = Vec::new();
     for tuning in others(scenario.tuning()) {

@@ -166,14 +166,14 @@ fn finish(scenario: &Scenario, setup: &Setup, outcome: &Outcome, recorder: Recor
 
 fn write_clients(writer: &mut ResultsWriter, plan: &Plan, outcome: &Outcome) -> Result<(), ReportError> {
     let names = |names: Vec<&String>| names.into_iter().map(|name| Arc::from(name.as_str())).collect::<Vec<Arc<str>>>();
-    let devices = names(plan.devices.iter().map(|(name, _)| name).collect());
-    let networks = names(plan.networks.iter().map(|(name, _)| name).collect());
+    let devices = names(plan.population.devices.iter().map(|(name, _)| name).collect());
+    let networks = names(plan.population.networks.iter().map(|(name, _)| name).collect());
     for (client_id, ledger) in (0..).zip(&outcome.clients) {
         writer.client(&ClientRow {
             client_id,
-            device_class: devices[plan.device_class(client_id)].clone(),
-            network_class: networks[plan.network_class(client_id)].clone(),
-            num_examples: plan.num_examples(client_id).into(),
+            device_class: devices[plan.population.device_class(client_id)].clone(),
+            network_class: networks[plan.population.network_class(client_id)].clone(),
+            num_examples: plan.population.num_examples(client_id).into(),
             selected: ledger.selected,
             completed: ledger.completed,
             dropped: ledger.dropped,
@@ -245,6 +245,7 @@ impl From<SetupError> for CliError {
                 CliError::new(Exit::BadInput, "dataset", &error)
             }
             SetupError::Hub(hub) => hub_error(hub),
+            SetupError::Sim(_) => CliError::new(Exit::BadInput, "bad-trace", &error),
             SetupError::Metric { .. } => CliError::new(Exit::BadInput, "metric", &error),
             SetupError::Partition(_) => CliError::new(Exit::BadInput, "partition", &error),
             SetupError::Tuning(_) => CliError::new(Exit::BadInput, "tuning", &error),

@@ -106,6 +106,16 @@ words! {
         Diverged = "diverged",
         /// The update arrived, but its round failed: fewer than `min_updates` came in.
         RoundFailed = "round_failed",
+        /// The device's battery was empty.
+        Battery = "battery",
+        /// The device crashed at work.
+        Crash = "crash",
+        /// An outage that hits several clients at once took it offline.
+        Outage = "outage",
+        /// The server restarted and forgot what was under way.
+        ServerRestart = "server_restart",
+        /// The run ended while the task was under way.
+        RunEnd = "run_end",
     }
 }
 
@@ -124,8 +134,15 @@ impl Reason {
     /// How a task that ended for this reason is counted.
     pub(super) const fn counts_as(self) -> Unused {
         match self {
-            Self::Offline | Self::Random | Self::Network | Self::Memory => Unused::Dropped,
-            Self::Deadline | Self::OverSelected => Unused::Late,
+            Self::Offline
+            | Self::Random
+            | Self::Network
+            | Self::Memory
+            | Self::Battery
+            | Self::Crash
+            | Self::Outage
+            | Self::ServerRestart => Unused::Dropped,
+            Self::Deadline | Self::OverSelected | Self::RunEnd => Unused::Late,
             Self::Stale | Self::Diverged | Self::RoundFailed => Unused::Rejected,
         }
     }

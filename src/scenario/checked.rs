@@ -12,7 +12,8 @@ use crate::model::{HostDevice, ModelConfig, ModelSource};
 use crate::petuning::TuningConfig;
 use crate::seed::Seeds;
 use crate::sim::{
-    AvailabilityConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, ServerNetworkConfig, SharingConfig,
+    AvailabilityConfig, BuildContext, DeviceClassConfig, DropoutConfig, NetworkClassConfig, ServerNetworkConfig,
+    SharingConfig,
 };
 use crate::strategy::{SelectionConfig, StrategyConfig};
 use crate::training::TrainConfig;
@@ -80,6 +81,11 @@ impl Scenario {
     /// The streams derived from the seed.
     pub fn seeds(&self) -> Seeds {
         Seeds::new(self.raw.seed)
+    }
+
+    /// What the models of the simulated world are built from, beside their settings.
+    pub fn build_context(&self) -> BuildContext {
+        BuildContext { seeds: self.seeds(), n_clients: self.n_clients(), base_dir: self.base_dir.clone() }
     }
 
     /// What produced this scenario, when it was read from a lock file.

@@ -61,8 +61,8 @@ fn resolve(
 /// was not written in the scenario file itself becomes absolute.
 fn anchor_paths(raw: &mut RawScenario, root: &Node, base_dir: &Path, sources: &[Source]) {
     for path in raw.paths_mut() {
-        let folder = &sources[root.locate(path.setting).source].folder;
-        if root.has(path.setting) && folder != base_dir {
+        let folder = &sources[root.locate(&path.setting).source].folder;
+        if root.has(&path.setting) && folder != base_dir {
             path.anchor(folder);
         }
     }

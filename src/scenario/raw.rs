@@ -70,13 +70,15 @@ pub(super) struct RawScenario {
 impl RawScenario {
     /// Every path to a file or folder that a run reads, with its setting.
     pub(super) fn paths_mut(&mut self) -> Vec<WrittenPath<'_>> {
-        let certain = |setting, path| WrittenPath { setting, path, may_be_on_the_hub: false };
+        fn certain(setting: impl Into<String>, path: &mut String) -> WrittenPath<'_> {
+            WrittenPath { setting: setting.into(), path, may_be_on_the_hub: false }
+        }
         let mut paths = Vec::new();
         match self.model.name.parse() {
             Ok(ModelSource::Directory(_)) => paths.push(certain("model.name", &mut self.model.name)),
             Ok(ModelSource::Hub(_)) => {
                 let path = &mut self.model.name;
-                paths.push(WrittenPath { setting: "model.name", path, may_be_on_the_hub: true });
+                paths.push(WrittenPath { setting: "model.name".into(), path, may_be_on_the_hub: true });
             }
             _ => {}
         }
@@ -84,7 +86,7 @@ impl RawScenario {
         if let Some(dataset) = &mut self.dataset {
             if let Some(name) = dataset.name.as_mut().filter(|name| !name.starts_with("builtin:")) {
                 let may_be_on_the_hub = Repo::id_problem(name).is_none();
-                paths.push(WrittenPath { setting: "dataset.name", path: name, may_be_on_the_hub });
+                paths.push(WrittenPath { setting: "dataset.name".into(), path: name, may_be_on_the_hub });
             }
             if let Some(files) = &mut dataset.files {
                 paths.push(certain("dataset.files.train", &mut files.train));
@@ -111,7 +113,7 @@ impl RawScenario {
 /// A path as the scenario writes it.
 pub(super) struct WrittenPath<'a> {
     /// Its setting.
-    pub(super) setting: &'static str,
+    pub(super) setting: String,
     /// What is written.
     pub(super) path: &'a mut String,
     /// It can also be a name on the hub, and is one where there is no such folder.

@@ -6,9 +6,9 @@ mod markov;
 pub use always::AlwaysConfig;
 pub use markov::MarkovConfig;
 
+use super::{BuildContext, SimError};
 use crate::one_of;
 use crate::registry::Problem;
-use crate::seed::Seeds;
 use crate::units::SimTime;
 
 /// The instant that never comes: the end of a period that does not end.
@@ -36,8 +36,16 @@ pub trait Availability {
         Vec::new()
     }
 
+    /// What is wrong with the files that the settings name, each message beginning with `file:line: `.
+    fn file_problems(&self, _context: &BuildContext) -> Vec<Problem> {
+        Vec::new()
+    }
+
     /// The model for a run.
-    fn build(&self, seeds: &Seeds) -> Box<dyn AvailabilityModel>;
+    ///
+    /// # Errors
+    /// When a file cannot be read; [`file_problems`](Self::file_problems) told why before.
+    fn build(&self, context: &BuildContext) -> Result<Box<dyn AvailabilityModel>, SimError>;
 }
 
 /// When each client is online.

@@ -7,6 +7,7 @@ pub use fedavg::{FedAvgConfig, Weighting};
 use crate::one_of;
 use crate::params::Params;
 use crate::registry::Problem;
+use crate::units::SimDuration;
 
 /// A rule for combining updates.
 ///
@@ -18,14 +19,57 @@ pub trait Strategy: Send + Sync {
         Vec::new()
     }
 
-    /// Begins to combine updates of `global`.
+    /// When updates become the next model.
+    fn pace(&self) -> Pace {
+        Pace::Rounds
+    }
+
+    /// Begins to combine updates into the successor of `global`.
     fn begin(&self, global: &Params) -> Box<dyn Fold>;
+}
+
+/// When updates become the next model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// In rounds: a cohort is asked, and the server waits for it.
+    Rounds,
+    /// Asynchronously: `concurrency` clients are kept at work, and every `buffer_size` updates make a model.
+    Buffer {
+        /// Updates per model, in `1..=concurrency`.
+        buffer_size: usize,
+        /// Clients at work at any time.
+        concurrency: usize,
+        /// Updates of older models are refused; a model's own next version has staleness 1.
+        max_staleness: Option<u32>,
+    },
+    /// Semi-synchronously: `concurrency` clients are kept at work, and what has arrived makes a model every `period`.
+    Period {
+        /// Time between two models.
+        period: SimDuration,
+        /// Clients at work at any time.
+        concurrency: usize,
+        /// Updates of older models are refused.
+        max_staleness: Option<u32>,
+    },
+}
+
+/// A client's update, as a fold receives it.
+#[derive(Debug, Clone, Copy)]
+pub struct Contribution<'a> {
+    /// The trained values.
+    pub values: &'a Params,
+    /// The values that training started from.
+    pub start: &'a Params,
+    /// Examples that it was made from.
+    pub num_examples: usize,
+    /// Models that have come out since `start` did; 0 when `start` is the global model.
+    pub staleness: u32,
 }
 
 /// One aggregation in progress.
 pub trait Fold: Send {
-    /// Adds a client's trained values, made from `num_examples` examples.
-    fn add(&mut self, values: &Params, num_examples: usize);
+    /// Adds a client's update.
+    fn add(&mut self, contribution: &Contribution<'_>);
 
     /// The next global model. Call only after at least one `add`.
     fn finish(self: Box<Self>) -> Params;

@@ -1,7 +1,9 @@
 //! Who the server asks in a round.
 
+mod history;
 mod uniform;
 
+pub use history::{History, Observed};
 pub use uniform::UniformConfig;
 
 use crate::one_of;
@@ -9,11 +11,21 @@ use crate::registry::Problem;
 use crate::seed::Stream;
 
 /// What a selection policy may look at. Queries are pure: asking changes nothing.
+#[derive(Clone, Copy)]
 pub struct Candidates<'a> {
     /// Registered clients are `0..n_clients`.
     pub n_clients: u32,
     /// Whether a client can be asked now: online, and not at work.
     pub is_available: &'a dyn Fn(u32) -> bool,
+    /// Training examples that a client holds.
+    pub num_examples: &'a dyn Fn(u32) -> u32,
+    /// Seconds that a client itself would state for a task: its links and its device at their nominal speed, nobody else
+    /// on the server's link.
+    pub stated_seconds: &'a dyn Fn(u32) -> f64,
+    /// What the server has seen of its clients so far.
+    pub history: &'a History,
+    /// The round, from 1; with an asynchronous strategy the model version that is being made.
+    pub round: u32,
 }
 
 /// A rule for choosing clients.

@@ -128,7 +128,7 @@ pub(super) struct Journal<'a> {
 
 impl<'a> Journal<'a> {
     pub(super) fn new(plan: &Plan, observer: &'a mut dyn Observer) -> Self {
-        let clients = vec![ClientLedger::default(); plan.n_clients as usize];
+        let clients = vec![ClientLedger::default(); plan.population.n_clients as usize];
         Self { observer, clients, totals: Totals::default(), open: None, pending: VecDeque::new() }
     }
 

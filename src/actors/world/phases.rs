@@ -7,14 +7,14 @@ use super::{World, WorldError, sender_of};
 use crate::actors::messages::{ClientMessage, ServerMessage, TaskId, Unused};
 use crate::report::{EventKind, Reason};
 use crate::seed::Purpose;
-use crate::sim::{self, Direction, Flow, NEVER, Phase, TrainingWork};
+use crate::sim::{self, Direction, Flow, NEVER, Phase};
 
 impl World<'_> {
     pub(super) fn dispatch(&mut self, id: TaskId, mut task: Task) -> Result<(), WorldError> {
         let (client_id, round) = (task.client_id, task.round);
-        task.device_class = self.plan.device_class(client_id);
-        task.network_class = self.plan.network_class(client_id);
-        task.failure = self.plan.dropout.draw(&mut self.plan.seeds.task(Purpose::Dropout, client_id, round));
+        task.device_class = self.plan.population.device_class(client_id);
+        task.network_class = self.plan.population.network_class(client_id);
+        task.failure = self.plan.dropout.draw(&mut self.plan.population.seeds.task(Purpose::Dropout, client_id, round));
         task.offline_at = self.plan.availability.online_until(client_id, self.now);
         if task.offline_at != NEVER {
             self.calendar.push(
@@ -29,15 +29,15 @@ impl World<'_> {
     }
 
     pub(super) fn begin_transfer(&mut self, id: TaskId, direction: Direction) -> Result<(), WorldError> {
-        let (down, up) = (self.plan.downlink_payload, self.plan.uplink_payload);
+        let (down, up) = (self.plan.population.downlink_payload, self.plan.population.uplink_payload);
         let task = self.tasks.get_mut(id).expect("only a task under way transfers");
         let (stage, purpose, payload, kind) = match direction {
             Direction::Down => (Stage::Download, Purpose::DownlinkLatency, down, EventKind::DownloadStart),
             Direction::Up => (Stage::Upload, Purpose::UplinkLatency, up, EventKind::UploadStart),
         };
         task.enter(stage, self.now);
-        let mut stream = self.plan.seeds.task(purpose, task.client_id, task.round);
-        let latency = sim::latency(&self.plan.networks[task.network_class].1, &mut stream);
+        let mut stream = self.plan.population.seeds.task(purpose, task.client_id, task.round);
+        let latency = sim::latency(&self.plan.population.networks[task.network_class].1, &mut stream);
         let sender = sender_of(task.client_id);
         self.journal.phase_starts(self.now, kind, id, task, Some(payload))?;
         self.calendar.push(self.now + latency, sender, Event::TransferBegins { task: id, direction });
@@ -47,10 +47,10 @@ impl World<'_> {
     /// The first byte leaves. A transfer that is to fail stops at a fraction of its bytes.
     pub(super) fn begin_flow(&mut self, id: TaskId, direction: Direction) {
         let Some(task) = self.tasks.get_mut(id) else { return };
-        let network = &self.plan.networks[task.network_class].1;
+        let network = &self.plan.population.networks[task.network_class].1;
         let (client_rate, payload, phase) = match direction {
-            Direction::Down => (network.downlink, self.plan.downlink_payload, Phase::Download),
-            Direction::Up => (network.uplink, self.plan.uplink_payload, Phase::Upload),
+            Direction::Down => (network.downlink, self.plan.population.downlink_payload, Phase::Download),
+            Direction::Up => (network.uplink, self.plan.population.uplink_payload, Phase::Upload),
         };
         let bytes = match task.failure.filter(|failure| failure.phase == phase) {
             Some(failure) => payload.scaled(failure.fraction),
@@ -97,19 +97,14 @@ impl World<'_> {
         let (client_id, round) = (task.client_id, task.round);
         task.enter(Stage::Train, self.now);
         self.journal.phase_starts(self.now, EventKind::TrainStart, id, task, None)?;
-        let device = &plan.devices[task.device_class].1;
-        if !sim::fits(device.memory, plan.training_memory) {
+        let device = &plan.population.devices[task.device_class].1;
+        if !sim::fits(device.memory, plan.population.training_memory) {
             self.calendar.push(self.now, sender_of(client_id), Event::Fails { task: id, reason: Reason::Memory });
             return Ok(());
         }
-        let work = TrainingWork {
-            client_id,
-            flops_per_sample: plan.sample_costs.of(client_id),
-            n_samples: u64::from(plan.num_examples(client_id)),
-            n_epochs: plan.n_epochs,
-        };
-        let mut of_device = plan.seeds.client(Purpose::DeviceSpeed, client_id);
-        let mut of_task = plan.seeds.task(Purpose::DeviceJitter, client_id, round);
+        let work = plan.population.training_work(client_id);
+        let mut of_device = plan.population.seeds.client(Purpose::DeviceSpeed, client_id);
+        let mut of_task = plan.population.seeds.task(Purpose::DeviceJitter, client_id, round);
         let duration = sim::training_duration(&device.compute, &work, &mut of_device, &mut of_task)?;
         let end = self.now + duration;
         if let Some(failure) = task.failure.filter(|failure| failure.phase == Phase::Train) {
@@ -121,8 +116,8 @@ impl World<'_> {
         let is_doomed =
             task.failure.is_some() || task.offline_at <= end || task.useful_until.is_some_and(|until| end > until);
         if let (Some(pool), Some(learning), false) = (&self.pool, &plan.learning, is_doomed) {
-            let uplink = plan.networks[task.network_class].1.uplink;
-            task.job = Some(submit(pool, learning, task, end + uplink.time_for(plan.uplink_payload)));
+            let uplink = plan.population.networks[task.network_class].1.uplink;
+            task.job = Some(submit(pool, learning, task, end + uplink.time_for(plan.population.uplink_payload)));
         }
         Ok(())
     }

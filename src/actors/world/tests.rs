@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::actors::plan::Learning;
-use crate::actors::plan::{SampleCosts, ShardSizes};
+use crate::actors::plan::{Population, SampleCosts, ShardSizes};
 use crate::actors::server::RoundSettings;
 use crate::actors::trainer::Trained;
 use crate::actors::trainer::Trainer;
@@ -12,7 +12,7 @@ use crate::params::{Layout, Params, TensorSpec};
 use crate::report::Reason;
 use crate::report::Record;
 use crate::seed::Seeds;
-use crate::sim::{AvailabilityConfig, DropoutConfig, ServerNetworkConfig};
+use crate::sim::{AvailabilityConfig, BuildContext, DropoutConfig, ServerNetworkConfig};
 use crate::sim::{NEVER, Phase};
 use crate::strategy::{CodecConfig, SelectionConfig, StrategyConfig};
 use crate::training::{Cancel, Evaluation, Update};
@@ -82,9 +82,13 @@ impl Notes {
 }
 
 /// Ten clients on a 8 Mbps / 4 Mbps link with 100 ms latency; 1 MB down, 1 MB up; 10 samples of 200 ms each.
+fn population(plan: &mut Plan) -> &mut Population {
+    Arc::get_mut(&mut plan.population).expect("the plan is not in use")
+}
+
 /// A task takes 0.1 + 1 + 2 + 0.1 + 2 = 5.2 s when it has the server's link for itself.
 fn plan() -> Plan {
-    Plan {
+    let population = Population {
         seeds: Seeds::new(1),
         n_clients: 10,
         devices: vec![(
@@ -97,8 +101,21 @@ fn plan() -> Plan {
             from_json(serde_json::json!({
             "share": 1.0, "downlink": "8 Mbps", "uplink": "4 Mbps", "latency": "100 ms" })),
         )],
+        shard_sizes: ShardSizes::Fixed(10),
+        sample_costs: SampleCosts::Same(Flops(0.0)),
+        training_memory: Bytes::new(1 << 20),
+        n_epochs: 1,
+        downlink_payload: Bytes::new(1_000_000),
+        uplink_payload: Bytes::new(1_000_000),
+    };
+    Plan {
+        population: Arc::new(population),
         server_network: from_json::<ServerNetworkConfig>(serde_json::json!({})),
-        availability: AvailabilityConfig::default().implementation().build(&Seeds::new(1)).into(),
+        availability: AvailabilityConfig::default()
+            .implementation()
+            .build(&BuildContext::new(Seeds::new(1), 100))
+            .unwrap()
+            .into(),
         dropout: DropoutConfig::default(),
         rounds: RoundSettings {
             rounds: 2,
@@ -111,12 +128,6 @@ fn plan() -> Plan {
             selection: SelectionConfig::default(),
             downlink_codec: CodecConfig::default(),
         },
-        shard_sizes: ShardSizes::Fixed(10),
-        sample_costs: SampleCosts::Same(Flops(0.0)),
-        training_memory: Bytes::new(1 << 20),
-        n_epochs: 1,
-        downlink_payload: Bytes::new(1_000_000),
-        uplink_payload: Bytes::new(1_000_000),
         learning: None,
         idle_clients_max: 2,
     }
@@ -252,10 +263,11 @@ fn failures_are_recorded_with_cause_and_phase_and_every_task_has_one_end() {
         serde_json::json!({ "markov": { "mean_online": "60 s", "mean_offline": "20 s" } }),
     )
     .implementation()
-    .build(&plan.seeds)
+    .build(&BuildContext::new(plan.population.seeds, plan.population.n_clients))
+    .unwrap()
     .into();
     plan.rounds.deadline = Some("6 s".parse().unwrap());
-    plan.networks[0].1.jitter = "50 ms".parse().unwrap();
+    population(&mut plan).networks[0].1.jitter = "50 ms".parse().unwrap();
     let (outcome, notes) = simulate(&plan);
     let totals = &outcome.totals;
     let sum = |counts: Vec<u64>| counts.into_iter().sum::<u64>();
@@ -281,7 +293,7 @@ fn failures_are_recorded_with_cause_and_phase_and_every_task_has_one_end() {
 #[test]
 fn a_client_without_memory_for_the_job_drops_after_its_download() {
     let mut plan = plan();
-    plan.devices[0].1.memory = Some(Bytes::new(1 << 19));
+    population(&mut plan).devices[0].1.memory = Some(Bytes::new(1 << 19));
     let (outcome, notes) = simulate(&plan);
     assert_eq!(outcome.totals.dropped[&(Reason::Memory, Phase::Train)], 8);
     assert_eq!(notes.times_of(EventKind::Dropout), [[1.1; 4], [2.2; 4]].concat());
@@ -321,12 +333,12 @@ fn actors_come_and_go_without_a_trace_in_the_results() {
 #[test]
 fn sizes_of_timing_only_shards_follow_their_distribution() {
     let mut plan = plan();
-    plan.shard_sizes = ShardSizes::Lognormal { median: 100.0, sigma: 0.5 };
-    let mut sizes: Vec<u32> = (0..2001).map(|client_id| plan.num_examples(client_id)).collect();
+    population(&mut plan).shard_sizes = ShardSizes::Lognormal { median: 100.0, sigma: 0.5 };
+    let mut sizes: Vec<u32> = (0..2001).map(|client_id| plan.population.num_examples(client_id)).collect();
     sizes.sort_unstable();
     // The sample median of 2,001 draws has a relative standard deviation of 0.5 x 1.2533 / sqrt(2001) = 1.4 %.
     assert!(sizes[1000].abs_diff(100) < 7, "{}", sizes[1000]);
     let mut fixed = plan;
-    fixed.shard_sizes = ShardSizes::Fixed(7);
-    assert_eq!(fixed.num_examples(3), 7);
+    population(&mut fixed).shard_sizes = ShardSizes::Fixed(7);
+    assert_eq!(fixed.population.num_examples(3), 7);
 }

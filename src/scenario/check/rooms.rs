@@ -5,7 +5,8 @@ use crate::petuning::{Method, TuningConfig};
 use crate::registry::Problem;
 use crate::scenario::raw::RawScenario;
 use crate::scenario::schema::join;
-use crate::sim::{ServerNetworkConfig, classes};
+use crate::seed::Seeds;
+use crate::sim::{BuildContext, ServerNetworkConfig, classes};
 
 impl Checker<'_> {
     /// Takes over what a room found wrong with its settings, which lie at `path`.
@@ -68,6 +69,10 @@ impl Checker<'_> {
             clients.availability.key(),
             clients.availability.implementation().problems(),
         );
+        let context = self.build_context();
+        let availability = clients.availability.implementation();
+        let found = availability.file_problems(&context);
+        self.room("bad-trace", &join("clients.availability", clients.availability.key()), found);
         self.choice("server.strategy", server.strategy.key(), server.strategy.implementation().problems());
         self.choice("server.selection", server.selection.key(), server.selection.implementation().problems());
         self.choice("compression.uplink", compression.uplink.key(), compression.uplink.implementation().problems());
@@ -76,6 +81,14 @@ impl Checker<'_> {
             compression.downlink.key(),
             compression.downlink.implementation().problems(),
         );
+    }
+
+    fn build_context(&self) -> BuildContext {
+        BuildContext {
+            seeds: Seeds::new(self.raw.seed),
+            n_clients: self.raw.clients.total,
+            base_dir: self.base_dir.to_owned(),
+        }
     }
 
     /// Problems of the chosen variant of a one-of setting.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Availability, AvailabilityModel, NEVER};
-use crate::seed::Seeds;
+use crate::sim::{BuildContext, SimError};
 use crate::units::SimTime;
 
 /// Always online. Has no settings.
@@ -13,8 +13,8 @@ use crate::units::SimTime;
 pub struct AlwaysConfig {}
 
 impl Availability for AlwaysConfig {
-    fn build(&self, _: &Seeds) -> Box<dyn AvailabilityModel> {
-        Box::new(*self)
+    fn build(&self, _: &BuildContext) -> Result<Box<dyn AvailabilityModel>, SimError> {
+        Ok(Box::new(*self))
     }
 }
 
@@ -35,10 +35,11 @@ impl AvailabilityModel for AlwaysConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seed::Seeds;
 
     #[test]
     fn a_client_is_online_for_ever() {
-        let model = AlwaysConfig {}.build(&Seeds::new(1));
+        let model = AlwaysConfig {}.build(&BuildContext::new(Seeds::new(1), 10)).unwrap();
         let time = SimTime::from_nanos(123);
         assert!(model.is_online(7, time));
         assert_eq!(model.online_until(7, time), NEVER);

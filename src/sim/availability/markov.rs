@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Availability, AvailabilityModel};
 use crate::registry::Problem;
 use crate::seed::{Purpose, Seeds};
+use crate::sim::{BuildContext, SimError};
 use crate::units::{SimDuration, SimTime};
 
 /// A two-state Markov process per client, started in its stationary state: a client is online at time zero with
@@ -39,8 +40,8 @@ impl Availability for MarkovConfig {
             .collect()
     }
 
-    fn build(&self, seeds: &Seeds) -> Box<dyn AvailabilityModel> {
-        Box::new(Markov { config: *self, seeds: *seeds, periods: Mutex::new(Vec::new()) })
+    fn build(&self, context: &BuildContext) -> Result<Box<dyn AvailabilityModel>, SimError> {
+        Ok(Box::new(Markov { config: *self, seeds: context.seeds, periods: Mutex::new(Vec::new()) }))
     }
 }
 
@@ -148,7 +149,8 @@ mod tests {
             mean_online: SimDuration::from_nanos(40 * SECOND),
             mean_offline: SimDuration::from_nanos(20 * SECOND),
         }
-        .build(&Seeds::new(seed))
+        .build(&BuildContext::new(Seeds::new(seed), 100))
+        .unwrap()
     }
 
     fn at(seconds: u64) -> SimTime {

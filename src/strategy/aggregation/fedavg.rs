@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Fold, Strategy};
+use super::{Contribution, Fold, Strategy};
 use crate::params::Params;
 
 /// Settings of FedAvg.
@@ -42,13 +42,13 @@ struct WeightedMean {
 }
 
 impl Fold for WeightedMean {
-    fn add(&mut self, values: &Params, num_examples: usize) {
+    fn add(&mut self, contribution: &Contribution<'_>) {
         let weight = match self.weighting {
-            Weighting::NumSamples => num_examples as f32,
+            Weighting::NumSamples => contribution.num_examples as f32,
             Weighting::Uniform => 1.0,
         };
         self.total_weight += weight;
-        for (sum, value) in self.sum.values_mut().iter_mut().zip(values.values()) {
+        for (sum, value) in self.sum.values_mut().iter_mut().zip(contribution.values.values()) {
             *sum += weight * value;
         }
     }
@@ -69,9 +69,11 @@ mod tests {
 
     fn mean_of(weighting: Weighting, updates: &[(f32, usize)]) -> f32 {
         let layout = Layout::new(vec![TensorSpec::new("w", [1])]);
-        let mut fold = FedAvgConfig { weighting }.begin(&Params::zeros(layout.clone()));
+        let start = Params::zeros(layout.clone());
+        let mut fold = FedAvgConfig { weighting }.begin(&start);
         for &(value, num_examples) in updates {
-            fold.add(&Params::new(layout.clone(), vec![value]), num_examples);
+            let values = Params::new(layout.clone(), vec![value]);
+            fold.add(&Contribution { values: &values, start: &start, num_examples, staleness: 0 });
         }
         fold.finish().values()[0]
     }

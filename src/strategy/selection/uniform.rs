@@ -48,10 +48,19 @@ impl Selection for UniformConfig {
 mod tests {
     use super::*;
     use crate::seed::{Purpose, Seeds};
+    use crate::strategy::History;
 
     fn select(n: usize, n_clients: u32, round: u32, is_available: &dyn Fn(u32) -> bool) -> Vec<u32> {
         let mut stream = Seeds::new(7).round(Purpose::Selection, round);
-        UniformConfig {}.select(n, &Candidates { n_clients, is_available }, &mut stream)
+        let candidates = Candidates {
+            n_clients,
+            is_available,
+            num_examples: &|_| 1,
+            stated_seconds: &|_| 1.0,
+            history: &History::default(),
+            round,
+        };
+        UniformConfig {}.select(n, &candidates, &mut stream)
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The simulated world below the actors: calendar, networks, devices, availability and failures.
 //!
 //! Nothing here knows of learning: a task is some bytes down, some work, some bytes up. A [`Calendar`] orders what
-//! happens; a [`NetworkModel`] says when transfers end; [`training_duration`] how long a device works; an
+//! happens; a [`NetworkModel`] says when transfers end; a [`DeviceClass`] how long a device works; an
 //! [`AvailabilityModel`] when a client can be reached; [`DropoutConfig::draw`] whether its task fails. Each of them
 //! answers questions and leaves the clock to its caller.
 
@@ -19,8 +19,8 @@ use crate::seed::Seeds;
 pub use availability::{AlwaysConfig, Availability, AvailabilityConfig, AvailabilityModel, MarkovConfig, NEVER};
 pub use calendar::Calendar;
 pub use device::{
-    ComputeConfig, DeviceClassConfig, DrawnTimePerSample, Jitter, LognormalJitter, LognormalTime, TimePerSample,
-    TrainingWork, fits, training_duration,
+    ComputeConfig, DeviceClass, DeviceClassConfig, DrawnTimePerSample, EnergyConfig, Jitter, LognormalJitter,
+    LognormalTime, PowerDraw, TimePerSample, TrainingWork, fits, training_duration,
 };
 pub use dropout::{DropoutConfig, Failure, Phase};
 pub use network::{

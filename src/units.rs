@@ -1,4 +1,4 @@
-//! Quantities as types: simulated time, bytes, rates and operations.
+//! Quantities as types: simulated time, bytes, rates, operations, power and energy.
 //!
 //! In YAML every quantity carries its unit (`250 ms`, `64 KiB`, `10 Mbps`, `600 GFLOPS`); a bare number or a unit of
 //! another kind is refused with the right spelling. Rates are SI bits per second, sizes are bytes.
@@ -13,7 +13,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use text::UnitError;
-use text::{DURATION_UNITS, RATE_UNITS, SIZE_UNITS, SPEED_UNITS, format_exact, parse};
+use text::{DURATION_UNITS, ENERGY_UNITS, POWER_UNITS, RATE_UNITS, SIZE_UNITS, SPEED_UNITS, format_exact, parse};
 
 macro_rules! quantity_in_yaml {
     ($name:ident, $kind:literal, $units:expr, $example:literal, $from:expr) => {
@@ -295,6 +295,54 @@ impl fmt::Display for FlopRate {
 
 quantity_in_yaml!(FlopRate, "speed", SPEED_UNITS, "600 GFLOPS", FlopRate);
 
+/// An electrical power.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Power(f64);
+
+impl Power {
+    /// A power of `watts`.
+    pub const fn from_watts(watts: f64) -> Self {
+        Self(watts * 1e3)
+    }
+
+    /// Watts.
+    pub const fn watts(self) -> f64 {
+        self.0 / 1e3
+    }
+}
+
+impl fmt::Display for Power {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format_exact(self.0, POWER_UNITS))
+    }
+}
+
+quantity_in_yaml!(Power, "power", POWER_UNITS, "4 W", Power);
+
+/// An amount of energy.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Energy(f64);
+
+impl Energy {
+    /// So many joules.
+    pub const fn from_joules(joules: f64) -> Self {
+        Self(joules)
+    }
+
+    /// Joules.
+    pub const fn joules(self) -> f64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Energy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format_exact(self.0, ENERGY_UNITS))
+    }
+}
+
+quantity_in_yaml!(Energy, "energy", ENERGY_UNITS, "15 Wh", Energy);
+
 /// A number of floating-point operations; a multiplication and an addition count as two.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default)]
 pub struct Flops(pub f64);
@@ -320,6 +368,8 @@ mod tests {
         assert_eq!("64 KB".parse(), Ok(Bytes(64000)));
         assert_eq!("5.4 Mbps".parse(), Ok(Bandwidth(5.4e6)));
         assert_eq!("600 GFLOPS".parse(), Ok(FlopRate(6e11)));
+        assert_eq!("500 mW".parse(), Ok(Power::from_watts(0.5)));
+        assert_eq!("15 Wh".parse(), Ok(Energy::from_joules(54_000.0)));
     }
 
     #[test]
@@ -349,6 +399,14 @@ mod tests {
         for bits in [1.1e6, 5.4e6, 1e9, 12.0, 12_345_678.0] {
             let text = Bandwidth(bits).to_string();
             assert_eq!(text.parse(), Ok(Bandwidth(bits)), "{text}");
+        }
+        for watts in [0.0, 0.0012, 0.5, 1.2, 4.0, 1.0 / 3.0] {
+            let text = Power::from_watts(watts).to_string();
+            assert_eq!(text.parse(), Ok(Power::from_watts(watts)), "{text}");
+        }
+        for joules in [0.0, 0.1, 41_580.0, 54_000.0, 1.0 / 3.0] {
+            let text = Energy(joules).to_string();
+            assert_eq!(text.parse(), Ok(Energy(joules)), "{text}");
         }
     }
 }

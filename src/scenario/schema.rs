@@ -15,7 +15,7 @@ use suggest::suggest_part;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::node::{Entry, Node, Value, describe};
-use crate::units::{Bandwidth, Bytes, FlopRate, SimDuration, UnitError};
+use crate::units::{Bandwidth, Bytes, Energy, FlopRate, Power, SimDuration, UnitError};
 
 /// Checks `root` and turns it into JSON. `None` when a problem leaves a hole that no default fills.
 pub(super) fn check(root: &Node, definitions: &Definitions, problems: &mut Vec<Diagnostic>) -> Option<Schema> {
@@ -281,6 +281,8 @@ impl Walker<'_> {
             "size" => text.parse::<Bytes>().err(),
             "rate" => text.parse::<Bandwidth>().err(),
             "speed" => text.parse::<FlopRate>().err(),
+            "power" => text.parse::<Power>().err(),
+            "energy" => text.parse::<Energy>().err(),
             other => unreachable!("no quantity is a {other}"),
         };
         let Some(error) = problem else { return Some(Schema::String(text.clone())) };

@@ -1,178 +1,104 @@
 //! Devices: how long local training takes and whether it fits into memory.
 
+mod config;
+
 use rand::RngExt;
 use rand_distr::StandardNormal;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::SimError;
+pub use config::{
+    ComputeConfig, DeviceClassConfig, DrawnTimePerSample, EnergyConfig, Jitter, LognormalJitter, LognormalTime,
+    TimePerSample,
+};
+
+use super::{BuildContext, SimError};
 use crate::registry::Problem;
-use crate::seed::Stream;
-use crate::units::{Bytes, FlopRate, Flops, SimDuration};
+use crate::seed::{Purpose, Seeds, Stream};
+use crate::units::{Bytes, Flops, SimDuration, SimTime};
 
-/// A class of devices: `clients.devices.<name>`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DeviceClassConfig {
-    /// Fraction of the clients that are of this class, in (0, 1]. All shares sum to 1.
-    pub share: f64,
-    /// How fast it trains.
-    pub compute: ComputeConfig,
-    /// Memory that training may use. A client that cannot hold the job drops with reason `memory`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory: Option<Bytes>,
+/// The devices of one class, as a run asks them. All answers are functions of the client, the address and the time.
+#[derive(Debug, Clone)]
+pub struct DeviceClass {
+    config: DeviceClassConfig,
+    seeds: Seeds,
 }
 
-/// Speed of a device: exactly one of `flops` (with `efficiency`) and `time_per_sample`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ComputeConfig {
-    /// Peak speed, > 0. A task takes its operations / (`flops` x `efficiency`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub flops: Option<FlopRate>,
-    /// Fraction of the peak that training reaches, in (0, 1]. Required with `flops`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub efficiency: Option<f64>,
-    /// Training time of one sample in one epoch, > 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_per_sample: Option<TimePerSample>,
-    /// Noise on each task's training time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jitter: Option<Jitter>,
+/// Power that a device draws, in watts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PowerDraw {
+    /// At all times.
+    pub idle_w: f64,
+    /// Beside `idle_w` while training.
+    pub compute_w: f64,
+    /// Beside `idle_w` while a transfer is under way.
+    pub radio_w: f64,
 }
-
-/// Training time of one sample: one for all devices of the class, or drawn once for each device.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum TimePerSample {
-    /// The same for each device.
-    Fixed(SimDuration),
-    /// Log-normal over the devices of the class.
-    Drawn(DrawnTimePerSample),
-}
-
-/// A distribution over devices.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DrawnTimePerSample {
-    /// Log-normal: `median x exp(sigma Z)`, Z standard normal.
-    pub lognormal: LognormalTime,
-}
-
-/// Parameters of a log-normal duration.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LognormalTime {
-    /// Half of the devices are faster. > 0.
-    pub median: SimDuration,
-    /// Standard deviation of the logarithm, in [0, 5]. 0 is no spread.
-    pub sigma: f64,
-}
-
-/// Noise by which a task's training time is multiplied, drawn for each task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Jitter {
-    /// Log-normal factor with median 1: `exp(sigma Z)`.
-    pub lognormal: LognormalJitter,
-}
-
-/// Parameters of a log-normal factor.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LognormalJitter {
-    /// Standard deviation of the logarithm, in [0, 5]. 0 is no noise.
-    pub sigma: f64,
-}
-
-/// Above this a log-normal factor spans more than 13 decades within three standard deviations: a slip, not a fleet.
-const SIGMA_MAX: f64 = 5.0;
 
 impl DeviceClassConfig {
-    /// What is wrong with the settings, the share aside: see [`classes::problems`](super::classes::problems).
-    pub fn problems(&self) -> Vec<Problem> {
-        let mut found = self.compute.problems();
-        for problem in &mut found {
-            problem.path = if problem.path.is_empty() { "compute".into() } else { format!("compute.{}", problem.path) };
-        }
-        if self.memory == Some(Bytes::ZERO) {
-            found.push(Problem::new("memory", "0 B holds no training").help("leave it out for no limit"));
-        }
-        found
+    /// What is wrong with the files that the settings name, each message beginning with `file:line: `.
+    pub fn file_problems(&self, _context: &BuildContext) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// The devices for a run.
+    ///
+    /// # Errors
+    /// When a file cannot be read; [`file_problems`](Self::file_problems) told why before.
+    pub fn build(&self, context: &BuildContext) -> Result<DeviceClass, SimError> {
+        Ok(DeviceClass { config: self.clone(), seeds: context.seeds })
     }
 }
 
-impl ComputeConfig {
-    /// What is wrong with the settings.
-    pub fn problems(&self) -> Vec<Problem> {
-        let mut found = Vec::new();
-        match (self.flops, &self.time_per_sample) {
-            (Some(_), Some(_)) => found.push(
-                Problem::new("", "both `flops` and `time_per_sample` are given; the speed would be stated twice")
-                    .help("keep one of them"),
-            ),
-            (None, None) => found.push(
-                Problem::new(
-                    "",
-                    "neither `flops` nor `time_per_sample` is given; a training time has to come from one",
-                )
-                .help("add `flops: 600 GFLOPS` with `efficiency: 0.25`, or `time_per_sample: 90 ms`"),
-            ),
-            (Some(flops), None) => found.extend(flops_problems(flops, self.efficiency)),
-            (None, Some(time)) => found.extend(time_problems(time)),
-        }
-        if self.flops.is_none() && self.efficiency.is_some() {
-            found.push(Problem::new("efficiency", "`efficiency` is a fraction of `flops`, which is not given"));
-        }
-        if let Some(jitter) = &self.jitter {
-            found.extend(sigma_problem("jitter.lognormal.sigma", jitter.lognormal.sigma));
-        }
-        found
+impl DeviceClass {
+    /// Memory that training may use on a client's device. None: no limit.
+    pub fn memory(&self, _client_id: u32) -> Option<Bytes> {
+        self.config.memory
     }
-}
 
-fn flops_problems(flops: FlopRate, efficiency: Option<f64>) -> Vec<Problem> {
-    let mut found = Vec::new();
-    // Written so that NaN is refused too.
-    if !(flops.flop_per_s() > 0.0 && flops.flop_per_s().is_finite()) {
-        found.push(Problem::new("flops", format!("speed {flops} must be above 0")));
+    /// Simulated time of a task's local training that begins at `start`: samples x epochs x time per sample, where the
+    /// time per sample is `flops_per_sample / (flops x efficiency)`, or given, or drawn for the device; times the task's
+    /// jitter. `address` tells a client's tasks apart: the round, where there are rounds.
+    ///
+    /// # Errors
+    /// [`SimError::NoDuration`] when the result would be zero, infinite or beyond the clock's range, or a cost is missing:
+    /// a training time is never made up.
+    pub fn training_duration(
+        &self,
+        work: &TrainingWork,
+        _start: SimTime,
+        seeds: &Seeds,
+        address: u32,
+    ) -> Result<SimDuration, SimError> {
+        let factor = self.config.compute.jitter.as_ref().map_or(1.0, |jitter| {
+            lognormal(jitter.lognormal.sigma, &mut seeds.task(Purpose::DeviceJitter, work.client_id, address))
+        });
+        self.duration(work, factor)
     }
-    match efficiency {
-        None => found.push(
-            Problem::new("", "`flops` is a peak and needs `efficiency`, the fraction of it that training reaches")
-                .help("add `efficiency`, in (0, 1]; phones reach about 0.1 to 0.3"),
-        ),
-        Some(fraction) if !(fraction > 0.0 && fraction <= 1.0) => {
-            found.push(Problem::new("efficiency", format!("efficiency {fraction} is not in (0, 1]")));
-        }
-        Some(_) => {}
-    }
-    found
-}
 
-fn time_problems(time: &TimePerSample) -> Vec<Problem> {
-    match time {
-        TimePerSample::Fixed(SimDuration::ZERO) => {
-            vec![Problem::new("time_per_sample", "training a sample takes time; 0 would make it free")]
-        }
-        TimePerSample::Fixed(_) => Vec::new(),
-        TimePerSample::Drawn(DrawnTimePerSample { lognormal: LognormalTime { median, sigma } }) => {
-            let mut found = Vec::new();
-            if *median == SimDuration::ZERO {
-                let message = "training a sample takes time; 0 would make it free";
-                found.push(Problem::new("time_per_sample.lognormal.median", message));
-            }
-            found.extend(sigma_problem("time_per_sample.lognormal.sigma", *sigma));
-            found
-        }
+    /// [`training_duration`](Self::training_duration) without jitter and without the load of other programs: what a client
+    /// states about itself.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn nominal_duration(&self, work: &TrainingWork) -> Result<SimDuration, SimError> {
+        self.duration(work, 1.0)
     }
-}
 
-fn sigma_problem(path: &str, sigma: f64) -> Option<Problem> {
-    (!(0.0..=SIGMA_MAX).contains(&sigma)).then(|| {
-        Problem::new(path, format!("sigma {sigma} is not in [0, {SIGMA_MAX}]"))
-            .help("it is the standard deviation of the logarithm; 0.3 is a spread of about 30 %")
-    })
+    /// Power that the devices draw. None: energy is not counted.
+    pub fn power(&self) -> Option<PowerDraw> {
+        self.config.energy.map(|energy| PowerDraw {
+            idle_w: energy.idle.watts(),
+            compute_w: energy.compute.watts(),
+            radio_w: energy.radio.watts(),
+        })
+    }
+
+    fn duration(&self, work: &TrainingWork, factor: f64) -> Result<SimDuration, SimError> {
+        let mut device = self.seeds.client(Purpose::DeviceSpeed, work.client_id);
+        let error = |reason| SimError::NoDuration { client_id: work.client_id, reason };
+        let per_sample_s =
+            seconds_per_sample(&self.config.compute, work.flops_per_sample, &mut device).map_err(error)?;
+        total(work, per_sample_s, factor)
+    }
 }
 
 /// One task's local training.
@@ -205,6 +131,11 @@ pub fn training_duration(
     let error = |reason: String| SimError::NoDuration { client_id: work.client_id, reason };
     let per_sample_s = seconds_per_sample(compute, work.flops_per_sample, device).map_err(error)?;
     let factor = compute.jitter.as_ref().map_or(1.0, |jitter| lognormal(jitter.lognormal.sigma, task));
+    total(work, per_sample_s, factor)
+}
+
+fn total(work: &TrainingWork, per_sample_s: f64, factor: f64) -> Result<SimDuration, SimError> {
+    let error = |reason: String| SimError::NoDuration { client_id: work.client_id, reason };
     if work.n_samples == 0 || work.n_epochs == 0 {
         return Err(error(format!("it has {} samples and {} epochs", work.n_samples, work.n_epochs)));
     }
@@ -251,7 +182,6 @@ pub fn fits(memory: Option<Bytes>, need: Bytes) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seed::{Purpose, Seeds};
 
     fn compute(yaml_like: serde_json::Value) -> ComputeConfig {
         serde_json::from_value(yaml_like).unwrap()
@@ -261,11 +191,40 @@ mod tests {
         TrainingWork { client_id: 17, flops_per_sample: Flops(3e9), n_samples: 100, n_epochs: 2 }
     }
 
+    fn class(compute: &ComputeConfig) -> DeviceClass {
+        let config = serde_json::json!({ "share": 1.0, "compute": compute });
+        let config: DeviceClassConfig = serde_json::from_value(config).unwrap();
+        config.build(&BuildContext::new(Seeds::new(5), 100)).unwrap()
+    }
+
     fn duration(compute: &ComputeConfig, work: &TrainingWork, round: u32) -> Result<SimDuration, SimError> {
+        class(compute).training_duration(work, SimTime::ZERO, &Seeds::new(5), round)
+    }
+
+    #[test]
+    fn the_draws_are_those_of_the_two_streams() {
+        let drawn = serde_json::json!({ "lognormal": { "median": "90 ms", "sigma": 0.6 } });
+        let jitter = serde_json::json!({ "lognormal": { "sigma": 0.3 } });
+        let config = compute(serde_json::json!({ "time_per_sample": drawn, "jitter": jitter }));
+        let z = |mut stream: Stream| -> f64 { stream.sample(StandardNormal) };
         let seeds = Seeds::new(5);
-        let mut device = seeds.client(Purpose::DeviceClass, work.client_id);
-        let mut task = seeds.task(Purpose::DeviceJitter, work.client_id, round);
-        training_duration(compute, work, &mut device, &mut task)
+        let speed = (0.6 * z(seeds.client(Purpose::DeviceSpeed, 17))).exp();
+        let noise = (0.3 * z(seeds.task(Purpose::DeviceJitter, 17, 9))).exp();
+        let expected = |noise: f64| SimDuration::from_secs_f64(0.09 * speed * 100.0 * 2.0 * noise).unwrap();
+        assert_eq!(duration(&config, &work(), 9), Ok(expected(noise)));
+        assert_eq!(class(&config).nominal_duration(&work()), Ok(expected(1.0)));
+    }
+
+    #[test]
+    fn power_is_told_in_watts() {
+        let settings = serde_json::json!({
+            "share": 1.0, "compute": { "time_per_sample": "1 ms" },
+            "energy": { "idle": "500 mW", "compute": "4 W", "radio": "1.2 W" },
+        });
+        let config: DeviceClassConfig = serde_json::from_value(settings).unwrap();
+        let power = config.build(&BuildContext::new(Seeds::new(5), 100)).unwrap().power();
+        assert_eq!(power, Some(PowerDraw { idle_w: 0.5, compute_w: 4.0, radio_w: 1.2 }));
+        assert_eq!(class(&compute(serde_json::json!({ "time_per_sample": "1 ms" }))).power(), None);
     }
 
     #[test]
@@ -326,26 +285,6 @@ mod tests {
             let message = duration(&config, &work, 1).expect_err("cannot be computed").to_string();
             assert!(message.contains("client 17") && message.contains(expected), "{message}");
         }
-    }
-
-    #[test]
-    fn bad_settings_are_named() {
-        let paths = |json| {
-            let problems = compute(json).problems();
-            problems.into_iter().map(|problem| problem.path).collect::<Vec<_>>()
-        };
-        assert!(paths(serde_json::json!({ "flops": "1 GFLOPS", "efficiency": 1.0 })).is_empty());
-        assert!(paths(serde_json::json!({ "time_per_sample": "1 ms" })).is_empty());
-        assert_eq!(paths(serde_json::json!({})), [""]);
-        assert_eq!(paths(serde_json::json!({ "flops": "1 GFLOPS" })), [""]);
-        assert_eq!(paths(serde_json::json!({ "flops": "1 GFLOPS", "time_per_sample": "1 ms" })), [""]);
-        assert_eq!(paths(serde_json::json!({ "flops": "0 GFLOPS", "efficiency": 1.5 })), ["flops", "efficiency"]);
-        assert_eq!(paths(serde_json::json!({ "time_per_sample": "1 ms", "efficiency": 0.5 })), ["efficiency"]);
-        let drawn = serde_json::json!({ "lognormal": { "median": "0 ms", "sigma": -1.0 } });
-        assert_eq!(
-            paths(serde_json::json!({ "time_per_sample": drawn, "jitter": { "lognormal": { "sigma": 9.0 } } })),
-            ["time_per_sample.lognormal.median", "time_per_sample.lognormal.sigma", "jitter.lognormal.sigma"]
-        );
     }
 
     #[test]

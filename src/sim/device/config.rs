@@ -1,0 +1,217 @@
+//! Settings of device classes, and what can be wrong with them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::registry::Problem;
+use crate::units::{Bytes, FlopRate, Power, SimDuration};
+
+/// A class of devices: `clients.devices.<name>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceClassConfig {
+    /// Fraction of the clients that are of this class, in (0, 1]. All shares sum to 1.
+    pub share: f64,
+    /// How fast it trains.
+    pub compute: ComputeConfig,
+    /// Memory that training may use. A client that cannot hold the job drops with reason `memory`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Bytes>,
+    /// Power that it draws. Absent: energy is not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<EnergyConfig>,
+}
+
+/// Electrical power of a device by what it does. Phones draw about 0.5 W idle, 2 to 5 W while they train and 1 W while
+/// they send over Wi-Fi.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnergyConfig {
+    /// Drawn at all times, >= 0.
+    pub idle: Power,
+    /// Drawn beside `idle` while training, >= 0.
+    pub compute: Power,
+    /// Drawn beside `idle` while a transfer is under way, >= 0.
+    pub radio: Power,
+}
+
+/// Speed of a device: exactly one of `flops` (with `efficiency`) and `time_per_sample`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ComputeConfig {
+    /// Peak speed, > 0. A task takes its operations / (`flops` x `efficiency`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flops: Option<FlopRate>,
+    /// Fraction of the peak that training reaches, in (0, 1]. Required with `flops`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub efficiency: Option<f64>,
+    /// Training time of one sample in one epoch, > 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_per_sample: Option<TimePerSample>,
+    /// Noise on each task's training time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<Jitter>,
+}
+
+/// Training time of one sample: one for all devices of the class, or drawn once for each device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum TimePerSample {
+    /// The same for each device.
+    Fixed(SimDuration),
+    /// Log-normal over the devices of the class.
+    Drawn(DrawnTimePerSample),
+}
+
+/// A distribution over devices.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DrawnTimePerSample {
+    /// Log-normal: `median x exp(sigma Z)`, Z standard normal.
+    pub lognormal: LognormalTime,
+}
+
+/// Parameters of a log-normal duration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LognormalTime {
+    /// Half of the devices are faster. > 0.
+    pub median: SimDuration,
+    /// Standard deviation of the logarithm, in [0, 5]. 0 is no spread.
+    pub sigma: f64,
+}
+
+/// Noise by which a task's training time is multiplied, drawn for each task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Jitter {
+    /// Log-normal factor with median 1: `exp(sigma Z)`.
+    pub lognormal: LognormalJitter,
+}
+
+/// Parameters of a log-normal factor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LognormalJitter {
+    /// Standard deviation of the logarithm, in [0, 5]. 0 is no noise.
+    pub sigma: f64,
+}
+
+/// Above this a log-normal factor spans more than 13 decades within three standard deviations: a slip, not a fleet.
+const SIGMA_MAX: f64 = 5.0;
+
+impl DeviceClassConfig {
+    /// What is wrong with the settings, the share aside: see [`classes::problems`](crate::sim::classes::problems).
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut found = self.compute.problems();
+        for problem in &mut found {
+            problem.path = if problem.path.is_empty() { "compute".into() } else { format!("compute.{}", problem.path) };
+        }
+        if self.memory == Some(Bytes::ZERO) {
+            found.push(Problem::new("memory", "0 B holds no training").help("leave it out for no limit"));
+        }
+        found
+    }
+}
+
+impl ComputeConfig {
+    /// What is wrong with the settings.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut found = Vec::new();
+        match (self.flops, &self.time_per_sample) {
+            (Some(_), Some(_)) => found.push(
+                Problem::new("", "both `flops` and `time_per_sample` are given; the speed would be stated twice")
+                    .help("keep one of them"),
+            ),
+            (None, None) => found.push(
+                Problem::new(
+                    "",
+                    "neither `flops` nor `time_per_sample` is given; a training time has to come from one",
+                )
+                .help("add `flops: 600 GFLOPS` with `efficiency: 0.25`, or `time_per_sample: 90 ms`"),
+            ),
+            (Some(flops), None) => found.extend(flops_problems(flops, self.efficiency)),
+            (None, Some(time)) => found.extend(time_problems(time)),
+        }
+        if self.flops.is_none() && self.efficiency.is_some() {
+            found.push(Problem::new("efficiency", "`efficiency` is a fraction of `flops`, which is not given"));
+        }
+        if let Some(jitter) = &self.jitter {
+            found.extend(sigma_problem("jitter.lognormal.sigma", jitter.lognormal.sigma));
+        }
+        found
+    }
+}
+
+fn flops_problems(flops: FlopRate, efficiency: Option<f64>) -> Vec<Problem> {
+    let mut found = Vec::new();
+    // Written so that NaN is refused too.
+    if !(flops.flop_per_s() > 0.0 && flops.flop_per_s().is_finite()) {
+        found.push(Problem::new("flops", format!("speed {flops} must be above 0")));
+    }
+    match efficiency {
+        None => found.push(
+            Problem::new("", "`flops` is a peak and needs `efficiency`, the fraction of it that training reaches")
+                .help("add `efficiency`, in (0, 1]; phones reach about 0.1 to 0.3"),
+        ),
+        Some(fraction) if !(fraction > 0.0 && fraction <= 1.0) => {
+            found.push(Problem::new("efficiency", format!("efficiency {fraction} is not in (0, 1]")));
+        }
+        Some(_) => {}
+    }
+    found
+}
+
+fn time_problems(time: &TimePerSample) -> Vec<Problem> {
+    match time {
+        TimePerSample::Fixed(SimDuration::ZERO) => {
+            vec![Problem::new("time_per_sample", "training a sample takes time; 0 would make it free")]
+        }
+        TimePerSample::Fixed(_) => Vec::new(),
+        TimePerSample::Drawn(DrawnTimePerSample { lognormal: LognormalTime { median, sigma } }) => {
+            let mut found = Vec::new();
+            if *median == SimDuration::ZERO {
+                let message = "training a sample takes time; 0 would make it free";
+                found.push(Problem::new("time_per_sample.lognormal.median", message));
+            }
+            found.extend(sigma_problem("time_per_sample.lognormal.sigma", *sigma));
+            found
+        }
+    }
+}
+
+fn sigma_problem(path: &str, sigma: f64) -> Option<Problem> {
+    (!(0.0..=SIGMA_MAX).contains(&sigma)).then(|| {
+        Problem::new(path, format!("sigma {sigma} is not in [0, {SIGMA_MAX}]"))
+            .help("it is the standard deviation of the logarithm; 0.3 is a spread of about 30 %")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compute(yaml_like: serde_json::Value) -> ComputeConfig {
+        serde_json::from_value(yaml_like).unwrap()
+    }
+
+    #[test]
+    fn bad_settings_are_named() {
+        let paths = |json| {
+            let problems = compute(json).problems();
+            problems.into_iter().map(|problem| problem.path).collect::<Vec<_>>()
+        };
+        assert!(paths(serde_json::json!({ "flops": "1 GFLOPS", "efficiency": 1.0 })).is_empty());
+        assert!(paths(serde_json::json!({ "time_per_sample": "1 ms" })).is_empty());
+        assert_eq!(paths(serde_json::json!({})), [""]);
+        assert_eq!(paths(serde_json::json!({ "flops": "1 GFLOPS" })), [""]);
+        assert_eq!(paths(serde_json::json!({ "flops": "1 GFLOPS", "time_per_sample": "1 ms" })), [""]);
+        assert_eq!(paths(serde_json::json!({ "flops": "0 GFLOPS", "efficiency": 1.5 })), ["flops", "efficiency"]);
+        assert_eq!(paths(serde_json::json!({ "time_per_sample": "1 ms", "efficiency": 0.5 })), ["efficiency"]);
+        let drawn = serde_json::json!({ "lognormal": { "median": "0 ms", "sigma": -1.0 } });
+        assert_eq!(
+            paths(serde_json::json!({ "time_per_sample": drawn, "jitter": { "lognormal": { "sigma": 9.0 } } })),
+            ["time_per_sample.lognormal.median", "time_per_sample.lognormal.sigma", "jitter.lognormal.sigma"]
+        );
+    }
+}

@@ -24,8 +24,8 @@ pub use device::{
 };
 pub use dropout::{DropoutConfig, Failure, Phase};
 pub use network::{
-    ConstantConfig, Direction, Flow, MaxMinFairConfig, NetworkClassConfig, NetworkModel, ServerNetworkConfig, Sharing,
-    SharingConfig, latency,
+    ConstantConfig, Direction, Flow, LinkClass, LinkState, MaxMinFairConfig, NetworkClassConfig, NetworkModel,
+    RegionConfig, ServerNetworkConfig, Sharing, SharingConfig, latency,
 };
 
 /// What the models of a run are built from, beside their settings.

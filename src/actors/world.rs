@@ -114,7 +114,7 @@ pub async fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, Wo
         pool: learning.map(|learning| Pool::new(learning.workers)).transpose()?,
         house: House::open(server, view, plan.idle_clients_max).await?,
         calendar: Calendar::new(),
-        network: plan.server_network.build(),
+        network: plan.server_network.build(&[]),
         now: SimTime::ZERO,
         tasks: Tasks::new(),
         journal: Journal::new(plan, observer),

@@ -4,38 +4,24 @@
 //! A model returns decisions and never touches the calendar: whoever moves the clock asks [`NetworkModel::next`] after
 //! each change.
 
+mod class;
 mod constant;
+mod link;
 mod max_min_fair;
+mod region;
 
+pub use class::{NetworkClassConfig, latency};
 pub use constant::ConstantConfig;
+pub use link::{LinkClass, LinkState};
 pub use max_min_fair::MaxMinFairConfig;
+pub use region::RegionConfig;
 
-use rand::RngExt;
-use rand_distr::StandardNormal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::one_of;
 use crate::registry::Problem;
-use crate::seed::Stream;
 use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
-
-/// A class of client links: `clients.networks.<name>`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkClassConfig {
-    /// Fraction of the clients that are of this class, in (0, 1]. All shares sum to 1.
-    pub share: f64,
-    /// Rate from the server to the client, > 0.
-    pub downlink: Bandwidth,
-    /// Rate from the client to the server, > 0.
-    pub uplink: Bandwidth,
-    /// One-way delay before the first byte of a transfer.
-    pub latency: SimDuration,
-    /// Standard deviation of the delay, normal and cut at zero. 0 is no jitter.
-    #[serde(default)]
-    pub jitter: SimDuration,
-}
 
 /// The server's own link: `server.network`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -66,16 +52,6 @@ impl Default for SharingConfig {
     }
 }
 
-impl NetworkClassConfig {
-    /// What is wrong with the settings, the share aside: see [`classes::problems`](super::classes::problems).
-    pub fn problems(&self) -> Vec<Problem> {
-        [("downlink", self.downlink), ("uplink", self.uplink)]
-            .into_iter()
-            .filter_map(|(path, rate)| rate_problem(path, rate))
-            .collect()
-    }
-}
-
 impl ServerNetworkConfig {
     /// What is wrong with the settings.
     pub fn problems(&self) -> Vec<Problem> {
@@ -94,9 +70,9 @@ impl ServerNetworkConfig {
         found
     }
 
-    /// The network of a run.
-    pub fn build(&self) -> Box<dyn NetworkModel> {
-        self.sharing.implementation().build(self)
+    /// The network of a run whose clients are in these regions; none when they are all next to the server's link.
+    pub fn build(&self, regions: &[RegionConfig]) -> Box<dyn NetworkModel> {
+        self.sharing.implementation().build(self, regions)
     }
 
     /// Rate of the server's link for transfers in one direction; `None` is no limit.
@@ -112,17 +88,6 @@ fn rate_problem(path: &str, rate: Bandwidth) -> Option<Problem> {
     // Written so that NaN is refused too.
     let usable = rate.bits_per_s() > 0.0 && rate.bits_per_s().is_finite();
     (!usable).then(|| Problem::new(path, format!("rate {rate} must be above 0; nothing would ever arrive")))
-}
-
-/// Delay before the first byte of a transfer: normal with mean `latency` and standard deviation `jitter`, cut at zero.
-/// `stream` is that of the client in the round, for one direction.
-pub fn latency(class: &NetworkClassConfig, stream: &mut Stream) -> SimDuration {
-    if class.jitter == SimDuration::ZERO {
-        return class.latency;
-    }
-    let z: f64 = stream.sample(StandardNormal);
-    let seconds = class.latency.as_secs_f64() + class.jitter.as_secs_f64() * z;
-    SimDuration::from_secs_f64(seconds.max(0.0)).unwrap_or(SimDuration::from_nanos(u64::MAX))
 }
 
 /// Which way a transfer goes.
@@ -141,10 +106,12 @@ pub struct Flow {
     pub id: u64,
     /// Which way it goes.
     pub direction: Direction,
-    /// Rate of the client's own link in that direction, > 0.
+    /// Rate of the client's own link in that direction, >= 0. At 0 the flow stalls until its rate is set anew.
     pub client_rate: Bandwidth,
     /// How much there is to move. A flow of zero bytes ends at once.
     pub bytes: Bytes,
+    /// Number of the client's region; 0 when there are no regions.
+    pub region: usize,
 }
 
 /// What a sharing setting must offer. To add one: a file with a config that implements this, a `mod` line and a line in
@@ -155,8 +122,8 @@ pub trait Sharing {
         Vec::new()
     }
 
-    /// An empty network with the server's link as given.
-    fn build(&self, server: &ServerNetworkConfig) -> Box<dyn NetworkModel>;
+    /// An empty network with the server's link and those of the regions as given.
+    fn build(&self, server: &ServerNetworkConfig, regions: &[RegionConfig]) -> Box<dyn NetworkModel>;
 }
 
 /// The transfers in flight. Time never goes back from one call to the next, and never beyond [`next`](Self::next)
@@ -165,8 +132,16 @@ pub trait NetworkModel: Send {
     /// Starts a flow at `now`.
     ///
     /// # Panics
-    /// If a flow of this id is in flight, or the client's rate is not above zero: both are bugs of the caller.
+    /// If a flow of this id is in flight, its rate is negative or not finite, or it names a region that does not exist:
+    /// all are bugs of the caller.
     fn start(&mut self, now: SimTime, flow: Flow);
+
+    /// The client's own link has this rate, >= 0, from `now` on. At 0 the flow stalls: it keeps what it has moved and
+    /// [`next`](Self::next) does not count it. Nothing happens to a flow that has ended and not been taken out.
+    ///
+    /// # Panics
+    /// If no flow of this id is in flight, or the rate is negative or not finite.
+    fn set_rate(&mut self, now: SimTime, id: u64, rate: Bandwidth);
 
     /// Ends a flow early and returns how many of its bytes had been moved, rounded down; its share is free at once.
     ///
@@ -174,7 +149,7 @@ pub trait NetworkModel: Send {
     /// If no flow of this id is in flight.
     fn cancel(&mut self, now: SimTime, id: u64) -> Bytes;
 
-    /// When the next flow ends, if nothing else happens; `None` when nothing is in flight. Never before the flow's
+    /// When the next flow ends, if nothing else happens; `None` when nothing moves. Never before the flow's
     /// last byte has been moved, and at most a nanosecond after.
     fn next(&self) -> Option<SimTime>;
 
@@ -206,48 +181,10 @@ fn whole_bytes(moved: f64, size: Bytes) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seed::{Purpose, Seeds};
-
-    fn class(latency_ms: u64, jitter_ms: u64) -> NetworkClassConfig {
-        NetworkClassConfig {
-            share: 1.0,
-            downlink: Bandwidth::from_bits_per_s(50e6),
-            uplink: Bandwidth::from_bits_per_s(20e6),
-            latency: SimDuration::from_nanos(latency_ms * 1_000_000),
-            jitter: SimDuration::from_nanos(jitter_ms * 1_000_000),
-        }
-    }
-
-    fn latencies_ms(class: &NetworkClassConfig, n: u32) -> Vec<f64> {
-        let stream = |client| Seeds::new(3).task(Purpose::DownlinkLatency, client, 1);
-        (0..n).map(|client| latency(class, &mut stream(client)).as_secs_f64() * 1e3).collect()
-    }
-
-    #[test]
-    fn latency_is_normal() {
-        let latencies = latencies_ms(&class(60, 10), 10_000);
-        let mean = latencies.iter().sum::<f64>() / 1e4;
-        let sd = (latencies.iter().map(|latency| (latency - mean).powi(2)).sum::<f64>() / 1e4).sqrt();
-        // Five standard errors: 5 x 10 / sqrt(10,000) = 0.5 for the mean, 5 x 10 / sqrt(20,000) = 0.36 for the deviation.
-        assert!((mean - 60.0).abs() < 0.5 && (sd - 10.0).abs() < 0.36, "mean {mean}, sd {sd}");
-    }
-
-    #[test]
-    fn latency_is_cut_at_zero_and_exact_without_jitter() {
-        let cut = latencies_ms(&class(5, 20), 1000);
-        // P(Z < -0.25) = 0.40.
-        let zeros = cut.iter().filter(|latency| **latency == 0.0).count();
-        assert!((340..460).contains(&zeros) && cut.iter().all(|latency| *latency >= 0.0), "{zeros}");
-        assert_eq!(latencies_ms(&class(60, 0), 3), [60.0; 3]);
-    }
 
     #[test]
     fn rates_must_be_above_zero() {
         let zero = Bandwidth::from_bits_per_s(0.0);
-        let bad = NetworkClassConfig { uplink: zero, ..class(1, 0) };
-        assert_eq!(bad.problems().len(), 1);
-        assert_eq!(bad.problems()[0].path, "uplink");
-        assert_eq!(bad.problems()[0].message, "rate 0 bps must be above 0; nothing would ever arrive");
         let server = ServerNetworkConfig { downlink: Some(zero), ..ServerNetworkConfig::default() };
         let paths: Vec<_> = server.problems().into_iter().map(|problem| problem.path).collect();
         assert_eq!(paths, ["downlink"]);

@@ -58,7 +58,7 @@ impl World<'_> {
         };
         let id = Transfer { task: id, direction }.flow_id();
         task.flow = Some((id, bytes));
-        self.network.start(self.now, Flow { id, direction, client_rate, bytes });
+        self.network.start(self.now, Flow { id, direction, client_rate, bytes, region: 0 });
     }
 
     pub(super) async fn end_flow(&mut self, flow: u64) -> Result<(), WorldError> {

@@ -1,4 +1,4 @@
-//! Transfers that do not meet: each runs at the lower of its client's and the server's rate.
+//! Transfers that do not meet: each runs at the lowest of its client's, its region's and the server's rate.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Flow, NetworkModel, ServerNetworkConfig, Sharing, transfer_time, whole_bytes};
+use super::{Direction, Flow, NetworkModel, RegionConfig, ServerNetworkConfig, Sharing, transfer_time, whole_bytes};
+use crate::sim::NEVER;
 use crate::units::{Bandwidth, Bytes, SimTime};
 
 /// No interaction between transfers. Has no settings.
@@ -15,35 +16,59 @@ use crate::units::{Bandwidth, Bytes, SimTime};
 pub struct ConstantConfig {}
 
 impl Sharing for ConstantConfig {
-    fn build(&self, server: &ServerNetworkConfig) -> Box<dyn NetworkModel> {
-        let limit = |direction| server.rate(direction).map_or(f64::INFINITY, Bandwidth::bytes_per_s);
-        Box::new(Constant {
-            down: limit(Direction::Down),
-            up: limit(Direction::Up),
-            flows: BTreeMap::new(),
-            ends: BinaryHeap::new(),
-        })
+    fn build(&self, server: &ServerNetworkConfig, regions: &[RegionConfig]) -> Box<dyn NetworkModel> {
+        let bytes_per_s = |rate: Option<Bandwidth>| rate.map_or(f64::INFINITY, Bandwidth::bytes_per_s);
+        let limits = [Direction::Down, Direction::Up].map(|direction| {
+            let server = bytes_per_s(server.rate(direction));
+            match regions {
+                [] => vec![server],
+                regions => regions.iter().map(|region| bytes_per_s(region.rate(direction)).min(server)).collect(),
+            }
+        });
+        Box::new(Constant { limits, flows: BTreeMap::new(), ends: BinaryHeap::new() })
     }
 }
 
 struct Constant {
-    /// The server's rates, in bytes per second.
-    down: f64,
-    up: f64,
+    /// The lower of the region's rate and the server's, in bytes per second: by [`Direction`], then by region.
+    limits: [Vec<f64>; 2],
     flows: BTreeMap<u64, InFlight>,
-    /// (end, id), soonest first. Entries of cancelled flows stay until they come to the top.
+    /// (end, id), soonest first. Entries of cancelled and changed flows stay until they come to the top.
     ends: BinaryHeap<Reverse<(SimTime, u64)>>,
 }
 
 struct InFlight {
-    start: SimTime,
-    end: SimTime,
-    rate: f64,
     bytes: Bytes,
+    /// What the shared links allow, bytes per second.
+    limit: f64,
+    /// The present rate, bytes per second, since `since`, when `left` bytes were left.
+    rate: f64,
+    since: SimTime,
+    left: f64,
+    /// [`NEVER`] at rate 0.
+    end: SimTime,
+}
+
+impl InFlight {
+    fn run_at(&mut self, now: SimTime, client_rate: Bandwidth) {
+        let rate = client_rate.bytes_per_s();
+        assert!(rate >= 0.0 && rate.is_finite(), "a flow has no usable rate: {rate} B/s");
+        self.rate = rate.min(self.limit);
+        self.since = now;
+        self.end = match self.left {
+            _ if self.rate > 0.0 => now + transfer_time(self.left, self.rate),
+            0.0 => now,
+            _ => NEVER,
+        };
+    }
+
+    fn left_at(&self, now: SimTime) -> f64 {
+        (self.left - self.rate * now.since(self.since).as_secs_f64()).max(0.0)
+    }
 }
 
 impl Constant {
-    fn drop_cancelled(&mut self) {
+    fn drop_stale(&mut self) {
         while let Some(Reverse((end, id))) = self.ends.peek()
             && self.flows.get(id).is_none_or(|flow| flow.end != *end)
         {
@@ -54,25 +79,38 @@ impl Constant {
 
 impl NetworkModel for Constant {
     fn start(&mut self, now: SimTime, flow: Flow) {
-        let server = match flow.direction {
-            Direction::Down => self.down,
-            Direction::Up => self.up,
-        };
-        let rate = flow.client_rate.bytes_per_s().min(server);
-        assert!(rate > 0.0, "flow {} has no rate", flow.id);
-        let end = now + transfer_time(flow.bytes.get() as f64, rate);
-        let before = self.flows.insert(flow.id, InFlight { start: now, end, rate, bytes: flow.bytes });
+        let limit = self.limits[flow.direction as usize][flow.region];
+        let left = flow.bytes.get() as f64;
+        let mut in_flight = InFlight { bytes: flow.bytes, limit, rate: 0.0, since: now, left, end: now };
+        in_flight.run_at(now, flow.client_rate);
+        if in_flight.end < NEVER {
+            self.ends.push(Reverse((in_flight.end, flow.id)));
+        }
+        let before = self.flows.insert(flow.id, in_flight);
         assert!(before.is_none(), "flow {} is in flight already", flow.id);
-        self.ends.push(Reverse((end, flow.id)));
+    }
+
+    fn set_rate(&mut self, now: SimTime, id: u64, rate: Bandwidth) {
+        let flow = self.flows.get_mut(&id).unwrap_or_else(|| panic!("flow {id} is not in flight"));
+        if flow.end <= now {
+            return;
+        }
+        let before = flow.end;
+        flow.left = flow.left_at(now);
+        flow.run_at(now, rate);
+        if flow.end < NEVER && flow.end != before {
+            self.ends.push(Reverse((flow.end, id)));
+        }
+        self.drop_stale();
     }
 
     fn cancel(&mut self, now: SimTime, id: u64) -> Bytes {
         let flow = self.flows.remove(&id).unwrap_or_else(|| panic!("flow {id} is not in flight"));
-        self.drop_cancelled();
+        self.drop_stale();
         if now >= flow.end {
             return flow.bytes;
         }
-        whole_bytes(flow.rate * now.since(flow.start).as_secs_f64(), flow.bytes)
+        whole_bytes(flow.bytes.get() as f64 - flow.left_at(now), flow.bytes)
     }
 
     fn next(&self) -> Option<SimTime> {
@@ -86,7 +124,7 @@ impl NetworkModel for Constant {
         }
         self.ends.pop();
         self.flows.remove(&id);
-        self.drop_cancelled();
+        self.drop_stale();
         Some(id)
     }
 
@@ -106,7 +144,7 @@ mod tests {
     }
 
     fn flow(id: u64, direction: Direction, mbps: f64, bytes: u64) -> Flow {
-        Flow { id, direction, client_rate: Bandwidth::from_bits_per_s(mbps * 1e6), bytes: Bytes::new(bytes) }
+        Flow { id, direction, client_rate: Bandwidth::from_bits_per_s(mbps * 1e6), bytes: Bytes::new(bytes), region: 0 }
     }
 
     /// The server sends at 40 Mbps and receives at 16 Mbps.
@@ -116,7 +154,7 @@ mod tests {
             downlink: Some(Bandwidth::from_bits_per_s(16e6)),
             sharing: super::super::SharingConfig::Constant(ConstantConfig {}),
         };
-        config.build()
+        config.build(&[])
     }
 
     #[test]
@@ -143,5 +181,35 @@ mod tests {
         assert_eq!(network.next(), Some(at(2000)));
         assert_eq!(network.cancel(at(2000), 2), Bytes::new(1_000_000));
         assert_eq!(network.next(), None);
+    }
+
+    #[test]
+    fn a_rate_may_change_and_a_stalled_flow_is_not_announced() {
+        let mut network = network();
+        // 0.25 MB in 250 ms at 8 Mbps, nothing until 1 s, then 0.75 MB at 4 Mbps = 0.5 MB/s: 1 s + 1.5 s.
+        network.start(at(0), flow(1, Direction::Down, 8.0, 1_000_000));
+        network.set_rate(at(250), 1, Bandwidth::from_bits_per_s(0.0));
+        assert_eq!((network.next(), network.n_flows()), (None, 1));
+        network.set_rate(at(1000), 1, Bandwidth::from_bits_per_s(4e6));
+        assert_eq!(network.next(), Some(at(2500)));
+        // There and back to the same end: taken out once.
+        network.set_rate(at(1000), 1, Bandwidth::from_bits_per_s(8e6));
+        network.set_rate(at(1000), 1, Bandwidth::from_bits_per_s(4e6));
+        assert_eq!(network.finish(at(2500)), Some(1));
+        assert_eq!((network.finish(at(2500)), network.next()), (None, None));
+        network.start(at(3000), flow(2, Direction::Down, 0.0, 1_000_000));
+        assert_eq!((network.next(), network.cancel(at(4000), 2)), (None, Bytes::ZERO));
+    }
+
+    #[test]
+    fn the_link_of_a_region_limits_each_of_its_transfers() {
+        let region = |uplink: &str| serde_json::json!({ "share": 0.5, "uplink": uplink });
+        let regions = [region("4 Mbps"), region("400 Mbps")].map(|r| serde_json::from_value(r).expect("valid"));
+        let server = serde_json::json!({ "downlink": "16 Mbps", "sharing": "constant" });
+        let mut network = serde_json::from_value::<ServerNetworkConfig>(server).expect("valid").build(&regions);
+        // 1 MB at 0.5 MB/s: 2 s; at the server's 2 MB/s: 0.5 s.
+        network.start(at(0), flow(1, Direction::Up, 80.0, 1_000_000));
+        network.start(at(0), Flow { region: 1, ..flow(2, Direction::Up, 80.0, 1_000_000) });
+        assert_eq!((network.next(), network.finish(at(500)), network.next()), (Some(at(500)), Some(2), Some(at(2000))));
     }
 }

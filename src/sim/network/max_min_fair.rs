@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Flow, NetworkModel, ServerNetworkConfig, Sharing, transfer_time, whole_bytes};
+use super::{Direction, Flow, NetworkModel, RegionConfig, ServerNetworkConfig, Sharing, transfer_time, whole_bytes};
 use crate::units::{Bandwidth, Bytes, SimTime};
 
 /// Max-min fairness (water filling). Has no settings.
@@ -24,7 +24,7 @@ use crate::units::{Bandwidth, Bytes, SimTime};
 pub struct MaxMinFairConfig {}
 
 impl Sharing for MaxMinFairConfig {
-    fn build(&self, server: &ServerNetworkConfig) -> Box<dyn NetworkModel> {
+    fn build(&self, server: &ServerNetworkConfig, _regions: &[RegionConfig]) -> Box<dyn NetworkModel> {
         Box::new(MaxMinFair {
             links: [Direction::Down, Direction::Up].map(|direction| Link::new(server.rate(direction))),
             flows: BTreeMap::new(),
@@ -56,9 +56,46 @@ struct InFlight {
     cap: f64,
     tag: Tag,
     bytes: Bytes,
+    /// Bytes left while the rate is 0 and the flow on no link.
+    stalled: Option<f64>,
 }
 
 impl MaxMinFair {
+    /// Puts a flow of which `left` bytes are left on its link, or keeps it off at rate 0.
+    fn join(&mut self, now: SimTime, flow: Flow, left: f64) {
+        let cap = flow.client_rate.bytes_per_s();
+        assert!(cap >= 0.0 && cap.is_finite(), "flow {} has no usable rate", flow.id);
+        let serial = self.n_started;
+        self.n_started += 1;
+        let mut in_flight = InFlight {
+            direction: flow.direction,
+            cap,
+            tag: Tag { end: left, id: flow.id, serial },
+            bytes: flow.bytes,
+            stalled: Some(left),
+        };
+        if cap > 0.0 {
+            in_flight.tag = self.links[flow.direction as usize].add(now, flow.id, serial, cap, left);
+            in_flight.stalled = None;
+        } else if left <= 0.0 {
+            self.ended_at = now;
+            self.ended.insert(flow.id);
+        }
+        let before = self.flows.insert(flow.id, in_flight);
+        assert!(before.is_none(), "flow {} is in flight already", flow.id);
+        self.links[flow.direction as usize].share(now, &mut self.flows);
+    }
+
+    /// Takes a flow that has not ended off its link and returns the bytes left.
+    fn leave(&mut self, now: SimTime, flow: &InFlight) -> f64 {
+        flow.stalled.unwrap_or_else(|| {
+            let link = &mut self.links[flow.direction as usize];
+            let left = link.remove(now, flow.cap, flow.tag, &self.flows);
+            link.share(now, &mut self.flows);
+            left
+        })
+    }
+
     /// Takes the flows that end by `now` off their links.
     fn settle(&mut self, now: SimTime) {
         for link in &mut self.links {
@@ -76,15 +113,17 @@ impl MaxMinFair {
 impl NetworkModel for MaxMinFair {
     fn start(&mut self, now: SimTime, flow: Flow) {
         self.settle(now);
-        let cap = flow.client_rate.bytes_per_s();
-        assert!(cap > 0.0 && cap.is_finite(), "flow {} has no usable rate", flow.id);
-        let link = &mut self.links[flow.direction as usize];
-        let tag = link.add(now, flow.id, self.n_started, cap, flow.bytes.get() as f64);
-        self.n_started += 1;
-        let in_flight = InFlight { direction: flow.direction, cap, tag, bytes: flow.bytes };
-        let before = self.flows.insert(flow.id, in_flight);
-        assert!(before.is_none(), "flow {} is in flight already", flow.id);
-        link.share(now, &mut self.flows);
+        self.join(now, flow, flow.bytes.get() as f64);
+    }
+
+    fn set_rate(&mut self, now: SimTime, id: u64, rate: Bandwidth) {
+        self.settle(now);
+        if self.ended.contains(&id) {
+            return;
+        }
+        let flow = self.flows.remove(&id).unwrap_or_else(|| panic!("flow {id} is not in flight"));
+        let left = self.leave(now, &flow);
+        self.join(now, Flow { id, direction: flow.direction, client_rate: rate, bytes: flow.bytes, region: 0 }, left);
     }
 
     fn cancel(&mut self, now: SimTime, id: u64) -> Bytes {
@@ -93,9 +132,7 @@ impl NetworkModel for MaxMinFair {
         if self.ended.remove(&id) {
             return flow.bytes;
         }
-        let link = &mut self.links[flow.direction as usize];
-        let left = link.remove(now, flow.cap, flow.tag, &self.flows);
-        link.share(now, &mut self.flows);
+        let left = self.leave(now, &flow);
         whole_bytes(flow.bytes.get() as f64 - left, flow.bytes)
     }
 
@@ -333,13 +370,13 @@ mod tests {
 
     fn flow(id: u64, direction: Direction, mb_per_s: f64, bytes: u64) -> Flow {
         let client_rate = Bandwidth::from_bits_per_s(mb_per_s * MB_PER_S);
-        Flow { id, direction, client_rate, bytes: Bytes::new(bytes) }
+        Flow { id, direction, client_rate, bytes: Bytes::new(bytes), region: 0 }
     }
 
     /// A server that sends and receives at so many MB/s.
     fn network(mb_per_s: Option<f64>) -> Box<dyn NetworkModel> {
         let rate = mb_per_s.map(|rate| Bandwidth::from_bits_per_s(rate * MB_PER_S));
-        ServerNetworkConfig { uplink: rate, downlink: rate, sharing: SharingConfig::default() }.build()
+        ServerNetworkConfig { uplink: rate, downlink: rate, sharing: SharingConfig::default() }.build(&[])
     }
 
     /// Runs until nothing is in flight and returns the ends in their order.
@@ -423,6 +460,22 @@ mod tests {
         network.start(at(0), flow(2, Direction::Down, 9.0, 1_000_000));
         assert_eq!(network.cancel(at(2000), 1), Bytes::new(1_000_000));
         assert_eq!(drain(&mut *network), [(at(2000), 2)]);
+    }
+
+    #[test]
+    fn a_rate_may_change_and_a_stalled_flow_leaves_its_share_to_the_others() {
+        // 10 MB/s for caps 9 and 9: 5 MB/s each until 1 s. Then 9 MB/s for the second alone: 9 MB left, 2 s. At 3 s the
+        // first goes on with 5 MB left at 2 MB/s: 5.5 s.
+        let mut network = network(Some(10.0));
+        network.start(at(0), flow(1, Direction::Up, 9.0, 10_000_000));
+        network.start(at(0), flow(2, Direction::Up, 9.0, 14_000_000));
+        network.set_rate(at(1000), 1, Bandwidth::from_bits_per_s(0.0));
+        assert_eq!((network.next(), network.finish(at(2000))), (Some(at(2000)), Some(2)));
+        assert_eq!((network.next(), network.n_flows()), (None, 1));
+        network.set_rate(at(3000), 1, Bandwidth::from_bits_per_s(2.0 * MB_PER_S));
+        assert_eq!(drain(&mut *network), [(at(5500), 1)]);
+        network.start(at(6000), flow(3, Direction::Up, 0.0, 1));
+        assert_eq!((network.next(), network.cancel(at(7000), 3)), (None, Bytes::ZERO));
     }
 
     #[test]

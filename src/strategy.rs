@@ -7,6 +7,9 @@ pub mod aggregation;
 pub mod compression;
 pub mod selection;
 
-pub use aggregation::{Contribution, FedAvgConfig, Fold, Pace, Strategy, StrategyConfig, Weighting};
+pub use aggregation::{
+    ConstantStaleness, Contribution, FedAsyncConfig, FedAvgConfig, FedBuffConfig, Fold, HingeStaleness, Pace,
+    PolynomialStaleness, SemiSyncConfig, Staleness, StalenessConfig, Strategy, StrategyConfig, Weighting,
+};
 pub use compression::{Codec, CodecConfig, CodecError, NoneConfig};
 pub use selection::{Candidates, History, Observed, Selection, SelectionConfig, UniformConfig};

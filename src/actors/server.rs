@@ -246,6 +246,7 @@ impl Server {
                     start: global,
                     num_examples: update.num_examples,
                     staleness: 0,
+                    weight: 1.0,
                 });
                 open.folded.push(task);
                 open.loss_sum += update.train_loss * update.num_examples as f64;

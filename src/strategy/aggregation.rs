@@ -1,8 +1,23 @@
 //! How the server turns updates into the next global model.
 
+mod concurrency;
+mod fedasync;
 mod fedavg;
+mod fedbuff;
+mod semi_sync;
+mod staleness;
+#[cfg(test)]
+mod testing;
+mod weighting;
 
-pub use fedavg::{FedAvgConfig, Weighting};
+pub use fedasync::FedAsyncConfig;
+pub use fedavg::FedAvgConfig;
+pub use fedbuff::FedBuffConfig;
+pub use semi_sync::SemiSyncConfig;
+pub use staleness::{ConstantStaleness, HingeStaleness, PolynomialStaleness, Staleness, StalenessConfig};
+pub use weighting::Weighting;
+
+use std::sync::Arc;
 
 use crate::one_of;
 use crate::params::Params;
@@ -25,7 +40,7 @@ pub trait Strategy: Send + Sync {
     }
 
     /// Begins to combine updates into the successor of `global`.
-    fn begin(&self, global: &Params) -> Box<dyn Fold>;
+    fn begin(&self, global: &Arc<Params>) -> Box<dyn Fold>;
 }
 
 /// When updates become the next model.
@@ -39,7 +54,7 @@ pub enum Pace {
         buffer_size: usize,
         /// Clients at work at any time.
         concurrency: usize,
-        /// Updates of older models are refused; a model's own next version has staleness 1.
+        /// Largest staleness of an update that is used; older ones are refused. None: any is used.
         max_staleness: Option<u32>,
     },
     /// Semi-synchronously: `concurrency` clients are kept at work, and what has arrived makes a model every `period`.
@@ -48,7 +63,7 @@ pub enum Pace {
         period: SimDuration,
         /// Clients at work at any time.
         concurrency: usize,
-        /// Updates of older models are refused.
+        /// Largest staleness of an update that is used; older ones are refused. None: any is used.
         max_staleness: Option<u32>,
     },
 }
@@ -64,6 +79,19 @@ pub struct Contribution<'a> {
     pub num_examples: usize,
     /// Models that have come out since `start` did; 0 when `start` is the global model.
     pub staleness: u32,
+    /// What the server lets it count for beside what the strategy makes of it, in (0, 1]: 1 but for updates that it folds
+    /// in late.
+    pub weight: f32,
+}
+
+impl Contribution<'_> {
+    /// Adds `weight` times the change that training made.
+    fn add_change(&self, weight: f32, sum: &mut Params) {
+        let changes = self.values.values().iter().zip(self.start.values());
+        for (sum, (value, start)) in sum.values_mut().iter_mut().zip(changes) {
+            *sum += weight * (value - start);
+        }
+    }
 }
 
 /// One aggregation in progress.
@@ -79,6 +107,9 @@ one_of! {
     /// How updates become the next global model: `server.strategy`.
     pub enum StrategyConfig: dyn Strategy, setting "server.strategy" {
         "fedavg" => FedAvg(FedAvgConfig), "mean of the updates, weighted by samples or uniform (arXiv 1602.05629)";
+        "fedasync" => FedAsync(FedAsyncConfig), "asynchronous: each update is mixed in as it arrives (arXiv 1903.03934)";
+        "fedbuff" => FedBuff(FedBuffConfig), "asynchronous: every so many updates make a model (arXiv 2106.06639)";
+        "semi_sync" => SemiSync(SemiSyncConfig), "what has arrived makes a model every so often; nobody is waited for";
     }
 }
 

@@ -77,7 +77,7 @@ const MISTAKES: &[Mistake] = &[
     edit("two choices", &[("  lora: { r: 8 }", "  lora: { r: 8 }\n  head: {}")]),
     edit("no choice", &[("tuning:\n  lora: { r: 8 }", "tuning: {}")]),
     edit("unknown word", &[("  dropout:", "  train: { optim: adam }\n  dropout:")]),
-    edit("choice of a later version", &[("server:", "server:\n  strategy: fedbuff")]),
+    edit("choice of a later version", &[("{ dirichlet: { alpha: 0.3 } }", "{ by_column: { column: user } }")]),
     edit("key of a later version", &[("tuning:", "sweep: { matrix: {} }\ntuning:")]),
     edit("more than one repeat", &[("version: 1", "version: 1\nrepeats: 3")]),
     edit("unknown version", &[("version: 1", "version: 2")]),
@@ -90,6 +90,17 @@ const MISTAKES: &[Mistake] = &[
     ),
     edit("more updates wanted than aggregated", &[("  rounds: 2", "  rounds: 2\n  min_updates: 5")]),
     edit("over-selection below 1", &[("  rounds: 2", "  rounds: 2\n  over_selection: 0.5")]),
+    edit(
+        "buffer that is never full",
+        &[("server:", "server:\n  strategy: { fedbuff: { buffer_size: 10, concurrency: 4 } }")],
+    ),
+    edit(
+        "settings of an asynchronous strategy out of range",
+        &[(
+            "server:",
+            "server:\n  strategy: { fedasync: { concurrency: 0, alpha: 2, staleness: { hinge: { a: -1 } } } }",
+        )],
+    ),
     edit("no rounds", &[("rounds: 2", "rounds: 0")]),
     edit("probability above 1", &[("during_train: 0.1", "during_train: 10")]),
     edit(

@@ -10,13 +10,18 @@ mod calendar;
 pub mod classes;
 mod device;
 mod dropout;
+mod local_time;
 mod network;
+mod periods;
 
 use std::path::PathBuf;
 
 use crate::seed::Seeds;
 
-pub use availability::{AlwaysConfig, Availability, AvailabilityConfig, AvailabilityModel, MarkovConfig, NEVER};
+pub use availability::{
+    AlwaysConfig, Availability, AvailabilityConfig, AvailabilityModel, DiurnalConfig, MarkovConfig, NEVER,
+    WeibullConfig, WeibullLength,
+};
 pub use calendar::Calendar;
 pub use device::{
     ComputeConfig, DeviceClass, DeviceClassConfig, DrawnTimePerSample, EnergyConfig, Jitter, LognormalJitter,

@@ -1,10 +1,14 @@
 //! When clients can be reached: the seam, and the models behind it.
 
 mod always;
+mod diurnal;
 mod markov;
+mod weibull;
 
 pub use always::AlwaysConfig;
+pub use diurnal::DiurnalConfig;
 pub use markov::MarkovConfig;
+pub use weibull::{WeibullConfig, WeibullLength};
 
 use super::{BuildContext, SimError};
 use crate::one_of;
@@ -19,6 +23,8 @@ one_of! {
     pub enum AvailabilityConfig: dyn Availability, setting "clients.availability" {
         "always" => Always(AlwaysConfig), "every client can be reached at any time";
         "markov" => Markov(MarkovConfig), "on and off periods with exponential lengths";
+        "diurnal" => Diurnal(DiurnalConfig), "a share online that follows the local hour, with time zones";
+        "weibull" => Weibull(WeibullConfig), "on and off periods with Weibull lengths: heavy or light tails";
     }
 }
 

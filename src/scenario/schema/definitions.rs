@@ -115,8 +115,6 @@ pub(super) fn words(schema: &Schema) -> Option<Vec<&str>> {
 pub(super) const LATER: &[(&str, &str)] = &[
     ("sweep", "run once per value with `--set`"),
     ("output.checkpoint_every", "runs are repeated exactly from their `scenario.lock.yaml`"),
-    ("clients.availability.diurnal", "`always` and `markov` are built in"),
-    ("clients.availability.trace", "`always` and `markov` are built in"),
     ("dataset.partition.by_column", "`iid`, `dirichlet`, `label_mix` and `shards` are built in"),
     ("dataset.partition.file", "`iid`, `dirichlet`, `label_mix` and `shards` are built in"),
 ];

@@ -1,7 +1,5 @@
 //! On and off periods with exponential lengths: a two-state Markov process for each client.
 
-use std::sync::{Mutex, PoisonError};
-
 use rand::RngExt;
 use rand_distr::Exp1;
 use schemars::JsonSchema;
@@ -10,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Availability, AvailabilityModel};
 use crate::registry::Problem;
 use crate::seed::{Purpose, Seeds};
+use crate::sim::periods::{Lengths, Periods, length_of};
 use crate::sim::{BuildContext, SimError};
 use crate::units::{SimDuration, SimTime};
 
@@ -41,105 +40,42 @@ impl Availability for MarkovConfig {
     }
 
     fn build(&self, context: &BuildContext) -> Result<Box<dyn AvailabilityModel>, SimError> {
-        Ok(Box::new(Markov { config: *self, seeds: context.seeds, periods: Mutex::new(Vec::new()) }))
+        Ok(Box::new(Periods::new(Markov { config: *self, seeds: context.seeds })))
     }
 }
 
 struct Markov {
     config: MarkovConfig,
     seeds: Seeds,
-    /// The period found last for each client: where the next search starts. It saves time and changes no answer, since
-    /// a period is a function of its client and number alone.
-    periods: Mutex<Vec<Option<Period>>>,
-}
-
-/// One period of one client.
-#[derive(Debug, Clone, Copy)]
-struct Period {
-    start: SimTime,
-    end: SimTime,
-    /// Online time before the start.
-    online_before: SimDuration,
-    number: u32,
-    online: bool,
 }
 
 impl Markov {
-    /// The first period of a client. Its length has the distribution of any other, because what remains of an
-    /// exponential period is exponential.
-    fn first(&self, client_id: u32) -> Period {
+    fn length(&self, unit: f64, is_on: bool) -> SimDuration {
+        let mean = if is_on { self.config.mean_online } else { self.config.mean_offline };
+        length_of(mean.as_secs_f64() * unit)
+    }
+}
+
+impl Lengths for Markov {
+    /// The first period's length has the distribution of any other, because what remains of an exponential period is
+    /// exponential.
+    fn first(&self, client_id: u32) -> (bool, SimDuration) {
         let mut stream = self.seeds.client(Purpose::Availability, client_id);
         let (on, off) = (self.config.mean_online.as_secs_f64(), self.config.mean_offline.as_secs_f64());
-        let online = stream.random::<f64>() * (on + off) < on;
-        let end = SimTime::ZERO + self.length(stream.sample(Exp1), online);
-        Period { start: SimTime::ZERO, end, online_before: SimDuration::ZERO, number: 0, online }
+        let is_on = stream.random::<f64>() * (on + off) < on;
+        (is_on, self.length(stream.sample(Exp1), is_on))
     }
 
-    /// The period after `period`, drawn from a stream of its own: nothing but its number has to be remembered.
-    fn after(&self, client_id: u32, period: Period) -> Period {
-        let number = period.number + 1;
-        let online = !period.online;
-        let mut stream = self.seeds.step(Purpose::Availability, client_id, 0, number);
-        Period {
-            start: period.end,
-            end: period.end + self.length(stream.sample(Exp1), online),
-            online_before: period.online_by(period.end),
-            number,
-            online,
-        }
-    }
-
-    fn length(&self, unit: f64, online: bool) -> SimDuration {
-        let mean = if online { self.config.mean_online } else { self.config.mean_offline };
-        SimDuration::from_secs_f64(mean.as_secs_f64() * unit).unwrap_or(SimDuration::from_nanos(u64::MAX))
-    }
-
-    /// The period that holds `time`.
-    fn at(&self, client_id: u32, time: SimTime) -> Period {
-        // A panic elsewhere cannot leave a half-written period behind: each is stored whole.
-        let mut periods = self.periods.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = client_id as usize;
-        if index >= periods.len() {
-            periods.resize(index + 1, None);
-        }
-        let known = periods[index].filter(|period| period.start <= time);
-        let mut period = known.unwrap_or_else(|| self.first(client_id));
-        while period.end <= time && period.end != super::NEVER {
-            period = self.after(client_id, period);
-        }
-        periods[index] = Some(period);
-        period
-    }
-}
-
-impl Period {
-    /// Online time from the start of the run to `time`, which lies in this period or at its end.
-    fn online_by(&self, time: SimTime) -> SimDuration {
-        if self.online { self.online_before + time.since(self.start) } else { self.online_before }
-    }
-}
-
-impl AvailabilityModel for Markov {
-    fn is_online(&self, client_id: u32, time: SimTime) -> bool {
-        self.at(client_id, time).online
-    }
-
-    fn next_change(&self, client_id: u32, time: SimTime) -> SimTime {
-        self.at(client_id, time).end
-    }
-
-    fn online_fraction(&self, client_id: u32, until: SimTime) -> f64 {
-        let period = self.at(client_id, until);
-        if until == SimTime::ZERO {
-            return f64::from(u8::from(period.online));
-        }
-        period.online_by(until).as_nanos() as f64 / until.as_nanos() as f64
+    /// Drawn from a stream of its own: nothing but its number has to be remembered.
+    fn length(&self, client_id: u32, number: u32, is_on: bool, _start: SimTime) -> SimDuration {
+        Markov::length(self, self.seeds.step(Purpose::Availability, client_id, 0, number).sample(Exp1), is_on)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::periods::{assert_fraction_is_a_sum, assert_queries_are_pure};
     use proptest::prelude::*;
 
     const SECOND: u64 = 1_000_000_000;
@@ -197,15 +133,7 @@ mod tests {
 
     #[test]
     fn the_online_fraction_is_the_sum_of_the_online_periods() {
-        let model = model(3);
-        let end = at(1000);
-        let (mut time, mut online) = (SimTime::ZERO, 0);
-        while time < end {
-            let next = model.next_change(5, time).min(end);
-            online += if model.is_online(5, time) { next.since(time).as_nanos() } else { 0 };
-            time = next;
-        }
-        assert_eq!(model.online_fraction(5, end), online as f64 / end.as_nanos() as f64);
+        assert_fraction_is_a_sum(&*model(3), 5, at(1000));
     }
 
     #[test]
@@ -229,16 +157,10 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever was asked before, in any order, an answer is that of a model that was asked nothing else.
         #[test]
         fn queries_are_pure(queries in prop::collection::vec((0u32..4, 0u64..2000), 1..60)) {
-            let busy = model(9);
-            for (client, seconds) in queries {
-                let (fresh, time) = (model(9), at(seconds));
-                prop_assert_eq!(busy.is_online(client, time), fresh.is_online(client, time));
-                prop_assert_eq!(busy.next_change(client, time), fresh.next_change(client, time));
-                prop_assert_eq!(busy.online_fraction(client, time), fresh.online_fraction(client, time));
-            }
+            let queries: Vec<_> = queries.into_iter().map(|(client, seconds)| (client, at(seconds))).collect();
+            assert_queries_are_pure(|| model(9), &queries);
         }
     }
 }

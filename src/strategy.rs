@@ -12,4 +12,7 @@ pub use aggregation::{
     PolynomialStaleness, SemiSyncConfig, Staleness, StalenessConfig, Strategy, StrategyConfig, Weighting,
 };
 pub use compression::{Codec, CodecConfig, CodecError, NoneConfig};
-pub use selection::{Candidates, History, Observed, Selection, SelectionConfig, UniformConfig};
+pub use selection::{
+    Candidates, FastestFirstConfig, History, Learnt, Observed, OortConfig, PowerOfChoiceConfig, RoundRobinConfig,
+    Selection, SelectionConfig, TierPolicy, TiflConfig, UniformConfig, WeightedConfig,
+};

@@ -19,10 +19,25 @@ pub struct Observed {
     pub last_loss: Option<f64>,
 }
 
+/// A training loss that the server was told.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Learnt {
+    /// The round that was under way then: the last in which anybody had been asked.
+    pub round: u32,
+    /// Whose loss it is.
+    pub client_id: u32,
+    /// Mean loss over the client's examples.
+    pub loss: f64,
+}
+
 /// What the server has seen of its clients so far. Clients it never asked take no room.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
     clients: BTreeMap<u32, Observed>,
+    /// For each round in which clients were asked, the first of them.
+    first_asked: Vec<(u32, u32)>,
+    last_asked: Option<u32>,
+    learnt: Vec<Learnt>,
 }
 
 impl History {
@@ -36,11 +51,30 @@ impl History {
         self.clients.iter().map(|(client_id, observed)| (*client_id, observed))
     }
 
-    /// A client was asked in a round.
+    /// The client that was asked last of all.
+    pub fn last_asked(&self) -> Option<u32> {
+        self.last_asked
+    }
+
+    /// The rounds in which clients were asked, each with the client that was asked first, in order.
+    pub fn first_asked(&self) -> &[(u32, u32)] {
+        &self.first_asked
+    }
+
+    /// All losses that were told, in order. None in timing-only runs.
+    pub fn learnings(&self) -> &[Learnt] {
+        &self.learnt
+    }
+
+    /// A client was asked in a round. Clients of one selection are told of in the order of their selection.
     pub fn asked(&mut self, client_id: u32, round: u32) {
         let observed = self.clients.entry(client_id).or_default();
         observed.asked += 1;
         observed.last_round = round;
+        self.last_asked = Some(client_id);
+        if self.first_asked.last().is_none_or(|(last, _)| *last < round) {
+            self.first_asked.push((round, client_id));
+        }
     }
 
     /// The update of a task that a client was asked for in `round` has arrived, `seconds` after.
@@ -54,5 +88,42 @@ impl History {
     /// The update of a client was collected.
     pub fn learnt(&mut self, client_id: u32, train_loss: f64) {
         self.clients.entry(client_id).or_default().last_loss = Some(train_loss);
+        let round = self.first_asked.last().map_or(0, |(round, _)| *round);
+        self.learnt.push(Learnt { round, client_id, loss: train_loss });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happens_is_remembered_by_client_and_by_round() {
+        let mut history = History::default();
+        for client_id in [7, 3] {
+            history.asked(client_id, 1);
+        }
+        history.answered(7, 1, 2.5);
+        history.learnt(7, 0.25);
+        history.asked(3, 2);
+        // An update of round 1 that arrives late is learnt in round 2.
+        history.answered(3, 1, 9.0);
+        history.learnt(3, 0.5);
+        assert_eq!(
+            history.of(3).copied(),
+            Some(Observed {
+                asked: 2,
+                answered: 1,
+                last_round: 2,
+                last_answered_round: 1,
+                last_seconds: Some(9.0),
+                last_loss: Some(0.5)
+            })
+        );
+        assert_eq!((history.last_asked(), history.first_asked()), (Some(3), &[(1, 7), (2, 3)][..]));
+        let learnt: Vec<_> = history.learnings().iter().map(|learnt| (learnt.round, learnt.client_id)).collect();
+        assert_eq!(learnt, [(1, 7), (2, 3)]);
+        assert_eq!(history.of(4), None);
+        assert_eq!(history.iter().map(|(client_id, _)| client_id).collect::<Vec<_>>(), [3, 7]);
     }
 }

@@ -1,0 +1,379 @@
+//! Oort (Lai et al., OSDI 2021, arXiv 2010.06081): clients whose data teach much and who are fast enough, and some that
+//! nobody knows yet.
+
+use rand::RngExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::draws::{available, by_weight, uniformly};
+use super::{Candidates, Observed, Selection};
+use crate::registry::Problem;
+use crate::seed::Stream;
+
+/// Oort.
+///
+/// Of the `n` wanted clients a fraction `epsilon`, which falls from round to round, is drawn from clients that have not
+/// answered yet, with chances by stated speed; the others by utility from those that have. The utility of client `i` is
+/// `(U_i + sqrt(0.1 ln R / L_i)) (T / t_i)^alpha`, the last factor only where `t_i > T`: `R` is the round, `L_i` the last
+/// one that the client answered, `t_i` how long it took, `T` the preferred duration. Candidates are those of at least
+/// `cut_off` times the utility of the last one that would be in by rank; they are drawn with chances by utility.
+///
+/// Where this differs from the paper:
+/// - The paper's statistical utility is `|B_i| sqrt(mean of loss²)` over the client's examples. Clients report their mean
+///   loss, so `|B_i| x mean loss` stands in for it: it is never larger, and equal where all examples are alike. As in the
+///   authors' code it is clipped at a quantile and brought to `[0, 1]`, so that it can be added to the second term.
+/// - The paper's `T` is in seconds; as in the authors' code it is a quantile of the durations of the explored clients,
+///   which rises by `pacer_step` when the utility of the last `pacer_window` rounds is below that of as many before.
+/// - Clients that took part `max_participation` times are asked only when the others do not suffice.
+///
+/// Where no losses are told, as in timing-only runs, every loss counts as 1: the utility is the number of examples, and
+/// `T` stays where it starts. Looks at every registered client.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OortConfig {
+    /// `epsilon` in round 1: the fraction of unknown clients, in [0, 1]. Default: 0.9.
+    pub exploration: f64,
+    /// What `epsilon` is multiplied by after each round, in (0, 1]. Default: 0.98.
+    pub exploration_decay: f64,
+    /// The least `epsilon`, in [0, 1]. Default: 0.2.
+    pub exploration_min: f64,
+    /// `alpha`, how hard slow clients are punished, >= 0. 0 ignores speed. Default: 2.
+    pub alpha: f64,
+    /// `c`, the fraction of the last client's utility that makes a candidate, in [0, 1]. 1 takes the best alone; 0 draws
+    /// from all. Default: 0.95.
+    pub cut_off: f64,
+    /// The quantile of the statistical utilities beyond which they are clipped, in (0, 1]. 1 clips nothing. Default: 0.95.
+    pub clip: f64,
+    /// The quantile of the durations that `T` starts at, in (0, 1]. 1 prefers no speed. Default: 0.3.
+    pub speed_quantile: f64,
+    /// How much the quantile rises when the utility falls, in [0, 1]. Default: 0.05.
+    pub pacer_step: f64,
+    /// Rounds whose utilities are compared, >= 1. Default: 20.
+    pub pacer_window: u32,
+    /// Tasks after which a client is asked only in want of others, >= 1. The paper's example is 10. None: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_participation: Option<u32>,
+}
+
+impl Default for OortConfig {
+    fn default() -> Self {
+        Self {
+            exploration: 0.9,
+            exploration_decay: 0.98,
+            exploration_min: 0.2,
+            alpha: 2.0,
+            cut_off: 0.95,
+            clip: 0.95,
+            speed_quantile: 0.3,
+            pacer_step: 0.05,
+            pacer_window: 20,
+            max_participation: None,
+        }
+    }
+}
+
+impl Selection for OortConfig {
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let from_zero = [
+            ("exploration", self.exploration),
+            ("exploration_min", self.exploration_min),
+            ("cut_off", self.cut_off),
+            ("pacer_step", self.pacer_step),
+        ];
+        for (path, value) in from_zero {
+            if !(0.0..=1.0).contains(&value) {
+                problems.push(Problem::new(path, format!("{value} is not in [0, 1]")));
+            }
+        }
+        let above_zero = [
+            ("exploration_decay", self.exploration_decay),
+            ("clip", self.clip),
+            ("speed_quantile", self.speed_quantile),
+        ];
+        for (path, value) in above_zero {
+            if !(value > 0.0 && value <= 1.0) {
+                problems.push(Problem::new(path, format!("{value} is not in (0, 1]")));
+            }
+        }
+        if !(self.alpha >= 0.0 && self.alpha.is_finite()) {
+            let message = format!("{} must be a number of at least 0", self.alpha);
+            problems.push(Problem::new("alpha", message).help("0 ignores speed"));
+        }
+        if self.exploration_min > self.exploration {
+            let message =
+                format!("{} is above `exploration`, {}, which only falls", self.exploration_min, self.exploration);
+            problems.push(Problem::new("exploration_min", message).help("lower exploration_min or raise exploration"));
+        }
+        if self.pacer_window == 0 {
+            problems.push(Problem::new("pacer_window", "no rounds cannot be compared").help("write at least 1"));
+        }
+        if self.max_participation == Some(0) {
+            let message = "nobody could ever take part";
+            problems.push(Problem::new("max_participation", message).help("leave it out for no limit"));
+        }
+        problems
+    }
+
+    fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
+        let (mut explored, mut unknown, mut spent) = (Vec::new(), Vec::new(), Vec::new());
+        for client_id in available(candidates) {
+            let seen = candidates.history.of(client_id);
+            if seen.is_some_and(|seen| self.max_participation.is_some_and(|max| seen.asked >= max)) {
+                spent.push(client_id);
+            } else if seen.is_some_and(|seen| seen.last_seconds.is_some()) {
+                explored.push(client_id);
+            } else {
+                unknown.push(client_id);
+            }
+        }
+        let scores = Scores::new(self, candidates);
+        let mut ranked: Vec<(u32, f64)> =
+            explored.into_iter().filter_map(|client_id| Some((client_id, scores.of(client_id)?))).collect();
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+
+        // A share of clients that is not whole is rounded at random, so that it holds on average, for one client too.
+        let share = (1.0 - self.exploration_at(candidates.round)) * n as f64;
+        let is_up = stream.random::<f64>() < share.fract();
+        let n_exploited = (share as usize + usize::from(is_up)).min(ranked.len());
+        let mut chosen = match n_exploited.checked_sub(1).map(|last| self.cut_off * ranked[last].1) {
+            Some(least) => {
+                let pool = ranked.iter().copied().take_while(|(_, score)| *score >= least);
+                by_weight(n_exploited, pool, stream)
+            }
+            None => Vec::new(),
+        };
+        let by_speed = unknown.iter().map(|&client_id| (client_id, 1.0 / (candidates.stated_seconds)(client_id)));
+        chosen.extend(by_weight(n - chosen.len(), by_speed, stream));
+        if chosen.len() < n {
+            ranked.retain(|(client_id, _)| !chosen.contains(client_id));
+            chosen.extend(by_weight(n - chosen.len(), ranked.into_iter(), stream));
+        }
+        chosen.extend(uniformly(n - chosen.len(), spent.into_iter(), stream));
+        chosen
+    }
+}
+
+impl OortConfig {
+    /// `epsilon` in a round, from 1.
+    fn exploration_at(&self, round: u32) -> f64 {
+        let decays = f64::from(round.saturating_sub(1));
+        (self.exploration * self.exploration_decay.powf(decays)).max(self.exploration_min)
+    }
+
+    /// The quantile that `T` is at in a round: a step higher for each window of rounds that taught less than the one
+    /// before it.
+    fn quantile_at(&self, candidates: &Candidates<'_>) -> f64 {
+        let window_of = |round: u32| (round.saturating_sub(1) / self.pacer_window) as usize;
+        let n_complete = window_of(candidates.round);
+        let mut sums = vec![0.0; n_complete];
+        for learnt in candidates.history.learnings() {
+            if let Some(sum) = sums.get_mut(window_of(learnt.round)) {
+                *sum += f64::from((candidates.num_examples)(learnt.client_id)) * learnt.loss;
+            }
+        }
+        let n_falls = sums.windows(2).filter(|pair| pair[0] > pair[1]).count();
+        self.speed_quantile + self.pacer_step * n_falls as f64
+    }
+}
+
+/// What it takes to tell the utility of a client that has answered.
+struct Scores<'a> {
+    config: &'a OortConfig,
+    candidates: &'a Candidates<'a>,
+    /// Stands in for a loss that was not told: the mean of those that were.
+    usual_loss: f64,
+    /// Smallest statistical utility, and the one at which they are clipped.
+    range: (f64, f64),
+    /// `T` in seconds.
+    preferred_seconds: f64,
+}
+
+impl<'a> Scores<'a> {
+    fn new(config: &'a OortConfig, candidates: &'a Candidates<'a>) -> Self {
+        let answered = || candidates.history.iter().filter(|(_, seen)| seen.last_seconds.is_some());
+        let losses: Vec<f64> = answered().filter_map(|(_, seen)| seen.last_loss).collect();
+        let usual_loss = if losses.is_empty() { 1.0 } else { losses.iter().sum::<f64>() / losses.len() as f64 };
+        let mut scores = Self { config, candidates, usual_loss, range: (0.0, 0.0), preferred_seconds: f64::INFINITY };
+        let utilities: Vec<f64> = answered().map(|(client_id, seen)| scores.statistical(client_id, seen)).collect();
+        let least = utilities.iter().copied().fold(f64::INFINITY, f64::min);
+        scores.range = (least, quantile(utilities, config.clip).unwrap_or(least));
+        let at = config.quantile_at(candidates);
+        if at < 1.0 {
+            let seconds = answered().filter_map(|(_, seen)| seen.last_seconds).collect();
+            scores.preferred_seconds = quantile(seconds, at).unwrap_or(f64::INFINITY);
+        }
+        scores
+    }
+
+    fn statistical(&self, client_id: u32, seen: &Observed) -> f64 {
+        f64::from((self.candidates.num_examples)(client_id)) * seen.last_loss.unwrap_or(self.usual_loss)
+    }
+
+    /// The utility; none for a client that has not answered.
+    fn of(&self, client_id: u32) -> Option<f64> {
+        let seen = self.candidates.history.of(client_id)?;
+        let seconds = seen.last_seconds?;
+        let (least, clipped) = self.range;
+        let statistical = match clipped - least {
+            width if width > 0.0 => (self.statistical(client_id, seen).min(clipped) - least) / width,
+            _ => 1.0,
+        };
+        let round = f64::from(self.candidates.round.max(1));
+        let uncertainty = (0.1 * round.ln() / f64::from(seen.last_answered_round.max(1))).sqrt();
+        let system = match seconds > self.preferred_seconds {
+            true => (self.preferred_seconds / seconds).powf(self.config.alpha),
+            false => 1.0,
+        };
+        Some((statistical + uncertainty) * system)
+    }
+}
+
+/// The value that a fraction `at` of the values lie below.
+fn quantile(mut values: Vec<f64>, at: f64) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let index = (values.len() as f64 * at) as usize;
+    values.get(index.min(values.len().checked_sub(1)?)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::testing::Clients;
+    use super::*;
+
+    /// Clients who have all answered in round 1: seconds and loss of each.
+    fn answered(clients: &[(f64, f64)]) -> Clients {
+        let mut all = Clients::of(clients.len() as u32);
+        for (client_id, &(seconds, loss)) in (0..).zip(clients) {
+            all.history.asked(client_id, 1);
+            all.history.answered(client_id, 1, seconds);
+            all.history.learnt(client_id, loss);
+        }
+        all
+    }
+
+    fn scores(config: &OortConfig, clients: &Clients, round: u32) -> Vec<f64> {
+        clients.with(round, |candidates| {
+            let scores = Scores::new(config, candidates);
+            (0..clients.n_clients).map(|client_id| scores.of(client_id).unwrap()).collect()
+        })
+    }
+
+    #[test]
+    fn utility_is_statistical_and_systematic_with_a_bonus_for_those_not_seen_for_long() {
+        // Losses 1, 2, 3 on 10 examples: 0, 1/2, 1 of the range (clip 1). T is the quantile 0.3 of 1, 2, 4 s: number
+        // floor(0.9) = 0, 1 s. So client 1 is punished by (1/2)^2 and client 2 by (1/4)^2.
+        let clients = Clients { num_examples: vec![10; 3], ..answered(&[(1.0, 1.0), (2.0, 2.0), (4.0, 3.0)]) };
+        let config = OortConfig { clip: 1.0, ..OortConfig::default() };
+        assert_eq!(scores(&config, &clients, 1), [0.0, 0.5 / 4.0, 1.0 / 16.0]);
+        // Round 5, last answered in 1: each gains sqrt(0.1 ln 5).
+        let bonus = (0.1 * 5f64.ln()).sqrt();
+        assert_eq!(scores(&config, &clients, 5), [bonus, (0.5 + bonus) / 4.0, (1.0 + bonus) / 16.0]);
+        // Without a penalty, and clipped at the quantile 0.5, number floor(1.5) = 1 of 10, 20, 30: 20.
+        let flat = OortConfig { clip: 0.5, alpha: 0.0, ..config };
+        assert_eq!(scores(&flat, &clients, 1), [0.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn the_pacer_lets_slower_clients_in_when_the_utility_falls() {
+        let config = OortConfig { pacer_window: 2, pacer_step: 0.25, ..OortConfig::default() };
+        let mut clients = Clients::of(1);
+        // Windows of rounds 1-2, 3-4, 5-6 teach 6 + 6, 5 + 5, 9 + 9: one fall, seen from round 5 on.
+        for (round, loss) in (1..).zip([6.0, 6.0, 5.0, 5.0, 9.0, 9.0]) {
+            clients.history.asked(0, round);
+            clients.history.learnt(0, loss);
+        }
+        let at = |round| clients.with(round, |candidates| config.quantile_at(candidates));
+        assert_eq!([1, 4, 5, 6, 7].map(at), [0.3, 0.3, 0.55, 0.55, 0.55]);
+    }
+
+    #[test]
+    fn exploration_falls_to_its_least() {
+        let config = OortConfig::default();
+        assert_eq!(config.exploration_at(1), 0.9);
+        assert!((config.exploration_at(11) - 0.9 * 0.98f64.powi(10)).abs() < 1e-12);
+        assert_eq!(config.exploration_at(500), 0.2);
+    }
+
+    #[test]
+    fn the_share_of_unknown_clients_is_epsilon() {
+        // 50 have answered, 50 have not; 5 are wanted in round 1 with epsilon 0.7: 3.5 unknown ones on average. Each of
+        // 2,000 selections has 3 or 4, a fair coin: the mean has a standard deviation of 0.5 / sqrt(2000) = 0.011.
+        let mut clients = answered(&[(1.0, 1.0); 50]);
+        clients.n_clients = 100;
+        let config = OortConfig { exploration: 0.7, exploration_min: 0.7, ..OortConfig::default() };
+        let cohorts: Vec<_> = (0..2000).map(|round| clients.select(&config, 5, round)).collect();
+        let unknown: usize = cohorts.iter().flatten().filter(|&&client_id| client_id >= 50).count();
+        assert!((unknown as f64 / 2000.0 - 3.5).abs() < 0.055, "{unknown}");
+        // The one client of an asynchronous server is unknown in 7 of 10 cases: 1,400 with a standard deviation of 20.5.
+        let single = (0..2000).filter(|&round| clients.select(&config, 1, round)[0] >= 50).count();
+        assert!(single.abs_diff(1400) < 103, "{single}");
+    }
+
+    #[test]
+    fn unknown_clients_are_drawn_by_speed() {
+        // 1 s against 4 s: 4 to 1. The fast one in 3,200 of 4,000 rounds, with a standard deviation of 25.3; five: 127.
+        let clients = Clients { stated_seconds: vec![1.0, 4.0], ..Clients::of(2) };
+        let fast = (0..4000).filter(|&round| clients.select(&OortConfig::default(), 1, round) == [0]).count();
+        assert!(fast.abs_diff(3200) < 127, "{fast}");
+    }
+
+    #[test]
+    fn the_cut_off_keeps_those_of_little_utility_out() {
+        // Utilities 1, 0.97, 0.5, 0 of the range; two are exploited. The cut-off is 0.95 x 0.97, so only these two.
+        let clients = answered(&[(1.0, 3.0), (1.0, 2.94), (1.0, 2.0), (1.0, 1.0)]);
+        let config = OortConfig { exploration: 0.0, exploration_min: 0.0, clip: 1.0, ..OortConfig::default() };
+        let ever_chosen = |config: OortConfig| -> BTreeSet<u32> {
+            (1..200).flat_map(|seed| clients.select_with(&config, 2, 1, seed)).collect()
+        };
+        assert_eq!(ever_chosen(config), BTreeSet::from([0, 1]));
+        // With half of that as the cut-off the third has a chance of about 1 in 3 per round; the last has no utility.
+        assert_eq!(ever_chosen(OortConfig { cut_off: 0.5, ..config }), BTreeSet::from([0, 1, 2]));
+    }
+
+    #[test]
+    fn those_who_took_part_often_are_asked_in_want_of_others_only() {
+        let mut clients = answered(&[(1.0, 1.0); 4]);
+        (2..=3).for_each(|round| clients.history.asked(2, round));
+        let config = OortConfig { max_participation: Some(3), ..OortConfig::default() };
+        let sorted = |n| {
+            let mut chosen = clients.select(&config, n, 4);
+            chosen.sort_unstable();
+            chosen
+        };
+        assert_eq!(sorted(3), [0, 1, 3]);
+        assert_eq!(sorted(4), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn without_losses_the_number_of_examples_decides() {
+        let mut clients = Clients { num_examples: vec![10, 40, 20], ..Clients::of(3) };
+        for client_id in 0..3 {
+            clients.history.asked(client_id, 1);
+            clients.history.answered(client_id, 1, 1.0);
+        }
+        // 0, 1 and 1/3 of the range from 10 to 40.
+        let config = OortConfig { clip: 1.0, ..OortConfig::default() };
+        assert_eq!(scores(&config, &clients, 1), [0.0, 1.0, 1.0 / 3.0]);
+    }
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        let config = OortConfig {
+            exploration: 0.1,
+            exploration_decay: 0.0,
+            alpha: f64::NAN,
+            cut_off: 1.5,
+            pacer_window: 0,
+            max_participation: Some(0),
+            ..OortConfig::default()
+        };
+        let paths: Vec<_> = config.problems().into_iter().map(|problem| problem.path).collect();
+        let expected =
+            ["cut_off", "exploration_decay", "alpha", "exploration_min", "pacer_window", "max_participation"];
+        assert_eq!(paths, expected);
+        assert!(OortConfig::default().problems().is_empty());
+    }
+}

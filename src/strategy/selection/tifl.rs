@@ -1,0 +1,279 @@
+//! TiFL (Chai et al., HPDC 2020, arXiv 2001.09249): clients in tiers of like speed, and a round takes one tier.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::draws::{available, by_weight, uniformly};
+use super::{Candidates, Selection};
+use crate::registry::Problem;
+use crate::seed::Stream;
+
+/// TiFL.
+///
+/// All registered clients are ranked by the time that they state for a task and cut into tiers of equal size (the paper
+/// profiles them by test tasks first). A round draws a tier by the policy and its clients uniformly, so that nobody waits
+/// for a much slower one. Tiers without an available client are not drawn; a tier that has too few is filled up from its
+/// neighbours in speed. Looks at every registered client. Made for rounds: with an asynchronous strategy every request
+/// draws a tier, and credits count model versions.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TiflConfig {
+    /// Tiers, >= 1. 1 is uniform selection. Default: 5, as in the paper.
+    pub tiers: u32,
+    /// How a round's tier is drawn.
+    pub policy: TierPolicy,
+    /// Rounds that a tier can have, >= 1; when all that could be drawn have had theirs, credits count no more.
+    /// None: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credits: Option<u32>,
+    /// Rounds after which `adaptive_by_loss` looks again, >= 1. Default: 10.
+    pub interval: u32,
+}
+
+/// How a round's tier is drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TierPolicy {
+    /// Each tier with the same chance.
+    #[default]
+    Uniform,
+    /// The paper's adaptive policy (its algorithm 2) with losses for accuracies: every `interval` rounds, unless the tier
+    /// of the last round has improved, chances are dealt out anew by rank, the more the worse a tier does and none to the
+    /// best. How a tier does is the mean of the training losses that its clients reported last, in place of the paper's
+    /// accuracy on test data of each tier. A tier that has reported nothing counts as the worst. Where no losses are
+    /// told, as in timing-only runs, chances stay equal.
+    AdaptiveByLoss,
+}
+
+impl Default for TiflConfig {
+    fn default() -> Self {
+        Self { tiers: 5, policy: TierPolicy::default(), credits: None, interval: 10 }
+    }
+}
+
+impl Selection for TiflConfig {
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.tiers == 0 {
+            problems.push(Problem::new("tiers", "clients must be in one").help("write at least 1"));
+        }
+        if self.credits == Some(0) {
+            let message = "no tier could ever be drawn";
+            problems.push(Problem::new("credits", message).help("leave it out for no limit"));
+        }
+        if self.interval == 0 {
+            problems.push(Problem::new("interval", "must be at least 1").help("1 looks after each round"));
+        }
+        problems
+    }
+
+    fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
+        let tier_of = self.tiers_by_stated_time(candidates);
+        let mut clients = vec![Vec::new(); self.tiers as usize];
+        available(candidates).for_each(|client_id| clients[tier_of[client_id as usize]].push(client_id));
+
+        let chances = match self.policy {
+            TierPolicy::Uniform => vec![1.0; clients.len()],
+            TierPolicy::AdaptiveByLoss => self.chances_by_loss(candidates, &tier_of),
+        };
+        let credits = self.credits_before(candidates.round, candidates, &tier_of);
+        let mut drawable: Vec<u32> = (0..self.tiers).filter(|&tier| !clients[tier as usize].is_empty()).collect();
+        if drawable.iter().any(|&tier| credits[tier as usize] > 0) {
+            drawable.retain(|&tier| credits[tier as usize] > 0);
+        }
+        let weighted = drawable.into_iter().map(|tier| (tier, chances[tier as usize]));
+        let Some(&tier) = by_weight(1, weighted, stream).first() else { return Vec::new() };
+
+        let mut by_distance: Vec<u32> = (0..self.tiers).collect();
+        by_distance.sort_by_key(|&other| (other.abs_diff(tier), other));
+        let mut chosen = Vec::with_capacity(n);
+        for tier in by_distance {
+            if chosen.len() < n {
+                let clients = std::mem::take(&mut clients[tier as usize]);
+                chosen.extend(uniformly(n - chosen.len(), clients.into_iter(), stream));
+            }
+        }
+        chosen
+    }
+}
+
+impl TiflConfig {
+    /// The tier of each registered client; 0 is the fastest.
+    fn tiers_by_stated_time(&self, candidates: &Candidates<'_>) -> Vec<usize> {
+        let n_clients = candidates.n_clients as usize;
+        let mut by_time: Vec<(f64, u32)> =
+            (0..candidates.n_clients).map(|client_id| ((candidates.stated_seconds)(client_id), client_id)).collect();
+        by_time.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let mut tiers = vec![0; n_clients];
+        for (rank, (_, client_id)) in by_time.into_iter().enumerate() {
+            tiers[client_id as usize] = rank * self.tiers as usize / n_clients;
+        }
+        tiers
+    }
+
+    /// What is left of each tier's credits before a round.
+    fn credits_before(&self, round: u32, candidates: &Candidates<'_>, tier_of: &[usize]) -> Vec<u32> {
+        let mut credits = vec![self.credits.unwrap_or(u32::MAX); self.tiers as usize];
+        for &(_, first) in candidates.history.first_asked().iter().take_while(|(past, _)| *past < round) {
+            let left = &mut credits[tier_of[first as usize]];
+            *left = left.saturating_sub(1);
+        }
+        credits
+    }
+
+    /// The chances of the tiers as the looks so far have left them.
+    fn chances_by_loss(&self, candidates: &Candidates<'_>, tier_of: &[usize]) -> Vec<f64> {
+        let mut chances = vec![1.0; self.tiers as usize];
+        let mut learnings = candidates.history.learnings().iter().peekable();
+        let mut last_losses: BTreeMap<u32, f64> = BTreeMap::new();
+        let mut before = vec![None; self.tiers as usize];
+        for look in 1..=candidates.round / self.interval {
+            let round = look * self.interval;
+            while let Some(learnt) = learnings.next_if(|learnt| learnt.round < round) {
+                last_losses.insert(learnt.client_id, learnt.loss);
+            }
+            let now = mean_losses(&last_losses, tier_of, self.tiers);
+            let past = candidates.history.first_asked().iter().rev().find(|(past, _)| *past < round);
+            let current = past.map(|(_, first)| tier_of[*first as usize]);
+            let has_improved = current.is_some_and(|tier| is_less(now[tier], before[tier]));
+            if !last_losses.is_empty() && !has_improved {
+                chances = self.chances_by_rank(&now, &self.credits_before(round, candidates, tier_of));
+            }
+            before = now;
+        }
+        chances
+    }
+
+    /// `(m - i) / (m (m - 1) / 2)` for the `i`-th worst, from 1, of the `m` tiers that have credits.
+    fn chances_by_rank(&self, losses: &[Option<f64>], credits: &[u32]) -> Vec<f64> {
+        let mut worst_first: Vec<usize> = (0..losses.len()).filter(|&tier| credits[tier] > 0).collect();
+        let loss_of = |tier: usize| losses[tier].unwrap_or(f64::INFINITY);
+        worst_first.sort_by(|&a, &b| loss_of(b).total_cmp(&loss_of(a)).then(a.cmp(&b)));
+        let m = worst_first.len();
+        let mut chances = vec![0.0; losses.len()];
+        for (i, tier) in worst_first.into_iter().enumerate() {
+            chances[tier] = if m == 1 { 1.0 } else { (m - 1 - i) as f64 / (m * (m - 1) / 2) as f64 };
+        }
+        chances
+    }
+}
+
+fn is_less(now: Option<f64>, before: Option<f64>) -> bool {
+    matches!((now, before), (Some(now), Some(before)) if now < before)
+}
+
+fn mean_losses(last_losses: &BTreeMap<u32, f64>, tier_of: &[usize], n_tiers: u32) -> Vec<Option<f64>> {
+    let mut sums = vec![(0.0, 0u32); n_tiers as usize];
+    for (client_id, loss) in last_losses {
+        let (sum, count) = &mut sums[tier_of[*client_id as usize]];
+        *sum += loss;
+        *count += 1;
+    }
+    sums.into_iter().map(|(sum, count)| (count > 0).then(|| sum / f64::from(count))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Clients;
+    use super::*;
+
+    /// Clients that are the slower the larger their number.
+    fn clients(n_clients: u32) -> Clients {
+        Clients { stated_seconds: (0..n_clients).map(f64::from).collect(), ..Clients::of(n_clients) }
+    }
+
+    fn sorted(mut chosen: Vec<u32>) -> Vec<u32> {
+        chosen.sort_unstable();
+        chosen
+    }
+
+    #[test]
+    fn a_round_takes_clients_of_one_tier_and_each_tier_alike() {
+        // Tiers {0..4}, {4..8}, {8..12}. Each in 1,000 of 3,000 rounds, with a standard deviation of 25.8; five are 129.
+        let clients = clients(12);
+        let config = TiflConfig { tiers: 3, ..TiflConfig::default() };
+        let mut counts = [0u32; 3];
+        for round in 0..3000 {
+            let chosen = clients.select(&config, 2, round);
+            assert_eq!(chosen[0] / 4, chosen[1] / 4);
+            counts[chosen[0] as usize / 4] += 1;
+        }
+        assert!(counts.iter().all(|count| count.abs_diff(1000) < 129), "{counts:?}");
+    }
+
+    #[test]
+    fn a_tier_that_has_too_few_is_filled_up_from_its_neighbours() {
+        let mut clients = clients(9);
+        // Only the middle tier can be drawn; the faster neighbour comes before the slower.
+        let config = TiflConfig { tiers: 3, credits: Some(1), ..TiflConfig::default() };
+        clients.history.asked(0, 1);
+        clients.history.asked(8, 2);
+        assert_eq!(sorted(clients.select(&config, 5, 3))[2..], [3, 4, 5]);
+        assert!(clients.select(&config, 5, 3).iter().all(|&client_id| client_id < 6));
+        assert_eq!(sorted(clients.select(&config, 9, 3)), (0..9).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn tiers_have_as_many_rounds_as_credits() {
+        let mut clients = clients(9);
+        let config = TiflConfig { tiers: 3, credits: Some(4), ..TiflConfig::default() };
+        let mut counts = [0u32; 3];
+        for round in 1..=12 {
+            counts[clients.round(&config, 2, round)[0] as usize / 3] += 1;
+        }
+        assert_eq!(counts, [4, 4, 4]);
+        // With all of them spent, the rounds go on.
+        assert_eq!(clients.round(&config, 2, 13).len(), 2);
+    }
+
+    #[test]
+    fn the_worse_a_tier_does_the_more_it_is_drawn() {
+        let mut clients = clients(6);
+        clients.history.asked(0, 1);
+        for (client_id, loss) in [(0, 0.1), (1, 0.3), (2, 0.5), (3, 0.7), (4, 1.0)] {
+            clients.history.learnt(client_id, loss);
+        }
+        // Means 0.2, 0.6, 1.0: by rank (3 - i) / 3, 2/3 for the worst, 1/3 and 0.
+        let config = TiflConfig { tiers: 3, policy: TierPolicy::AdaptiveByLoss, interval: 2, ..TiflConfig::default() };
+        let chances = |clients: &Clients, round| {
+            clients
+                .with(round, |candidates| config.chances_by_loss(candidates, &config.tiers_by_stated_time(candidates)))
+        };
+        assert_eq!(chances(&clients, 1), [1.0; 3]);
+        assert_eq!(chances(&clients, 2), [0.0, 1.0 / 3.0, 2.0 / 3.0]);
+        // Round 3 takes tier 2 and it does better, so the next look, in round 4, leaves all as it is.
+        clients.history.asked(4, 3);
+        clients.history.learnt(4, 0.4);
+        assert_eq!(chances(&clients, 4), [0.0, 1.0 / 3.0, 2.0 / 3.0]);
+        // Round 5 takes tier 1 and it does worse; means 0.2, 0.8, 0.4.
+        clients.history.asked(2, 5);
+        clients.history.learnt(2, 0.9);
+        assert_eq!(chances(&clients, 6), [0.0, 2.0 / 3.0, 1.0 / 3.0]);
+        assert!([6, 7].iter().all(|&round| clients.select(&config, 1, round)[0] / 2 != 0));
+    }
+
+    #[test]
+    fn without_losses_chances_stay_equal() {
+        let mut clients = clients(6);
+        let config = TiflConfig { tiers: 3, policy: TierPolicy::AdaptiveByLoss, interval: 1, ..TiflConfig::default() };
+        for round in 1..=20 {
+            let uniform = TiflConfig { policy: TierPolicy::Uniform, ..config };
+            assert_eq!(clients.select(&uniform, 2, round), clients.round(&config, 2, round));
+        }
+    }
+
+    #[test]
+    fn more_tiers_than_clients_leave_some_empty() {
+        assert_eq!(clients(3).select(&TiflConfig { tiers: 7, ..TiflConfig::default() }, 2, 1).len(), 2);
+    }
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        let config = TiflConfig { tiers: 0, credits: Some(0), interval: 0, ..TiflConfig::default() };
+        let paths: Vec<_> = config.problems().into_iter().map(|problem| problem.path).collect();
+        assert_eq!(paths, ["tiers", "credits", "interval"]);
+        assert!(TiflConfig::default().problems().is_empty());
+    }
+}

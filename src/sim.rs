@@ -13,14 +13,15 @@ mod dropout;
 mod local_time;
 mod network;
 mod periods;
+mod rows;
 
 use std::path::PathBuf;
 
 use crate::seed::Seeds;
 
 pub use availability::{
-    AlwaysConfig, Availability, AvailabilityConfig, AvailabilityModel, DiurnalConfig, MarkovConfig, NEVER,
-    WeibullConfig, WeibullLength,
+    AlwaysConfig, Assign, Availability, AvailabilityConfig, AvailabilityModel, DiurnalConfig, MarkovConfig, NEVER,
+    TraceConfig, TraceEnd, WeibullConfig, WeibullLength,
 };
 pub use calendar::Calendar;
 pub use device::{

@@ -83,6 +83,10 @@ impl RawScenario {
             _ => {}
         }
         paths.extend(self.init.iter_mut().map(|dir| certain("init", dir)));
+        if let AvailabilityConfig::Trace(trace) = &mut self.clients.availability {
+            let files = trace.files_mut();
+            paths.extend(files.map(|(name, file)| certain(format!("clients.availability.trace.{name}"), file)));
+        }
         if let Some(dataset) = &mut self.dataset {
             if let Some(name) = dataset.name.as_mut().filter(|name| !name.starts_with("builtin:")) {
                 let may_be_on_the_hub = Repo::id_problem(name).is_none();

@@ -3,11 +3,13 @@
 mod always;
 mod diurnal;
 mod markov;
+mod trace;
 mod weibull;
 
 pub use always::AlwaysConfig;
 pub use diurnal::DiurnalConfig;
 pub use markov::MarkovConfig;
+pub use trace::{Assign, TraceConfig, TraceEnd};
 pub use weibull::{WeibullConfig, WeibullLength};
 
 use super::{BuildContext, SimError};
@@ -25,6 +27,7 @@ one_of! {
         "markov" => Markov(MarkovConfig), "on and off periods with exponential lengths";
         "diurnal" => Diurnal(DiurnalConfig), "a share online that follows the local hour, with time zones";
         "weibull" => Weibull(WeibullConfig), "on and off periods with Weibull lengths: heavy or light tails";
+        "trace" => Trace(TraceConfig), "recorded windows from a CSV file, by id or drawn, looped or held";
     }
 }
 
@@ -69,6 +72,11 @@ pub trait AvailabilityModel: Send + Sync {
     /// Fraction of the time from the start of the run to `until` that the client was online, in [0, 1]. At time zero:
     /// 1 if it is online, else 0.
     fn online_fraction(&self, client_id: u32, until: SimTime) -> f64;
+
+    /// From when on nothing is known: a run that comes here must end with an error. [`NEVER`] for a model without an end.
+    fn known_until(&self) -> SimTime {
+        NEVER
+    }
 
     /// Until when a client that is online at `time` stays so; `time` itself if it is offline.
     fn online_until(&self, client_id: u32, time: SimTime) -> SimTime {

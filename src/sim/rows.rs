@@ -1,0 +1,273 @@
+//! Rows of CSV files with a header, and what is wrong with them: always with file and line.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+
+use super::SimError;
+use crate::registry::Problem;
+
+/// So many faults of a file are told one by one.
+const TOLD_MAX: usize = 3;
+
+/// What is wrong with one file.
+#[derive(Debug)]
+pub(in crate::sim) struct Faults {
+    file: String,
+    told: Vec<Fault>,
+    n: usize,
+}
+
+#[derive(Debug)]
+struct Fault {
+    line: Option<u64>,
+    message: String,
+    help: String,
+}
+
+impl Faults {
+    /// Nothing is wrong with `file` so far.
+    pub(in crate::sim) fn new(file: &str) -> Self {
+        Self { file: file.into(), told: Vec::new(), n: 0 }
+    }
+
+    /// A fault of one line.
+    pub(in crate::sim) fn at(&mut self, line: u64, message: impl Into<String>, help: impl Into<String>) {
+        self.add(Some(line), message.into(), help.into());
+    }
+
+    /// A fault of the file as a whole.
+    pub(in crate::sim) fn whole(&mut self, message: impl Into<String>, help: impl Into<String>) {
+        self.add(None, message.into(), help.into());
+    }
+
+    fn add(&mut self, line: Option<u64>, message: String, help: String) {
+        self.n += 1;
+        if self.told.len() < TOLD_MAX {
+            self.told.push(Fault { line, message, help });
+        }
+    }
+
+    pub(in crate::sim) fn is_empty(&self) -> bool {
+        self.n == 0
+    }
+
+    /// As problems of the setting that names the file: the first few, and how many more there are.
+    pub(in crate::sim) fn problems(self, setting: &str) -> Vec<Problem> {
+        let more = self.n - self.told.len();
+        let last = self.told.len().saturating_sub(1);
+        let told = self.told.into_iter().enumerate();
+        told.map(|(i, fault)| {
+            let place = place(&self.file, fault.line);
+            let rest = if more > 0 && i == last { format!(" (+{more} more rows)") } else { String::new() };
+            Problem::new(setting, format!("{place}: {}{rest}", fault.message)).help(fault.help)
+        })
+        .collect()
+    }
+
+    /// The first fault as an error.
+    pub(in crate::sim) fn into_error(self) -> Result<(), SimError> {
+        match self.told.into_iter().next() {
+            None => Ok(()),
+            Some(fault) => Err(SimError::File {
+                place: place(&self.file, fault.line),
+                message: format!("{}; {}", fault.message, fault.help),
+            }),
+        }
+    }
+}
+
+fn place(file: &str, line: Option<u64>) -> String {
+    line.map_or_else(|| file.to_string(), |line| format!("{file}:{line}"))
+}
+
+/// A column that is read, by any of its names.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::sim) struct Column {
+    /// What it may be called in the header, the usual name first.
+    pub(in crate::sim) names: &'static [&'static str],
+    /// A file without it is of no use.
+    pub(in crate::sim) is_required: bool,
+}
+
+/// One row's wanted fields, in the order of the wanted columns; empty where a column is absent.
+pub(in crate::sim) struct Row<'a> {
+    pub(in crate::sim) line: u64,
+    pub(in crate::sim) fields: &'a [&'a str],
+}
+
+impl Row<'_> {
+    /// A field as a number of at least 0; what is wrong with it otherwise.
+    pub(in crate::sim) fn number(&self, column: usize, name: &str) -> Result<f64, String> {
+        let field = self.fields[column];
+        match field.parse::<f64>() {
+            Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
+            Ok(_) => Err(format!("{name} `{field}` is not a number of at least 0")),
+            Err(_) if field.is_empty() => Err(format!("{name} is empty")),
+            Err(_) => Err(format!("{name} `{field}` is not a number")),
+        }
+    }
+}
+
+/// Reads a file, which may be compressed with gzip, row by row.
+pub(in crate::sim) fn read(
+    base_dir: &Path,
+    file: &str,
+    columns: &[Column],
+    faults: &mut Faults,
+    mut each: impl FnMut(&Row<'_>, &mut Faults),
+) {
+    let bytes = match open(&base_dir.join(file)) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            faults.whole("there is no such file", "paths start from the folder of the scenario file");
+            return;
+        }
+        Err(error) => {
+            faults.whole(format!("it cannot be read: {error}"), "give a CSV file, or one compressed with gzip");
+            return;
+        }
+    };
+    // Ended by a line feed whatever the file ends with, so that the reader's line after a record is the next one. Carriage
+    // returns are trimmed.
+    let bytes: Box<dyn Read> = Box::new(bytes.chain(&b"\n"[..]));
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .terminator(csv::Terminator::Any(b'\n'))
+        .from_reader(bytes);
+    let Some(indices) = header(&mut reader, columns, faults) else { return };
+    let mut record = csv::StringRecord::new();
+    let mut n_rows = 0;
+    let width = reader.headers().map_or(0, csv::StringRecord::len);
+    loop {
+        match reader.read_record(&mut record) {
+            Ok(false) => break,
+            Ok(true) if record.len() == 1 && record[0].is_empty() => {}
+            Ok(true) => {
+                n_rows += 1;
+                let inside = record.iter().map(|field| field.matches('\n').count() as u64).sum::<u64>();
+                let line = reader.position().line() - 1 - inside;
+                if record.len() != width {
+                    let message = format!("the row has {} fields, the header {width}", record.len());
+                    faults.at(line, message, "complete the row");
+                    continue;
+                }
+                let fields: Vec<&str> =
+                    indices.iter().map(|index| index.and_then(|index| record.get(index)).unwrap_or("")).collect();
+                each(&Row { line, fields: &fields }, faults);
+            }
+            Err(error) => {
+                let line = reader.position().line();
+                faults.at(line, format!("it cannot be read: {error}"), "is the file whole, and UTF-8?");
+                break;
+            }
+        }
+    }
+    if n_rows == 0 && faults.is_empty() {
+        faults.whole("it has a header and no row", "give at least one row");
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<Box<dyn Read>> {
+    let file = std::io::BufReader::new(File::open(path)?);
+    let is_compressed = path.extension().is_some_and(|extension| extension == "gz");
+    if path.is_dir() {
+        return Err(std::io::Error::other("it is a folder"));
+    }
+    Ok(if is_compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
+}
+
+/// Where the wanted columns lie. None, and a fault, when one is missing.
+fn header(
+    reader: &mut csv::Reader<Box<dyn Read>>,
+    columns: &[Column],
+    faults: &mut Faults,
+) -> Option<Vec<Option<usize>>> {
+    let header = match reader.headers() {
+        Ok(header) if header.is_empty() || header.iter().all(str::is_empty) => {
+            let names: Vec<_> =
+                columns.iter().filter(|column| column.is_required).map(|column| column.names[0]).collect();
+            faults.whole("it is empty", format!("begin it with the header `{}`", names.join(",")));
+            return None;
+        }
+        Ok(header) => header,
+        Err(error) => {
+            faults.at(1, format!("it cannot be read: {error}"), "is the file whole, and UTF-8?");
+            return None;
+        }
+    };
+    let mut indices = Vec::new();
+    for column in columns {
+        // A byte order mark, as some spreadsheets write, belongs to no name.
+        let index = header.iter().position(|name| column.names.contains(&name.trim_start_matches('\u{feff}')));
+        if index.is_none() && column.is_required {
+            let written: Vec<_> = header.iter().collect();
+            let message = format!("the header has no column `{}`", column.names[0]);
+            faults.at(1, message, format!("its columns are `{}`", written.join(",")));
+            return None;
+        }
+        indices.push(index);
+    }
+    Some(indices)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    const COLUMNS: [Column; 2] = [
+        Column { names: &["client_id", "device_id"], is_required: true },
+        Column { names: &["start_s"], is_required: true },
+    ];
+
+    fn read_all(name: &str, bytes: &[u8]) -> (Vec<(u64, Vec<String>)>, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(name), bytes).unwrap();
+        let (mut rows, mut faults) = (Vec::new(), Faults::new(name));
+        read(dir.path(), name, &COLUMNS, &mut faults, |row, faults| {
+            if let Err(message) = row.number(1, "start_s") {
+                faults.at(row.line, message, "seconds");
+            }
+            rows.push((row.line, row.fields.iter().map(ToString::to_string).collect()));
+        });
+        let problems = faults.problems("file").into_iter().map(|problem| problem.message).collect();
+        (rows, problems)
+    }
+
+    #[test]
+    fn columns_are_found_by_name_and_rows_know_their_lines() {
+        let text = b"note,start_s,device_id\nx, 1.5 ,7\n\n\"a\nb\",2,8\n";
+        let rows = vec![(2, vec!["7".into(), "1.5".into()]), (4, vec!["8".into(), "2".into()])];
+        assert_eq!(read_all("a.csv", text), (rows.clone(), vec![]));
+        let with_returns = String::from_utf8_lossy(text).replace("\n", "\r\n").replace("a\r", "a");
+        assert_eq!(read_all("a.csv", with_returns.trim_end().as_bytes()), (rows.clone(), vec![]));
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(text).unwrap();
+        let packed = encoder.finish().unwrap();
+        assert_eq!(read_all("a.csv.gz", &packed), (rows, vec![]));
+        let cut = read_all("a.csv.gz", &packed[..packed.len() / 2]).1;
+        assert!(cut[0].starts_with("a.csv.gz:") && cut[0].contains("it cannot be read"), "{cut:?}");
+    }
+
+    #[test]
+    fn faults_have_places_and_only_the_first_are_told() {
+        let text = b"client_id,start_s\n0,x\n1,-1\n2,\n3,nan\n4\n";
+        let expected = [
+            "a.csv:2: start_s `x` is not a number",
+            "a.csv:3: start_s `-1` is not a number of at least 0",
+            "a.csv:4: start_s is empty (+2 more rows)",
+        ];
+        assert_eq!(read_all("a.csv", text).1, expected);
+        assert_eq!(read_all("a.csv", b"").1, ["a.csv: it is empty"]);
+        assert_eq!(read_all("a.csv", b"client_id,start_s\n").1, ["a.csv: it has a header and no row"]);
+        assert_eq!(read_all("a.csv", b"client_id,end_s\n0,1\n").1, ["a.csv:1: the header has no column `start_s`"]);
+        let mut faults = Faults::new("nowhere.csv");
+        read(Path::new("/"), "nowhere.csv", &COLUMNS, &mut faults, |_, _| {});
+        let error = faults.into_error().unwrap_err().to_string();
+        assert_eq!(error, "nowhere.csv: there is no such file; paths start from the folder of the scenario file");
+    }
+}

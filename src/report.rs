@@ -25,6 +25,6 @@ pub use read::{RoundsFile, TimelineRow, read_clients, read_rounds, read_timeline
 pub use record::{EventKind, Reason, Record};
 pub use results::{ResultsWriter, name_problem};
 pub use rows::{ClientRow, RoundRow};
-pub use summary::{SCHEMA_VERSION, Status, Summary, Target, Test, Traffic, Updates, Validation};
+pub use summary::{EnergySpent, SCHEMA_VERSION, Status, Summary, Target, Test, Traffic, Updates, Validation};
 pub use text::summary_text;
 pub use timeline::TimelineWriter;

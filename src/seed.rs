@@ -97,6 +97,11 @@ impl Seeds {
         self.at(purpose, u64::MAX, u64::from(round), 0)
     }
 
+    /// A stream of one of several decisions on the server in a round, from 0. The first is that of [`round`](Self::round).
+    pub fn decision(&self, purpose: Purpose, round: u32, number: u32) -> Stream {
+        self.at(purpose, u64::MAX, u64::from(round), number)
+    }
+
     /// A stream of one client that does not depend on the round.
     pub fn client(&self, purpose: Purpose, client_id: u32) -> Stream {
         self.at(purpose, u64::from(client_id), 0, 0)

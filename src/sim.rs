@@ -10,6 +10,7 @@ mod calendar;
 pub mod classes;
 mod device;
 mod dropout;
+mod interruption;
 mod local_time;
 mod network;
 mod periods;
@@ -29,6 +30,7 @@ pub use device::{
     LognormalTime, PowerDraw, TimePerSample, TrainingWork, fits, training_duration,
 };
 pub use dropout::{DropoutConfig, Failure, Phase};
+pub use interruption::{InFlight, RestartConfig, UploadConfig, WhenInterrupted};
 pub use network::{
     ConstantConfig, Direction, Flow, LinkClass, LinkState, MaxMinFairConfig, NetworkClassConfig, NetworkModel,
     RegionConfig, ServerNetworkConfig, Sharing, SharingConfig, latency,

@@ -5,6 +5,7 @@
 
 pub mod aggregation;
 pub mod compression;
+pub mod round;
 pub mod selection;
 
 pub use aggregation::{

@@ -47,6 +47,11 @@ pub enum ServerMessage {
     },
     /// A moment that the server asked to be woken at.
     Woken(Alarm),
+    /// The server went down and has lost all tasks that were under way; it can work again at `until`.
+    Restarted {
+        /// When it is up.
+        until: SimTime,
+    },
 }
 
 /// The value of an update.
@@ -68,8 +73,13 @@ pub enum Alarm {
         /// The round.
         round: u32,
     },
-    /// There were too few clients to begin the round; some are expected now.
+    /// There were too few clients to ask; some are expected now.
     ClientsExpected {
+        /// The round.
+        round: u32,
+    },
+    /// What has arrived becomes the next model now.
+    PeriodEnds {
         /// The round.
         round: u32,
     },
@@ -111,6 +121,10 @@ pub enum Unused {
     Diverged,
     /// It arrived, but the round failed for want of others.
     RoundFailed,
+    /// It arrived, but the model that it is based on is too old.
+    Stale,
+    /// The run is over.
+    RunEnded,
 }
 
 /// How a round ended.
@@ -165,6 +179,8 @@ pub enum Command {
     Accept {
         /// The task.
         task: TaskId,
+        /// Models that have come out since the one that it is based on.
+        staleness: u32,
     },
     /// Server: the update is not used. A task that still runs is stopped.
     Refuse {

@@ -7,8 +7,8 @@ use super::trainer::Trainer;
 use crate::params::Params;
 use crate::seed::{Purpose, Seeds};
 use crate::sim::{
-    AvailabilityModel, ComputeConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, ServerNetworkConfig,
-    TrainingWork, classes, training_duration,
+    AvailabilityModel, DeviceClass, DeviceClassConfig, Direction, DropoutConfig, LinkClass, NetworkClassConfig,
+    RegionConfig, RestartConfig, ServerNetworkConfig, TrainingWork, UploadConfig, classes,
 };
 use crate::units::{Bytes, Flops};
 
@@ -47,16 +47,28 @@ impl SampleCosts {
     }
 }
 
+/// A named class of clients.
+pub struct Class<C, M> {
+    /// Its name.
+    pub name: String,
+    /// Its settings.
+    pub config: C,
+    /// What answers for it.
+    pub model: M,
+}
+
 /// Who the clients are: devices, links, shards, and what a task costs them.
 pub struct Population {
     /// The root of all draws.
     pub seeds: Seeds,
     /// Registered clients are `0..n_clients`.
     pub n_clients: u32,
-    /// Device classes with their names, in the scenario's order.
-    pub devices: Vec<(String, DeviceClassConfig)>,
-    /// Network classes with their names, in the scenario's order.
-    pub networks: Vec<(String, NetworkClassConfig)>,
+    /// Device classes, in the scenario's order.
+    pub devices: Vec<Class<DeviceClassConfig, DeviceClass>>,
+    /// Network classes, in the scenario's order.
+    pub networks: Vec<Class<NetworkClassConfig, LinkClass>>,
+    /// Regions with their names, in the scenario's order; empty when there are none.
+    pub regions: Vec<(String, RegionConfig)>,
     /// Examples per client.
     pub shard_sizes: ShardSizes,
     /// Operations to train once on one sample.
@@ -81,6 +93,10 @@ pub struct Plan {
     pub availability: Arc<dyn AvailabilityModel>,
     /// How tasks fail.
     pub dropout: DropoutConfig,
+    /// What becomes of uploads that break off.
+    pub uploads: UploadConfig,
+    /// When the server goes down.
+    pub restarts: Vec<RestartConfig>,
     /// How rounds are run.
     pub rounds: RoundSettings,
     /// Learning; none in timing-only runs.
@@ -116,12 +132,25 @@ impl Population {
 
     /// Number of a client's device class.
     pub fn device_class(&self, client_id: u32) -> usize {
-        class_of(&self.devices, |(_, class)| class.share, &self.seeds, Purpose::DeviceClass, client_id)
+        class_of(&self.devices, |class| class.config.share, &self.seeds, Purpose::DeviceClass, client_id)
     }
 
     /// Number of a client's network class.
     pub fn network_class(&self, client_id: u32) -> usize {
-        class_of(&self.networks, |(_, class)| class.share, &self.seeds, Purpose::NetworkClass, client_id)
+        class_of(&self.networks, |class| class.config.share, &self.seeds, Purpose::NetworkClass, client_id)
+    }
+
+    /// Number of a client's region; 0 when there are none.
+    pub fn region(&self, client_id: u32) -> usize {
+        match self.regions.len() {
+            0 => 0,
+            _ => class_of(&self.regions, |(_, region)| region.share, &self.seeds, Purpose::Region, client_id),
+        }
+    }
+
+    /// True when some device states the power that it draws.
+    pub fn counts_energy(&self) -> bool {
+        self.devices.iter().any(|class| class.model.power().is_some())
     }
 
     /// A client's part of the training work.
@@ -137,15 +166,13 @@ impl Population {
     /// Seconds that a task takes a client by its own statement: its links at their rates with nobody else on the
     /// server's, its device without jitter. Infinite when a time cannot be computed.
     pub fn stated_seconds(&self, client_id: u32) -> f64 {
-        let network = &self.networks[self.network_class(client_id)].1;
-        let compute = &self.devices[self.device_class(client_id)].1.compute;
-        let steady = ComputeConfig { jitter: None, ..compute.clone() };
-        let mut of_device = self.seeds.client(Purpose::DeviceSpeed, client_id);
-        let mut unused = self.seeds.client(Purpose::DeviceJitter, client_id);
-        let training = training_duration(&steady, &self.training_work(client_id), &mut of_device, &mut unused);
-        let transfers = network.downlink.time_for(self.downlink_payload).as_secs_f64()
-            + network.uplink.time_for(self.uplink_payload).as_secs_f64()
-            + 2.0 * network.latency.as_secs_f64();
+        let network = &self.networks[self.network_class(client_id)];
+        let rate = |direction| network.model.nominal_rate(client_id, direction);
+        let training =
+            self.devices[self.device_class(client_id)].model.nominal_duration(&self.training_work(client_id));
+        let transfers = rate(Direction::Down).time_for(self.downlink_payload).as_secs_f64()
+            + rate(Direction::Up).time_for(self.uplink_payload).as_secs_f64()
+            + 2.0 * network.config.latency.as_secs_f64();
         training.map_or(f64::INFINITY, |training| training.as_secs_f64() + transfers)
     }
 }

@@ -2,10 +2,11 @@
 
 mod dataset;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::inputs::Inputs;
-use super::plan::{Learning, Plan, Population, SampleCosts, ShardSizes};
+use super::plan::{Class, Learning, Plan, Population, SampleCosts, ShardSizes};
 use super::server::RoundSettings;
 use super::trainer::{LearningError, Trained, Trainer};
 use crate::data::{self, CacheUse, DataError, EncodedDataset, PartitionError, PartitionTable};
@@ -360,11 +361,13 @@ fn plan(
 ) -> Result<Plan, SetupError> {
     let compression = scenario.compression();
     let payload = |codec: &CodecConfig| codec.implementation().encoded_len(layout);
+    let context = scenario.build_context();
     let population = Population {
         seeds: scenario.seeds(),
         n_clients: scenario.n_clients(),
-        devices: scenario.device_classes().iter().map(|(name, class)| (name.clone(), class.clone())).collect(),
-        networks: scenario.network_classes().iter().map(|(name, class)| (name.clone(), class.clone())).collect(),
+        devices: classes_of(scenario.device_classes(), |class| class.build(&context))?,
+        networks: classes_of(scenario.network_classes(), |class| class.build(&context))?,
+        regions: scenario.regions().iter().map(|(name, region)| (name.clone(), region.clone())).collect(),
         shard_sizes,
         sample_costs,
         training_memory,
@@ -375,14 +378,19 @@ fn plan(
     Ok(Plan {
         population: Arc::new(population),
         server_network: scenario.server_network().clone(),
-        availability: scenario.availability().implementation().build(&scenario.build_context())?.into(),
+        availability: scenario.availability().implementation().build(&context)?.into(),
         dropout: *scenario.dropout(),
+        uploads: *scenario.uploads(),
+        restarts: scenario.restarts().to_vec(),
         rounds: RoundSettings {
             rounds: scenario.rounds(),
             clients_per_round: scenario.clients_per_round() as usize,
             dispatches_per_round: scenario.dispatches_per_round() as usize,
             deadline: scenario.deadline(),
             min_updates: scenario.min_updates() as usize,
+            below_min_updates: scenario.below_min_updates().clone(),
+            late_updates: scenario.late_updates().clone(),
+            give_up_after: scenario.give_up_after(),
             evaluate_every: scenario.evaluation().every,
             strategy: scenario.strategy().clone(),
             selection: scenario.selection().clone(),
@@ -391,6 +399,15 @@ fn plan(
         learning: None,
         idle_clients_max: IDLE_CLIENTS_MAX,
     })
+}
+
+fn classes_of<C: Clone, M>(
+    classes: &BTreeMap<String, C>,
+    build: impl Fn(&C) -> Result<M, SimError>,
+) -> Result<Vec<Class<C, M>>, SimError> {
+    let class =
+        |(name, config): (&String, &C)| Ok(Class { name: name.clone(), config: config.clone(), model: build(config)? });
+    classes.iter().map(class).collect()
 }
 
 /// The learner with the clients' shards and the codec through which their updates travel.

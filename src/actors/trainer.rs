@@ -21,7 +21,7 @@ pub enum Trained {
 
 /// Local training and evaluation. Both are pure: the same arguments give the same bytes on any thread.
 pub trait Trainer: Send + Sync {
-    /// A client's local training in one round. `None` when `cancel` was raised and the training stopped.
+    /// A client's local training. `address` tells its tasks apart: the round, where it has one task in each. `None` when `cancel` was raised and the training stopped.
     ///
     /// # Errors
     /// When the arithmetic itself fails.
@@ -29,7 +29,7 @@ pub trait Trainer: Send + Sync {
         &self,
         start: &Arc<Params>,
         client_id: u32,
-        round: u32,
+        address: u32,
         cancel: &Cancel,
     ) -> Option<Result<Trained, LearningError>>;
 

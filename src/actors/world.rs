@@ -20,15 +20,16 @@ pub use ledger::{ClientLedger, Totals};
 
 use self::events::Event;
 use self::journal::Journal;
-use self::tasks::{Stage, Task, Tasks};
+use self::tasks::{Task, Tasks};
 use super::house::{House, HouseError};
 use super::messages::{Alarm, ClientMessage, Command, GlobalModel, ServerMessage};
 use super::plan::Plan;
 use super::pool::{Pool, PoolError};
 use super::server::{Server, View};
 use super::trainer::LearningError;
-use crate::report::{EventKind, ReportError};
-use crate::sim::{Calendar, Direction, NetworkModel, SimError};
+use crate::report::{EventKind, Reason, ReportError};
+use crate::sim::{self, Calendar, Direction, NetworkModel, RestartConfig, SimError};
+use crate::strategy::Pace;
 use crate::units::SimTime;
 
 /// Why a run ended before its last round.
@@ -92,6 +93,10 @@ struct World<'a> {
     calendar: Calendar<Event>,
     network: Box<dyn NetworkModel>,
     now: SimTime,
+    /// Each client has one task in a round at most.
+    has_rounds: bool,
+    /// When the server is up again, while it is down and tasks go on.
+    down_until: Option<SimTime>,
     tasks: Tasks,
     journal: Journal<'a>,
     network_events: u64,
@@ -109,19 +114,25 @@ pub async fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, Wo
     let model = Arc::new(GlobalModel { version: 0, params, payload: plan.population.downlink_payload });
     let server = Server::new(plan.rounds.clone(), plan.population.seeds, model);
     let view = View { population: plan.population.clone(), availability: plan.availability.clone() };
+    let regions: Vec<_> = plan.population.regions.iter().map(|(_, region)| region.clone()).collect();
     let mut world = World {
         plan,
         pool: learning.map(|learning| Pool::new(learning.workers)).transpose()?,
         house: House::open(server, view, plan.idle_clients_max).await?,
         calendar: Calendar::new(),
-        network: plan.server_network.build(&[]),
+        network: plan.server_network.build(&regions),
         now: SimTime::ZERO,
+        has_rounds: plan.rounds.strategy.implementation().pace() == Pace::Rounds,
+        down_until: None,
         tasks: Tasks::new(),
         journal: Journal::new(plan, observer),
         network_events: 0,
         last_model: None,
         evaluation_nanos: Arc::default(),
     };
+    for (index, restart) in plan.restarts.iter().enumerate() {
+        world.calendar.push(SimTime::ZERO + restart.at, SERVER, Event::ServerDown { restart: index });
+    }
     world.run().await?;
     world.finish().await
 }
@@ -185,6 +196,11 @@ impl World<'_> {
 
     async fn handle(&mut self, event: Event) -> Result<(), WorldError> {
         match event {
+            Event::Alarm(alarm) if self.down_until.is_some() => {
+                let up = self.down_until.unwrap_or(self.now);
+                self.calendar.push(up, SERVER, Event::Alarm(alarm));
+                Ok(())
+            }
             Event::Alarm(alarm) => {
                 if let Alarm::Deadline { round } = alarm
                     && self.journal.is_open(round)
@@ -193,17 +209,33 @@ impl World<'_> {
                 }
                 self.tell_server(ServerMessage::Woken(alarm)).await
             }
-            Event::TransferBegins { task, direction } => {
-                self.begin_flow(task, direction);
-                Ok(())
-            }
+            Event::TransferBegins { task, direction, attempt } => self.begin_flow(task, direction, attempt),
+            Event::LinkChanges { task, direction, serial } => self.change_link(task, direction, serial),
+            Event::UploadResumes { task } => self.resume_upload(task),
             Event::TrainingEnds { task } => self.end_training(task).await,
-            Event::Fails { task, reason } => {
-                // An update that has arrived does not care what becomes of its client.
-                match self.tasks.get(task).is_some_and(|task| task.stage != Stage::Arrived) {
-                    true => self.fail(task, reason).await,
-                    false => Ok(()),
+            Event::Fails { task, reason } => self.hit(task, reason).await,
+            Event::ServerDown { restart } => self.go_down(&self.plan.restarts[restart]).await,
+            Event::ServerUp => {
+                self.down_until = None;
+                self.set_all_links()
+            }
+        }
+    }
+
+    /// The server goes down for a while.
+    async fn go_down(&mut self, restart: &RestartConfig) -> Result<(), WorldError> {
+        let up = self.now + restart.downtime;
+        match restart.in_flight {
+            sim::InFlight::Lost => {
+                for id in self.tasks.ids() {
+                    self.drop_out(id, Reason::ServerRestart).await?;
                 }
+                self.tell_server(ServerMessage::Restarted { until: up }).await
+            }
+            sim::InFlight::Resumed => {
+                self.down_until = Some(up);
+                self.calendar.push(up, SERVER, Event::ServerUp);
+                self.set_all_links()
             }
         }
     }
@@ -227,9 +259,9 @@ impl World<'_> {
                         pending.extend(self.house.tell_server(self.now, ServerMessage::Value { task, value }).await?);
                     }
                 }
-                Command::Accept { task } => {
+                Command::Accept { task, staleness } => {
                     let task_state = self.tasks.remove(task).expect("only arrived updates are accepted");
-                    self.journal.accept(self.now, task, &task_state)?;
+                    self.journal.accept(self.now, task, &task_state, staleness)?;
                 }
                 Command::Refuse { task, why } => self.refuse(task, why).await?,
                 Command::Evaluate { round, model } => self.evaluate(round, &model),

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::actors::plan::Population;
+use crate::actors::plan::{Class, Population};
 use crate::actors::setup::Setup;
-use crate::sim::NetworkClassConfig;
+use crate::sim::{Direction, LinkClass, NetworkClassConfig};
 use crate::units::{Bandwidth, Bytes};
 
 /// Tables for a reader.
@@ -18,13 +18,13 @@ pub(super) fn text(setup: &Setup) -> String {
     out += &classes(
         "device class",
         population,
-        population.devices.iter().map(|(name, class)| (name, class.share)),
+        population.devices.iter().map(|class| (&class.name, class.config.share)),
         Population::device_class,
     );
     out += &classes(
         "network class",
         population,
-        population.networks.iter().map(|(name, class)| (name, class.share)),
+        population.networks.iter().map(|class| (&class.name, class.config.share)),
         Population::network_class,
     );
     out += &task(setup);
@@ -68,7 +68,7 @@ fn task(setup: &Setup) -> String {
         ("memory to train".to_string(), format!("{:.1} MiB", population.training_memory.get() as f64 / 1048576.0)),
     ];
     let on_networks =
-        population.networks.iter().map(|(name, class)| (format!("transfers on {name}"), transfers(class, population)));
+        population.networks.iter().map(|class| (format!("transfers on {}", class.name), transfers(class, population)));
     rows.extend(on_networks);
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let rows: Vec<String> = rows.into_iter().map(|(name, value)| format!("  {name:width$}  {value}")).collect();
@@ -76,8 +76,11 @@ fn task(setup: &Setup) -> String {
 }
 
 /// Times of the two transfers on an idle server link.
-fn transfers(class: &NetworkClassConfig, population: &Population) -> String {
-    let time = |bytes: Bytes, rate: Bandwidth| class.latency.as_secs_f64() + bytes.get() as f64 / rate.bytes_per_s();
-    let (down, up) = (time(population.downlink_payload, class.downlink), time(population.uplink_payload, class.uplink));
+fn transfers(class: &Class<NetworkClassConfig, LinkClass>, population: &Population) -> String {
+    let time =
+        |bytes: Bytes, rate: Bandwidth| class.config.latency.as_secs_f64() + bytes.get() as f64 / rate.bytes_per_s();
+    let rate = |direction| class.model.nominal_rate(0, direction);
+    let down = time(population.downlink_payload, rate(Direction::Down));
+    let up = time(population.uplink_payload, rate(Direction::Up));
     format!("{down:.3} s down, {up:.3} s up")
 }

@@ -37,6 +37,7 @@ pub(super) struct Recorder<'a> {
     target: Option<f64>,
     n_rounds: u32,
     workers: u32,
+    counts_energy: bool,
     pub(super) best: Option<Evaluated>,
     pub(super) last: Option<Evaluated>,
     pub(super) reached: Option<Reached>,
@@ -52,6 +53,7 @@ impl<'a> Recorder<'a> {
         target: Option<f64>,
         n_rounds: u32,
         workers: u32,
+        counts_energy: bool,
     ) -> Self {
         Self {
             writer,
@@ -62,6 +64,7 @@ impl<'a> Recorder<'a> {
             target,
             n_rounds,
             workers,
+            counts_energy,
             best: None,
             last: None,
             reached: None,
@@ -99,13 +102,15 @@ impl Observer for Recorder<'_> {
             completed: report.completed,
             dropped: report.dropped,
             late: report.late,
-            stale: 0,
+            stale: report.stale,
+            rejected: report.rejected,
             aggregated: report.aggregated,
-            staleness_mean: (report.aggregated > 0).then_some(0.0),
+            staleness_mean: (report.aggregated > 0).then(|| report.staleness_sum as f64 / f64::from(report.aggregated)),
             bytes_down: report.bytes_down,
             bytes_up: report.bytes_up,
             bytes_wasted: report.bytes_wasted,
             cum_bytes: report.cum_bytes,
+            energy_j: self.counts_energy.then(|| to_millijoules(report.energy_j)),
             train_loss: report.train_loss,
             eval_loss: evaluation.map(|evaluation| evaluation.loss),
             eval_metric: evaluation.map(|evaluation| self.metric.of(&evaluation)),
@@ -150,4 +155,9 @@ impl Observer for Recorder<'_> {
         }
         Ok(())
     }
+}
+
+/// Joules, rounded to the millijoule.
+pub(super) fn to_millijoules(joules: f64) -> f64 {
+    (joules * 1e3).round() / 1e3
 }

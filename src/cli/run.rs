@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::args::RunArgs;
-use super::recorder::{Evaluated, Recorder};
+use super::recorder::{Evaluated, Recorder, to_millijoules};
 use super::{CliError, Console, Exit, fetch};
 use crate::actors::plan::Plan;
 use crate::actors::setup::{self, Setup, SetupError};
@@ -17,8 +17,8 @@ use crate::hub::HubError;
 use crate::model::ModelError;
 use crate::petuning::TuningError;
 use crate::report::{
-    ClientRow, ReportError, ResultsWriter, SCHEMA_VERSION, Status, Summary, Target, Test, Traffic, Updates, Validation,
-    figures, summary_text,
+    ClientRow, EnergySpent, ReportError, ResultsWriter, SCHEMA_VERSION, Status, Summary, Target, Test, Traffic,
+    Updates, Validation, figures, summary_text,
 };
 use crate::scenario::{self, Assertion, LockHeader, Mode, Outcome as Asserted, Scenario};
 use crate::training::{Evaluation, Learner, Split, TrainingError};
@@ -60,7 +60,15 @@ pub(super) fn execute(args: &RunArgs, console: &Console) -> Result<(), CliError>
 
     let workers = setup.plan.learning.as_ref().map_or(0, |learning| learning.workers as u32);
     let target = scenario.evaluation().target;
-    let mut recorder = Recorder::new(writer, console, metric, target, scenario.rounds(), workers);
+    let mut recorder = Recorder::new(
+        writer,
+        console,
+        metric,
+        target,
+        scenario.rounds(),
+        workers,
+        setup.plan.population.counts_energy(),
+    );
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|error| CliError::new(Exit::Environment, "runtime", error))?;
     let outcome = runtime.block_on(world::run(&setup.plan, &mut recorder))?;
@@ -151,6 +159,10 @@ fn finish(scenario: &Scenario, setup: &Setup, outcome: &Outcome, recorder: Recor
             rejected: totals.rejected.clone(),
         },
         bytes: Traffic { up: totals.bytes_up, down: totals.bytes_down, wasted: totals.bytes_wasted },
+        energy: setup.plan.population.counts_energy().then(|| EnergySpent {
+            total: to_millijoules(totals.energy_j),
+            wasted: to_millijoules(totals.energy_wasted_j),
+        }),
     };
     writer.flush()?;
     figures::write_all(writer.directory())?;
@@ -166,8 +178,9 @@ fn finish(scenario: &Scenario, setup: &Setup, outcome: &Outcome, recorder: Recor
 
 fn write_clients(writer: &mut ResultsWriter, plan: &Plan, outcome: &Outcome) -> Result<(), ReportError> {
     let names = |names: Vec<&String>| names.into_iter().map(|name| Arc::from(name.as_str())).collect::<Vec<Arc<str>>>();
-    let devices = names(plan.population.devices.iter().map(|(name, _)| name).collect());
-    let networks = names(plan.population.networks.iter().map(|(name, _)| name).collect());
+    let devices = names(plan.population.devices.iter().map(|class| &class.name).collect());
+    let networks = names(plan.population.networks.iter().map(|class| &class.name).collect());
+    let power: Vec<bool> = plan.population.devices.iter().map(|class| class.model.power().is_some()).collect();
     for (client_id, ledger) in (0..).zip(&outcome.clients) {
         writer.client(&ClientRow {
             client_id,
@@ -183,6 +196,7 @@ fn write_clients(writer: &mut ResultsWriter, plan: &Plan, outcome: &Outcome) -> 
             upload: ledger.upload,
             bytes_down: ledger.bytes_down,
             bytes_up: ledger.bytes_up,
+            energy_j: power[plan.population.device_class(client_id)].then(|| to_millijoules(ledger.energy_j)),
             availability: plan.availability.online_fraction(client_id, outcome.end),
         })?;
     }

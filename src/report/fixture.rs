@@ -133,6 +133,7 @@ fn client(client_id: u32) -> ClientRow {
         upload: SimDuration::ZERO,
         bytes_down: Bytes::ZERO,
         bytes_up: Bytes::ZERO,
+        energy_j: None,
         availability: 0.75,
     }
 }
@@ -149,12 +150,14 @@ fn round_row(round: u32, start: SimTime) -> RoundRow {
         dropped: 0,
         late: 0,
         stale: 0,
+        rejected: 0,
         aggregated: 0,
         staleness_mean: Some(0.0),
         bytes_down: Bytes::ZERO,
         bytes_up: Bytes::ZERO,
         bytes_wasted: Bytes::ZERO,
         cum_bytes: Bytes::ZERO,
+        energy_j: None,
         train_loss: Some(1.4 - progress),
         eval_loss: Some(1.5 - progress),
         // Evaluated in each second round.
@@ -189,5 +192,6 @@ fn summary(rounds: &[RoundRow], dropped: BTreeMap<Reason, u64>) -> Summary {
             down: Bytes::new(sum(|row| row.bytes_down.get())),
             wasted: Bytes::new(sum(|row| row.bytes_wasted.get())),
         },
+        energy: None,
     }
 }

@@ -193,13 +193,13 @@ mod tests {
         let header = |name: &str| std::fs::read_to_string(writer.directory().join(name)).unwrap();
         assert_eq!(
             header("rounds.csv"),
-            "round,model_version,sim_start_s,sim_end_s,selected,completed,dropped,late,stale,aggregated,\
-             staleness_mean,bytes_down,bytes_up,bytes_wasted,cum_bytes,train_loss,eval_loss,eval_macro_f1\n"
+            "round,model_version,sim_start_s,sim_end_s,selected,completed,dropped,late,stale,rejected,aggregated,\
+             staleness_mean,bytes_down,bytes_up,bytes_wasted,cum_bytes,energy_j,train_loss,eval_loss,eval_macro_f1\n"
         );
         assert_eq!(
             header("clients.csv"),
             "client_id,device_class,network_class,num_examples,selected,completed,dropped,late,download_s,train_s,\
-             upload_s,bytes_down,bytes_up,availability\n"
+             upload_s,bytes_down,bytes_up,energy_j,availability\n"
         );
         assert_eq!(
             header("perf.csv"),

@@ -64,6 +64,8 @@ words! {
         /// The task ends without being used, by the server's decision; `reason` says why. `bytes` is what a transfer
         /// that it broke off had moved.
         Rejected = "rejected",
+        /// A transfer breaks off and will be tried again; `bytes` is what it had moved, `reason` says why.
+        Interrupted = "interrupted",
         /// The task ends because it failed; `reason` says why. `bytes` is what a transfer that broke off had moved.
         Dropout = "dropout",
         /// A client becomes reachable.

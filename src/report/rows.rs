@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::units::{Bytes, SimDuration, SimTime};
 
 /// The columns of `rounds.csv` before the metric's, which is `eval_<metric>`.
-pub(super) const ROUND_COLUMNS: [&str; 17] = [
+pub(super) const ROUND_COLUMNS: [&str; 19] = [
     "round",
     "model_version",
     "sim_start_s",
@@ -17,19 +17,21 @@ pub(super) const ROUND_COLUMNS: [&str; 17] = [
     "dropped",
     "late",
     "stale",
+    "rejected",
     "aggregated",
     "staleness_mean",
     "bytes_down",
     "bytes_up",
     "bytes_wasted",
     "cum_bytes",
+    "energy_j",
     "train_loss",
     "eval_loss",
 ];
 
-/// A row of `rounds.csv`. Each task counts in the round in which it was selected, and `selected = aggregated + late +
-/// dropped + rejected`, where the rejected are the `stale` ones and those whose update was not finite or whose round
-/// failed.
+/// A row of `rounds.csv`: what happened between the end of the round before and the end of this one. Over a run,
+/// `selected = aggregated + late + dropped + rejected`; in each round too, unless tasks outlive their round (asynchronous
+/// strategies, `late_updates: fold`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RoundRow {
     /// The round, from 1.
@@ -52,6 +54,9 @@ pub struct RoundRow {
     pub late: u32,
     /// Updates refused because they were based on too old a model.
     pub stale: u32,
+    /// Updates that arrived and were refused: the stale ones, those with values that are no finite numbers, and those of a
+    /// round that failed.
+    pub rejected: u32,
     /// Updates that became part of a model.
     pub aggregated: u32,
     /// Mean staleness of the aggregated updates; `None` without any.
@@ -68,6 +73,8 @@ pub struct RoundRow {
     /// `bytes_down + bytes_up` of all rounds up to this one.
     #[serde(with = "as_count")]
     pub cum_bytes: Bytes,
+    /// Energy in joules that clients spent on tasks that ended in the round; `None` where no device states its power.
+    pub energy_j: Option<f64>,
     /// Mean training loss of the aggregated updates, weighted by samples.
     pub train_loss: Option<f64>,
     /// Loss of the model at the end of the round on the evaluation split.
@@ -77,7 +84,7 @@ pub struct RoundRow {
 }
 
 /// The columns of `clients.csv`.
-pub(super) const CLIENT_COLUMNS: [&str; 14] = [
+pub(super) const CLIENT_COLUMNS: [&str; 15] = [
     "client_id",
     "device_class",
     "network_class",
@@ -91,6 +98,7 @@ pub(super) const CLIENT_COLUMNS: [&str; 14] = [
     "upload_s",
     "bytes_down",
     "bytes_up",
+    "energy_j",
     "availability",
 ];
 
@@ -128,6 +136,8 @@ pub struct ClientRow {
     /// Bytes moved from it.
     #[serde(with = "as_count")]
     pub bytes_up: Bytes,
+    /// Energy in joules that it spent on tasks; `None` where its device states no power.
+    pub energy_j: Option<f64>,
     /// Fraction of simulated time that it was online, in [0, 1].
     pub availability: f64,
 }

@@ -39,6 +39,20 @@ pub struct Summary {
     pub updates: Updates,
     /// What was moved.
     pub bytes: Traffic,
+    /// What clients spent on tasks; absent where no device states its power.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<EnergySpent>,
+}
+
+/// Energy in joules, to the millijoule.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct EnergySpent {
+    /// On all tasks.
+    #[serde(rename = "total_j")]
+    pub total: f64,
+    /// Of it, on tasks that were not aggregated.
+    #[serde(rename = "wasted_j")]
+    pub wasted: f64,
 }
 
 /// How a run ended.
@@ -204,6 +218,7 @@ mod tests {
                 rejected: BTreeMap::from([(Reason::Diverged, 0)]),
             },
             bytes: Traffic { up: Bytes::new(1024), down: Bytes::new(2048), wasted: Bytes::new(7) },
+            energy: None,
         };
         let expected = serde_json::json!({
             "schema_version": 1, "name": "a", "seed": 42, "status": "completed", "rounds": 3, "sim_time_s": 1.234568,

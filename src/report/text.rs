@@ -167,6 +167,7 @@ mod tests {
                 down: Bytes::new(104_100_000),
                 wasted: Bytes::new(20_100_000),
             },
+            energy: None,
         }
     }
 

@@ -12,9 +12,10 @@ use crate::model::{HostDevice, ModelConfig, ModelSource};
 use crate::petuning::TuningConfig;
 use crate::seed::Seeds;
 use crate::sim::{
-    AvailabilityConfig, BuildContext, DeviceClassConfig, DropoutConfig, NetworkClassConfig, ServerNetworkConfig,
-    SharingConfig,
+    AvailabilityConfig, BuildContext, DeviceClassConfig, DropoutConfig, NetworkClassConfig, RegionConfig,
+    RestartConfig, ServerNetworkConfig, SharingConfig, UploadConfig,
 };
+use crate::strategy::round::{BelowMinUpdatesConfig, LateUpdatesConfig};
 use crate::strategy::{SelectionConfig, StrategyConfig};
 use crate::training::TrainConfig;
 use crate::units::{Bytes, SimDuration};
@@ -151,6 +152,36 @@ impl Scenario {
         &self.raw.clients.availability
     }
 
+    /// Regions by name, in alphabetical order; their shares sum to 1 unless there are none.
+    pub fn regions(&self) -> &BTreeMap<String, RegionConfig> {
+        &self.raw.clients.regions
+    }
+
+    /// What becomes of uploads that break off.
+    pub fn uploads(&self) -> &UploadConfig {
+        &self.raw.clients.uploads
+    }
+
+    /// When the server goes down, in the order of time.
+    pub fn restarts(&self) -> &[RestartConfig] {
+        &self.raw.server.restarts
+    }
+
+    /// What happens to a round with fewer than [`min_updates`](Self::min_updates).
+    pub fn below_min_updates(&self) -> &BelowMinUpdatesConfig {
+        &self.raw.server.below_min_updates
+    }
+
+    /// What becomes of updates that a round no longer waits for.
+    pub fn late_updates(&self) -> &LateUpdatesConfig {
+        &self.raw.server.late_updates
+    }
+
+    /// A run in which no round ends for this long is ended.
+    pub fn give_up_after(&self) -> SimDuration {
+        self.raw.server.give_up_after
+    }
+
     /// How often tasks fail.
     pub fn dropout(&self) -> &DropoutConfig {
         &self.raw.clients.dropout
@@ -161,14 +192,14 @@ impl Scenario {
         self.raw.server.rounds
     }
 
-    /// Updates that a round aggregates, >= 1.
+    /// Updates that a round aggregates, >= 1. Means nothing with a strategy that has no rounds.
     pub fn clients_per_round(&self) -> u32 {
-        self.raw.server.clients_per_round
+        self.raw.server.clients_per_round.unwrap_or(1)
     }
 
     /// Clients asked in a round: `clients_per_round` x `over_selection`, rounded up; at most [`Scenario::n_clients`].
     pub fn dispatches_per_round(&self) -> u32 {
-        dispatches(self.raw.server.clients_per_round, self.raw.server.over_selection)
+        dispatches(self.clients_per_round(), self.raw.server.over_selection)
     }
 
     /// Longest time of a round, if there is a limit.

@@ -13,7 +13,11 @@ use crate::data::DatasetConfig;
 use crate::hub::Repo;
 use crate::model::{ModelConfig, ModelSource};
 use crate::petuning::TuningConfig;
-use crate::sim::{AvailabilityConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, ServerNetworkConfig};
+use crate::sim::{
+    AvailabilityConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, RegionConfig, RestartConfig,
+    ServerNetworkConfig, UploadConfig,
+};
+use crate::strategy::round::{BelowMinUpdatesConfig, LateUpdatesConfig};
 use crate::strategy::{SelectionConfig, StrategyConfig};
 use crate::training::TrainConfig;
 use crate::units::SimDuration;
@@ -158,9 +162,15 @@ pub(super) struct RawClients {
     /// When clients can be reached.
     #[serde(default)]
     pub(super) availability: AvailabilityConfig,
+    /// Regions by name, each with a link that its clients share. None: clients are linked to the server directly.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) regions: BTreeMap<String, RegionConfig>,
     /// How often tasks fail.
     #[serde(default)]
     pub(super) dropout: DropoutConfig,
+    /// What becomes of uploads that break off.
+    #[serde(default)]
+    pub(super) uploads: UploadConfig,
     /// Examples that a client holds, where no data set is loaded (`compute.mode: timing_only`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) num_examples: Option<ShardSizeConfig>,
@@ -178,8 +188,9 @@ pub(super) struct RawClients {
 pub(super) struct RawServer {
     /// Rounds to run, >= 1.
     pub(super) rounds: u32,
-    /// Updates that a round aggregates, >= 1.
-    pub(super) clients_per_round: u32,
+    /// Updates that a round aggregates, >= 1. Asynchronous strategies have no use for it and leave it aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) clients_per_round: Option<u32>,
     /// Clients asked for each update wanted, >= 1. 1.3 asks 13 clients for 10 updates.
     #[serde(default = "default_over_selection")]
     pub(super) over_selection: f64,
@@ -189,6 +200,18 @@ pub(super) struct RawServer {
     /// With fewer updates than this the round is recorded as failed and the model stays; >= 1.
     #[serde(default = "default_min_updates")]
     pub(super) min_updates: u32,
+    /// What happens to a round with fewer.
+    #[serde(default)]
+    pub(super) below_min_updates: BelowMinUpdatesConfig,
+    /// What becomes of updates that a round no longer waits for.
+    #[serde(default)]
+    pub(super) late_updates: LateUpdatesConfig,
+    /// A run in which no round ends for this long is ended with an error, > 0. Default: 30 d.
+    #[serde(default = "default_give_up_after")]
+    pub(super) give_up_after: SimDuration,
+    /// When the server goes down, in the order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) restarts: Vec<RestartConfig>,
     /// How updates become the next global model.
     #[serde(default)]
     pub(super) strategy: StrategyConfig,
@@ -202,6 +225,10 @@ pub(super) struct RawServer {
 
 fn default_over_selection() -> f64 {
     1.0
+}
+
+fn default_give_up_after() -> SimDuration {
+    SimDuration::from_nanos(30 * 86_400_000_000_000)
 }
 
 fn default_min_updates() -> u32 {

@@ -10,11 +10,19 @@ pub(super) enum Event {
     /// The server wanted to be woken.
     Alarm(Alarm),
     /// The first byte of a transfer leaves.
-    TransferBegins { task: TaskId, direction: Direction },
+    TransferBegins { task: TaskId, direction: Direction, attempt: u32 },
+    /// The client's own link has another rate, unless the transfer is over by then.
+    LinkChanges { task: TaskId, direction: Direction, serial: u32 },
+    /// The client of an interrupted upload is online again.
+    UploadResumes { task: TaskId },
     /// Local training is done.
     TrainingEnds { task: TaskId },
     /// The task's client fails, unless the task is over by then.
     Fails { task: TaskId, reason: Reason },
+    /// The server goes down: number of the restart in the plan.
+    ServerDown { restart: usize },
+    /// The server is up again.
+    ServerUp,
 }
 
 /// A transfer of a task.

@@ -53,7 +53,8 @@ pub struct HostWork {
     pub resident_clients: usize,
 }
 
-/// A round that is over.
+/// A round that is over. Tasks count in the round in which what is counted happens: where tasks outlive their round,
+/// `selected = aggregated + late + dropped + rejected` holds over the run and not in each round.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoundReport {
     /// The round, counted from 1.
@@ -72,8 +73,14 @@ pub struct RoundReport {
     pub dropped: u32,
     /// Clients that the server stopped waiting for: past the deadline, or enough others had arrived.
     pub late: u32,
+    /// Updates that arrived and were refused for the age of their model.
+    pub stale: u32,
+    /// All updates that arrived and were refused, the stale ones included.
+    pub rejected: u32,
     /// Updates that went into the model.
     pub aggregated: u32,
+    /// Sum of their staleness.
+    pub staleness_sum: u64,
     /// Bytes moved to clients.
     pub bytes_down: Bytes,
     /// Bytes moved to the server.
@@ -82,6 +89,8 @@ pub struct RoundReport {
     pub bytes_wasted: Bytes,
     /// Bytes moved since the start of the run.
     pub cum_bytes: Bytes,
+    /// Energy in joules that clients spent on tasks.
+    pub energy_j: f64,
     /// Mean training loss of the aggregated updates.
     pub train_loss: Option<f64>,
     /// Metrics on the validation split, and the values evaluated.
@@ -99,11 +108,15 @@ impl RoundReport {
             completed: 0,
             dropped: 0,
             late: 0,
+            stale: 0,
+            rejected: 0,
             aggregated: 0,
+            staleness_sum: 0,
             bytes_down: Bytes::ZERO,
             bytes_up: Bytes::ZERO,
             bytes_wasted: Bytes::ZERO,
             cum_bytes: Bytes::ZERO,
+            energy_j: 0.0,
             train_loss: None,
             evaluation: None,
         }
@@ -121,7 +134,12 @@ pub(super) struct Journal<'a> {
     observer: &'a mut dyn Observer,
     clients: Vec<ClientLedger>,
     totals: Totals,
-    open: Option<Pending>,
+    /// What happened since the last round ended. Tasks can end between two rounds; they count in the next.
+    tally: RoundReport,
+    /// The evaluation of the open round.
+    evaluation: Option<(Arc<Params>, EvaluationJob)>,
+    /// The round that is open.
+    open: Option<u32>,
     /// Rounds that are over and not yet reported, oldest first.
     pending: VecDeque<Pending>,
 }
@@ -129,15 +147,24 @@ pub(super) struct Journal<'a> {
 impl<'a> Journal<'a> {
     pub(super) fn new(plan: &Plan, observer: &'a mut dyn Observer) -> Self {
         let clients = vec![ClientLedger::default(); plan.population.n_clients as usize];
-        Self { observer, clients, totals: Totals::default(), open: None, pending: VecDeque::new() }
-    }
-
-    fn open(&mut self) -> &mut RoundReport {
-        &mut self.open.as_mut().expect("tasks live within a round").report
+        Self {
+            observer,
+            clients,
+            totals: Totals::default(),
+            tally: RoundReport::begin(1, SimTime::ZERO),
+            evaluation: None,
+            open: None,
+            pending: VecDeque::new(),
+        }
     }
 
     pub(super) fn is_open(&self, round: u32) -> bool {
-        self.open.as_ref().is_some_and(|open| open.report.round == round)
+        self.open == Some(round)
+    }
+
+    /// Tasks that a client was asked for so far.
+    pub(super) fn n_selected(&self, client_id: u32) -> u32 {
+        self.clients[client_id as usize].selected
     }
 
     pub(super) fn run_event(&mut self, now: SimTime, event: EventKind) -> Result<(), ReportError> {
@@ -159,12 +186,14 @@ impl<'a> Journal<'a> {
     }
 
     pub(super) fn begin_round(&mut self, now: SimTime, round: u32) -> Result<(), ReportError> {
-        self.open = Some(Pending { report: RoundReport::begin(round, now), evaluation: None });
+        self.open = Some(round);
+        self.tally.round = round;
+        self.tally.start = now;
         self.round_event(now, EventKind::RoundStart, round)
     }
 
     pub(super) fn select(&mut self, now: SimTime, id: TaskId, task: &Task) -> Result<(), ReportError> {
-        self.open().selected += 1;
+        self.tally.selected += 1;
         self.totals.selected += 1;
         self.clients[task.client_id as usize].selected += 1;
         self.observer.record(&Self::task_record(now, EventKind::Selected, id, task))
@@ -190,7 +219,7 @@ impl<'a> Journal<'a> {
         bytes: Option<Bytes>,
     ) -> Result<(), ReportError> {
         if event == EventKind::UploadEnd {
-            self.open().completed += 1;
+            self.tally.completed += 1;
             self.clients[task.client_id as usize].completed += 1;
         }
         let duration = Some(now.since(task.stage_start));
@@ -202,20 +231,25 @@ impl<'a> Journal<'a> {
         self.clients[task.client_id as usize].charge(task);
         let moved = task.bytes_down + task.bytes_up;
         let wasted = if is_used { Bytes::ZERO } else { moved };
-        let open = self.open();
+        let open = &mut self.tally;
         open.bytes_down += task.bytes_down;
         open.bytes_up += task.bytes_up;
         open.bytes_wasted += wasted;
+        let energy_j = task.energy_j();
+        open.energy_j += energy_j;
+        self.totals.energy_j += energy_j;
+        self.totals.energy_wasted_j += if is_used { 0.0 } else { energy_j };
         self.totals.bytes_down += task.bytes_down;
         self.totals.bytes_up += task.bytes_up;
         self.totals.bytes_wasted += wasted;
     }
 
-    pub(super) fn accept(&mut self, now: SimTime, id: TaskId, task: &Task) -> Result<(), ReportError> {
+    pub(super) fn accept(&mut self, now: SimTime, id: TaskId, task: &Task, staleness: u32) -> Result<(), ReportError> {
         self.charge(task, true);
         self.totals.aggregated += 1;
+        self.tally.staleness_sum += u64::from(staleness);
         let record = Self::task_record(now, EventKind::Accepted, id, task);
-        self.observer.record(&Record { staleness: Some(0), ..record })
+        self.observer.record(&Record { staleness: Some(staleness), ..record })
     }
 
     /// Records the end of a task that was stopped: what the interrupted transfer had moved, and how long its stage lasted.
@@ -228,13 +262,26 @@ impl<'a> Journal<'a> {
         reason: Reason,
     ) -> Result<(), ReportError> {
         let bytes = match task.stage {
-            Stage::Download => Some(task.bytes_down),
-            Stage::Upload => Some(task.bytes_up),
-            Stage::Train | Stage::Arrived => None,
+            Stage::Download | Stage::Upload => Some(task.moved_now),
+            Stage::Train | Stage::Paused | Stage::Arrived => None,
         };
-        let duration = (task.stage != Stage::Arrived).then(|| now.since(task.stage_start));
+        let duration = (!matches!(task.stage, Stage::Paused | Stage::Arrived)).then(|| now.since(task.stage_start));
         let record = Self::task_record(now, event, id, task);
         self.observer.record(&Record { bytes, duration, reason: Some(reason), ..record })
+    }
+
+    /// An upload breaks off after `moved` bytes and will be tried again.
+    pub(super) fn interrupt(
+        &mut self,
+        now: SimTime,
+        id: TaskId,
+        task: &Task,
+        reason: Reason,
+        moved: Bytes,
+    ) -> Result<(), ReportError> {
+        let duration = Some(now.since(task.stage_start));
+        let record = Self::task_record(now, EventKind::Interrupted, id, task);
+        self.observer.record(&Record { bytes: Some(moved), duration, reason: Some(reason), ..record })
     }
 
     pub(super) fn drop_out(
@@ -248,11 +295,11 @@ impl<'a> Journal<'a> {
         let phase = match task.stage {
             Stage::Download => Phase::Download,
             Stage::Train => Phase::Train,
-            Stage::Upload | Stage::Arrived => Phase::Upload,
+            Stage::Upload | Stage::Paused | Stage::Arrived => Phase::Upload,
         };
         *self.totals.dropped.entry((reason, phase)).or_default() += 1;
         self.clients[task.client_id as usize].dropped += 1;
-        self.open().dropped += 1;
+        self.tally.dropped += 1;
         task.charge(now);
         self.charge(task, false);
         Ok(())
@@ -264,15 +311,21 @@ impl<'a> Journal<'a> {
             Unused::OverSelected => Reason::OverSelected,
             Unused::Diverged => Reason::Diverged,
             Unused::RoundFailed => Reason::RoundFailed,
+            Unused::Stale => Reason::Stale,
+            Unused::RunEnded => Reason::RunEnd,
         };
         self.record_stop(now, EventKind::Rejected, id, task, reason)?;
         match why {
-            Unused::Deadline | Unused::OverSelected => {
+            Unused::Deadline | Unused::OverSelected | Unused::RunEnded => {
                 *self.totals.late.entry(reason).or_default() += 1;
                 self.clients[task.client_id as usize].late += 1;
-                self.open().late += 1;
+                self.tally.late += 1;
             }
-            Unused::Diverged | Unused::RoundFailed => *self.totals.rejected.entry(reason).or_default() += 1,
+            Unused::Diverged | Unused::RoundFailed | Unused::Stale => {
+                *self.totals.rejected.entry(reason).or_default() += 1;
+                self.tally.rejected += 1;
+                self.tally.stale += u32::from(why == Unused::Stale);
+            }
         }
         task.charge(now);
         self.charge(task, false);
@@ -280,12 +333,13 @@ impl<'a> Journal<'a> {
     }
 
     pub(super) fn expect_evaluation(&mut self, params: Arc<Params>, job: EvaluationJob) {
-        let open = self.open.as_mut().expect("a round evaluates before it ends");
-        open.evaluation = Some((params, job));
+        self.evaluation = Some((params, job));
     }
 
     pub(super) fn end_round(&mut self, now: SimTime, end: RoundEnd) -> Result<(), WorldError> {
-        let mut ended = self.open.take().expect("a round that ends has begun");
+        assert!(self.open.take() == Some(end.round), "round {} ends and is not open", end.round);
+        let report = std::mem::replace(&mut self.tally, RoundReport::begin(end.round + 1, now));
+        let mut ended = Pending { report, evaluation: self.evaluation.take() };
         let report = &mut ended.report;
         report.end = now;
         report.model_version = end.model_version;

@@ -52,9 +52,9 @@ impl World<'_> {
 type TrainingJob = Job<Result<Trained, LearningError>>;
 
 pub(super) fn submit(pool: &Pool, learning: &Learning, task: &Task, need_by: SimTime) -> TrainingJob {
-    let (client_id, round) = (task.client_id, task.round);
+    let (client_id, round, address) = (task.client_id, task.round, task.address);
     let trainer = learning.trainer.clone();
     let start = task.model.params.clone().expect("a run that learns has values");
     let name = format!("training of client {client_id} in round {round}");
-    pool.submit(name, need_by, move |cancel| trainer.train(&start, client_id, round, cancel))
+    pool.submit(name, need_by, move |cancel| trainer.train(&start, client_id, address, cancel))
 }

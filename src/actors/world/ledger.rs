@@ -8,7 +8,7 @@ use crate::sim::Phase;
 use crate::units::{Bytes, SimDuration};
 
 /// What one client did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ClientLedger {
     /// Tasks it was asked for.
     pub selected: u32,
@@ -28,6 +28,8 @@ pub struct ClientLedger {
     pub bytes_down: Bytes,
     /// Bytes moved from it.
     pub bytes_up: Bytes,
+    /// Energy in joules that it spent on tasks; 0 where it is not counted.
+    pub energy_j: f64,
 }
 
 impl ClientLedger {
@@ -39,11 +41,12 @@ impl ClientLedger {
         self.upload += upload;
         self.bytes_down += task.bytes_down;
         self.bytes_up += task.bytes_up;
+        self.energy_j += task.energy_j();
     }
 }
 
 /// Sums over a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Totals {
     /// Tasks begun.
     pub selected: u64,
@@ -61,4 +64,8 @@ pub struct Totals {
     pub bytes_up: Bytes,
     /// Of both, bytes of tasks that did not end in an aggregated update.
     pub bytes_wasted: Bytes,
+    /// Energy in joules that clients spent on tasks.
+    pub energy_j: f64,
+    /// Of it, on tasks that did not end in an aggregated update.
+    pub energy_wasted_j: f64,
 }

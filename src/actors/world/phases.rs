@@ -2,69 +2,134 @@
 
 use super::events::{Event, Transfer};
 use super::learning::submit;
-use super::tasks::{Stage, Task};
+use super::tasks::{InFlight, Stage, Task};
 use super::{World, WorldError, sender_of};
 use crate::actors::messages::{ClientMessage, ServerMessage, TaskId, Unused};
 use crate::report::{EventKind, Reason};
 use crate::seed::Purpose;
 use crate::sim::{self, Direction, Flow, NEVER, Phase};
+use crate::units::{Bandwidth, Bytes};
 
 impl World<'_> {
     pub(super) fn dispatch(&mut self, id: TaskId, mut task: Task) -> Result<(), WorldError> {
-        let (client_id, round) = (task.client_id, task.round);
-        task.device_class = self.plan.population.device_class(client_id);
-        task.network_class = self.plan.population.network_class(client_id);
-        task.failure = self.plan.dropout.draw(&mut self.plan.population.seeds.task(Purpose::Dropout, client_id, round));
-        task.offline_at = self.plan.availability.online_until(client_id, self.now);
-        if task.offline_at != NEVER {
-            self.calendar.push(
-                task.offline_at,
-                sender_of(client_id),
-                Event::Fails { task: id, reason: Reason::Offline },
-            );
-        }
+        let plan = self.plan;
+        let population = &plan.population;
+        let client_id = task.client_id;
+        task.address = match self.has_rounds {
+            true => task.round,
+            false => self.journal.n_selected(client_id) + 1,
+        };
+        task.device_class = population.device_class(client_id);
+        task.network_class = population.network_class(client_id);
+        task.region = population.region(client_id);
+        task.power = population.devices[task.device_class].model.power();
+        task.to_upload = population.uplink_payload;
+        task.failure = plan.dropout.draw(&mut population.seeds.task(Purpose::Dropout, client_id, task.address));
         self.journal.select(self.now, id, &task)?;
         self.tasks.insert(id, task);
+        self.expect_absence(id);
         self.begin_transfer(id, Direction::Down)
     }
 
+    /// Makes sure that the task learns of its client going offline.
+    fn expect_absence(&mut self, id: TaskId) {
+        let task = self.tasks.get_mut(id).expect("the task has just been at work");
+        task.offline_at = self.plan.availability.online_until(task.client_id, self.now);
+        if task.offline_at != NEVER {
+            let event = Event::Fails { task: id, reason: Reason::Offline };
+            self.calendar.push(task.offline_at, sender_of(task.client_id), event);
+        }
+    }
+
     pub(super) fn begin_transfer(&mut self, id: TaskId, direction: Direction) -> Result<(), WorldError> {
-        let (down, up) = (self.plan.population.downlink_payload, self.plan.population.uplink_payload);
+        let population = &self.plan.population;
         let task = self.tasks.get_mut(id).expect("only a task under way transfers");
         let (stage, purpose, payload, kind) = match direction {
-            Direction::Down => (Stage::Download, Purpose::DownlinkLatency, down, EventKind::DownloadStart),
-            Direction::Up => (Stage::Upload, Purpose::UplinkLatency, up, EventKind::UploadStart),
+            Direction::Down => {
+                (Stage::Download, Purpose::DownlinkLatency, population.downlink_payload, EventKind::DownloadStart)
+            }
+            Direction::Up => (Stage::Upload, Purpose::UplinkLatency, task.to_upload, EventKind::UploadStart),
         };
         task.enter(stage, self.now);
-        let mut stream = self.plan.population.seeds.task(purpose, task.client_id, task.round);
-        let latency = sim::latency(&self.plan.population.networks[task.network_class].1, &mut stream);
+        let attempt = task.attempt;
+        let mut stream = population.seeds.step(purpose, task.client_id, task.address, attempt);
+        let own = population.networks[task.network_class].model.latency(&mut stream);
+        let shared = population.regions.get(task.region).map(|(_, region)| region.latency).unwrap_or_default();
         let sender = sender_of(task.client_id);
         self.journal.phase_starts(self.now, kind, id, task, Some(payload))?;
-        self.calendar.push(self.now + latency, sender, Event::TransferBegins { task: id, direction });
+        self.calendar.push(self.now + own + shared, sender, Event::TransferBegins { task: id, direction, attempt });
         Ok(())
     }
 
     /// The first byte leaves. A transfer that is to fail stops at a fraction of its bytes.
-    pub(super) fn begin_flow(&mut self, id: TaskId, direction: Direction) {
-        let Some(task) = self.tasks.get_mut(id) else { return };
-        let network = &self.plan.population.networks[task.network_class].1;
-        let (client_rate, payload, phase) = match direction {
-            Direction::Down => (network.downlink, self.plan.population.downlink_payload, Phase::Download),
-            Direction::Up => (network.uplink, self.plan.population.uplink_payload, Phase::Upload),
+    pub(super) fn begin_flow(&mut self, id: TaskId, direction: Direction, attempt: u32) -> Result<(), WorldError> {
+        let population = &self.plan.population;
+        let Some(task) = self.tasks.get_mut(id) else { return Ok(()) };
+        // The client may have gone offline before the first byte left.
+        if task.attempt != attempt || !matches!(task.stage, Stage::Download | Stage::Upload) {
+            return Ok(());
+        }
+        let (payload, phase) = match direction {
+            Direction::Down => (population.downlink_payload, Phase::Download),
+            Direction::Up => (task.to_upload, Phase::Upload),
         };
         let bytes = match task.failure.filter(|failure| failure.phase == phase) {
             Some(failure) => payload.scaled(failure.fraction),
             None => payload,
         };
-        let id = Transfer { task: id, direction }.flow_id();
-        task.flow = Some((id, bytes));
-        self.network.start(self.now, Flow { id, direction, client_rate, bytes, region: 0 });
+        let flow = Transfer { task: id, direction }.flow_id();
+        task.flow = Some(InFlight { id: flow, bytes });
+        let region = task.region;
+        let client_rate = self.link_rate(id, direction)?;
+        self.network.start(self.now, Flow { id: flow, direction, client_rate, bytes, region });
+        Ok(())
+    }
+
+    /// The rate of the task's link now, 0 while the server is down; its next change is put into the calendar.
+    fn link_rate(&mut self, id: TaskId, direction: Direction) -> Result<Bandwidth, WorldError> {
+        if self.down_until.is_some() {
+            return Ok(Bandwidth::from_bits_per_s(0.0));
+        }
+        let task = self.tasks.get_mut(id).expect("only a task under way transfers");
+        let class = &self.plan.population.networks[task.network_class].model;
+        let link = class.link(task.client_id, direction, self.now)?;
+        if link.until != NEVER {
+            task.link_changes += 1;
+            let event = Event::LinkChanges { task: id, direction, serial: task.link_changes };
+            self.calendar.push(link.until, sender_of(task.client_id), event);
+        }
+        Ok(link.rate)
+    }
+
+    /// The task's link has another rate from now on.
+    pub(super) fn change_link(&mut self, id: TaskId, direction: Direction, serial: u32) -> Result<(), WorldError> {
+        let flow = self.tasks.get(id).filter(|task| task.link_changes == serial).and_then(|task| task.flow);
+        match flow {
+            Some(flow) if Transfer::of_flow(flow.id).direction == direction => self.set_link(id, flow.id),
+            _ => Ok(()),
+        }
+    }
+
+    fn set_link(&mut self, id: TaskId, flow: u64) -> Result<(), WorldError> {
+        let rate = self.link_rate(id, Transfer::of_flow(flow).direction)?;
+        self.network.set_rate(self.now, flow, rate);
+        Ok(())
+    }
+
+    /// Stops or goes on with all transfers when the server goes down or comes up.
+    pub(super) fn set_all_links(&mut self) -> Result<(), WorldError> {
+        for id in self.tasks.ids() {
+            if let Some(flow) = self.tasks.get(id).and_then(|task| task.flow) {
+                self.set_link(id, flow.id)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn end_flow(&mut self, flow: u64) -> Result<(), WorldError> {
         let Transfer { task: id, direction } = Transfer::of_flow(flow);
         let task = self.tasks.get_mut(id).expect("the flow of a task that has ended is cancelled");
-        let (_, bytes) = task.flow.take().expect("it is this flow that ends");
+        let InFlight { bytes, .. } = task.flow.take().expect("it is this flow that ends");
         task.moved(direction, bytes);
         let client_id = task.client_id;
         let phase = match direction {
@@ -72,7 +137,11 @@ impl World<'_> {
             Direction::Up => Phase::Upload,
         };
         if task.failure.is_some_and(|failure| failure.phase == phase) {
-            return self.fail(id, Reason::Network).await;
+            task.failure = None;
+            return match task.can_retry(&self.plan.uploads) {
+                true => self.interrupt(id, Reason::Network, bytes).await,
+                false => self.fail(id, Reason::Network).await,
+            };
         }
         match direction {
             Direction::Down => {
@@ -93,19 +162,18 @@ impl World<'_> {
     /// Times the training, and submits its job unless it is known by now that its value will not be used.
     pub(super) fn begin_training(&mut self, id: TaskId) -> Result<(), WorldError> {
         let plan = self.plan;
+        let population = &plan.population;
         let task = self.tasks.get_mut(id).expect("only a task under way trains");
-        let (client_id, round) = (task.client_id, task.round);
+        let client_id = task.client_id;
         task.enter(Stage::Train, self.now);
         self.journal.phase_starts(self.now, EventKind::TrainStart, id, task, None)?;
-        let device = &plan.population.devices[task.device_class].1;
-        if !sim::fits(device.memory, plan.population.training_memory) {
+        let device = &population.devices[task.device_class].model;
+        if !sim::fits(device.memory(client_id), population.training_memory) {
             self.calendar.push(self.now, sender_of(client_id), Event::Fails { task: id, reason: Reason::Memory });
             return Ok(());
         }
-        let work = plan.population.training_work(client_id);
-        let mut of_device = plan.population.seeds.client(Purpose::DeviceSpeed, client_id);
-        let mut of_task = plan.population.seeds.task(Purpose::DeviceJitter, client_id, round);
-        let duration = sim::training_duration(&device.compute, &work, &mut of_device, &mut of_task)?;
+        let work = population.training_work(client_id);
+        let duration = device.training_duration(&work, self.now, &population.seeds, task.address)?;
         let end = self.now + duration;
         if let Some(failure) = task.failure.filter(|failure| failure.phase == Phase::Train) {
             let event = Event::Fails { task: id, reason: Reason::Random };
@@ -113,11 +181,12 @@ impl World<'_> {
             return Ok(());
         }
         self.calendar.push(end, sender_of(client_id), Event::TrainingEnds { task: id });
-        let is_doomed =
-            task.failure.is_some() || task.offline_at <= end || task.useful_until.is_some_and(|until| end > until);
+        let is_doomed = (task.failure.is_some() && !task.can_retry(&plan.uploads))
+            || task.offline_at <= end
+            || task.useful_until.is_some_and(|until| end > until);
         if let (Some(pool), Some(learning), false) = (&self.pool, &plan.learning, is_doomed) {
-            let uplink = plan.population.networks[task.network_class].1.uplink;
-            task.job = Some(submit(pool, learning, task, end + uplink.time_for(plan.population.uplink_payload)));
+            let uplink = population.networks[task.network_class].model.nominal_rate(client_id, Direction::Up);
+            task.job = Some(submit(pool, learning, task, end + uplink.time_for(population.uplink_payload)));
         }
         Ok(())
     }
@@ -129,12 +198,62 @@ impl World<'_> {
         self.tell_client(client_id, ClientMessage::TrainingFinished { task: id }).await
     }
 
+    /// What was to end the task has come: it fails, unless it is an upload that can be tried again.
+    pub(super) async fn hit(&mut self, id: TaskId, reason: Reason) -> Result<(), WorldError> {
+        let Some(task) = self.tasks.get_mut(id) else { return Ok(()) };
+        let is_absence = matches!(reason, Reason::Offline | Reason::Outage);
+        if is_absence && task.offline_at != self.now {
+            return Ok(());
+        }
+        match task.stage {
+            // An update that has arrived does not care what becomes of its client.
+            Stage::Arrived => Ok(()),
+            Stage::Upload if is_absence && task.can_retry(&self.plan.uploads) => {
+                let flow = task.flow.take();
+                let moved = flow.map(|flow| self.network.cancel(self.now, flow.id)).unwrap_or_default();
+                let task = self.tasks.get_mut(id).expect("it was there a line ago");
+                task.moved(Direction::Up, moved);
+                self.interrupt(id, reason, moved).await
+            }
+            Stage::Download | Stage::Train | Stage::Upload | Stage::Paused => self.fail(id, reason).await,
+        }
+    }
+
+    /// An upload breaks off after `moved` bytes and will be tried again when the client is online.
+    async fn interrupt(&mut self, id: TaskId, reason: Reason, moved: Bytes) -> Result<(), WorldError> {
+        let task = self.tasks.get_mut(id).expect("only a task under way is interrupted");
+        let at = self.plan.availability.next_online(task.client_id, self.now);
+        self.journal.interrupt(self.now, id, task, reason, moved)?;
+        task.enter(Stage::Paused, self.now);
+        task.attempt += 1;
+        task.to_upload = match self.plan.uploads.when_interrupted {
+            sim::WhenInterrupted::Resume => task.to_upload - moved,
+            sim::WhenInterrupted::Restart | sim::WhenInterrupted::Fail => self.plan.population.uplink_payload,
+        };
+        if at == NEVER {
+            return self.fail(id, reason).await;
+        }
+        self.calendar.push(at, sender_of(task.client_id), Event::UploadResumes { task: id });
+        Ok(())
+    }
+
+    /// The client of an interrupted upload is online again.
+    pub(super) fn resume_upload(&mut self, id: TaskId) -> Result<(), WorldError> {
+        match self.tasks.get(id).is_some_and(|task| task.stage == Stage::Paused) {
+            true => {
+                self.expect_absence(id);
+                self.begin_transfer(id, Direction::Up)
+            }
+            false => Ok(()),
+        }
+    }
+
     /// Ends a task early and charges what was done so far.
     pub(super) async fn stop(&mut self, id: TaskId) -> Result<Option<Task>, WorldError> {
         let Some(mut task) = self.tasks.remove(id) else { return Ok(None) };
-        if let Some((flow, _)) = task.flow.take() {
-            let moved = self.network.cancel(self.now, flow);
-            task.moved(Transfer::of_flow(flow).direction, moved);
+        if let Some(flow) = task.flow.take() {
+            task.moved_now = self.network.cancel(self.now, flow.id);
+            task.moved(Transfer::of_flow(flow.id).direction, task.moved_now);
         }
         task.job = None;
         if task.is_known_to_client {
@@ -144,11 +263,17 @@ impl World<'_> {
     }
 
     pub(super) async fn fail(&mut self, id: TaskId, reason: Reason) -> Result<(), WorldError> {
-        if let Some(mut task) = self.stop(id).await? {
-            self.journal.drop_out(self.now, id, &mut task, reason)?;
+        if self.drop_out(id, reason).await? {
             self.tell_server(ServerMessage::Failed { task: id }).await?;
         }
         Ok(())
+    }
+
+    /// Ends a task that has failed without telling the server. False when it is over already.
+    pub(super) async fn drop_out(&mut self, id: TaskId, reason: Reason) -> Result<bool, WorldError> {
+        let Some(mut task) = self.stop(id).await? else { return Ok(false) };
+        self.journal.drop_out(self.now, id, &mut task, reason)?;
+        Ok(true)
     }
 
     pub(super) async fn refuse(&mut self, id: TaskId, why: Unused) -> Result<(), WorldError> {

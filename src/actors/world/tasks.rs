@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::actors::messages::{GlobalModel, TaskId};
 use crate::actors::pool::Job;
 use crate::actors::trainer::{LearningError, Trained};
-use crate::sim::{Direction, Failure, NEVER};
+use crate::sim::{Direction, Failure, NEVER, PowerDraw, UploadConfig, WhenInterrupted};
 use crate::units::{Bytes, SimDuration, SimTime};
 
 /// How far a task has come.
@@ -15,8 +15,17 @@ pub(super) enum Stage {
     Download,
     Train,
     Upload,
+    /// An upload broke off and waits for its client to come online.
+    Paused,
     /// The update is at the server.
     Arrived,
+}
+
+/// A transfer in flight: its name in the network and what it is to move.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InFlight {
+    pub(super) id: u64,
+    pub(super) bytes: Bytes,
 }
 
 /// One client's part in one round.
@@ -25,16 +34,27 @@ pub(super) struct Task {
     pub(super) round: u32,
     pub(super) model: Arc<GlobalModel>,
     pub(super) useful_until: Option<SimTime>,
+    /// Addresses the task's draws: no other task of the client has it. The round, where a client has one task in each.
+    pub(super) address: u32,
     pub(super) device_class: usize,
     pub(super) network_class: usize,
+    pub(super) region: usize,
+    pub(super) power: Option<PowerDraw>,
     pub(super) failure: Option<Failure>,
     pub(super) offline_at: SimTime,
     pub(super) stage: Stage,
     pub(super) stage_start: SimTime,
     /// Time spent downloading, training and uploading.
     pub(super) spent: [SimDuration; 3],
-    /// The transfer in flight: its name in the network and what it is to move.
-    pub(super) flow: Option<(u64, Bytes)>,
+    pub(super) flow: Option<InFlight>,
+    /// What the upload has still to move.
+    pub(super) to_upload: Bytes,
+    /// Uploads that broke off.
+    pub(super) attempt: u32,
+    /// Changes of the link's rate that were put into the calendar.
+    pub(super) link_changes: u32,
+    /// What the transfer had moved that the end of the task broke off.
+    pub(super) moved_now: Bytes,
     pub(super) bytes_down: Bytes,
     pub(super) bytes_up: Bytes,
     /// The client has been told of the task and not yet of its end.
@@ -55,14 +75,21 @@ impl Task {
             round,
             model,
             useful_until,
+            address: round,
             device_class: 0,
             network_class: 0,
+            region: 0,
+            power: None,
             failure: None,
             offline_at: NEVER,
             stage: Stage::Download,
             stage_start: now,
             spent: [SimDuration::ZERO; 3],
             flow: None,
+            to_upload: Bytes::ZERO,
+            attempt: 0,
+            link_changes: 0,
+            moved_now: Bytes::ZERO,
             bytes_down: Bytes::ZERO,
             bytes_up: Bytes::ZERO,
             is_known_to_client: false,
@@ -83,9 +110,22 @@ impl Task {
             Stage::Download => self.spent[0] += elapsed,
             Stage::Train => self.spent[1] += elapsed,
             Stage::Upload => self.spent[2] += elapsed,
-            Stage::Arrived => {}
+            Stage::Paused | Stage::Arrived => {}
         }
         self.stage_start = now;
+    }
+
+    /// True when an upload that breaks off is tried again.
+    pub(super) fn can_retry(&self, uploads: &UploadConfig) -> bool {
+        uploads.when_interrupted != WhenInterrupted::Fail && self.attempt < uploads.retries
+    }
+
+    /// Energy in joules that the client has spent on the task; 0 where it is not counted.
+    pub(super) fn energy_j(&self) -> f64 {
+        let Some(power) = self.power else { return 0.0 };
+        let [download, train, upload] = self.spent.map(|spent| spent.as_secs_f64());
+        let radio = download + upload;
+        power.idle_w * (radio + train) + power.radio_w * radio + power.compute_w * train
     }
 
     pub(super) fn moved(&mut self, direction: Direction, bytes: Bytes) {
@@ -115,6 +155,11 @@ impl Tasks {
         let index = self.index(id).filter(|&index| index >= self.window.len()).expect("task numbers rise");
         self.window.resize_with(index, || None);
         self.window.push_back(Some(Box::new(task)));
+    }
+
+    /// The numbers of the tasks that are there, rising.
+    pub(super) fn ids(&self) -> Vec<TaskId> {
+        (self.first..).zip(&self.window).filter_map(|(id, task)| task.is_some().then_some(id)).collect()
     }
 
     pub(super) fn get(&self, id: TaskId) -> Option<&Task> {

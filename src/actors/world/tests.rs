@@ -2,9 +2,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+mod interruptions;
+mod streams;
+
 use super::*;
-use crate::actors::plan::Learning;
-use crate::actors::plan::{Population, SampleCosts, ShardSizes};
+use crate::actors::plan::{Class, Learning, Population, SampleCosts, ShardSizes};
 use crate::actors::server::RoundSettings;
 use crate::actors::trainer::Trained;
 use crate::actors::trainer::Trainer;
@@ -12,8 +14,11 @@ use crate::params::{Layout, Params, TensorSpec};
 use crate::report::Reason;
 use crate::report::Record;
 use crate::seed::Seeds;
-use crate::sim::{AvailabilityConfig, BuildContext, DropoutConfig, ServerNetworkConfig};
-use crate::sim::{NEVER, Phase};
+use crate::sim::{
+    AvailabilityConfig, BuildContext, DeviceClass, DeviceClassConfig, DropoutConfig, LinkClass, NEVER,
+    NetworkClassConfig, Phase, ServerNetworkConfig, UploadConfig,
+};
+use crate::strategy::round::{BelowMinUpdatesConfig, LateUpdatesConfig};
 use crate::strategy::{CodecConfig, SelectionConfig, StrategyConfig};
 use crate::training::{Cancel, Evaluation, Update};
 use crate::units::{Bytes, Flops};
@@ -82,6 +87,20 @@ impl Notes {
 }
 
 /// Ten clients on a 8 Mbps / 4 Mbps link with 100 ms latency; 1 MB down, 1 MB up; 10 samples of 200 ms each.
+fn context() -> BuildContext {
+    BuildContext::new(Seeds::new(1), 10)
+}
+
+fn device(json: serde_json::Value) -> Class<DeviceClassConfig, DeviceClass> {
+    let config: DeviceClassConfig = from_json(json);
+    Class { name: "phone".into(), model: config.build(&context()).unwrap(), config }
+}
+
+fn network(json: serde_json::Value) -> Class<NetworkClassConfig, LinkClass> {
+    let config: NetworkClassConfig = from_json(json);
+    Class { name: "wifi".into(), model: config.build(&context()).unwrap(), config }
+}
+
 fn population(plan: &mut Plan) -> &mut Population {
     Arc::get_mut(&mut plan.population).expect("the plan is not in use")
 }
@@ -91,16 +110,10 @@ fn plan() -> Plan {
     let population = Population {
         seeds: Seeds::new(1),
         n_clients: 10,
-        devices: vec![(
-            "phone".into(),
-            from_json(serde_json::json!({
-            "share": 1.0, "compute": { "time_per_sample": "200 ms" } })),
-        )],
-        networks: vec![(
-            "wifi".into(),
-            from_json(serde_json::json!({
-            "share": 1.0, "downlink": "8 Mbps", "uplink": "4 Mbps", "latency": "100 ms" })),
-        )],
+        devices: vec![device(serde_json::json!({ "share": 1.0, "compute": { "time_per_sample": "200 ms" } }))],
+        networks: vec![network(serde_json::json!({
+            "share": 1.0, "downlink": "8 Mbps", "uplink": "4 Mbps", "latency": "100 ms" }))],
+        regions: Vec::new(),
         shard_sizes: ShardSizes::Fixed(10),
         sample_costs: SampleCosts::Same(Flops(0.0)),
         training_memory: Bytes::new(1 << 20),
@@ -117,12 +130,17 @@ fn plan() -> Plan {
             .unwrap()
             .into(),
         dropout: DropoutConfig::default(),
+        uploads: UploadConfig::default(),
+        restarts: Vec::new(),
         rounds: RoundSettings {
             rounds: 2,
             clients_per_round: 4,
             dispatches_per_round: 4,
             deadline: None,
             min_updates: 1,
+            below_min_updates: BelowMinUpdatesConfig::default(),
+            late_updates: LateUpdatesConfig::default(),
+            give_up_after: "1 d".parse().unwrap(),
             evaluate_every: 1,
             strategy: StrategyConfig::default(),
             selection: SelectionConfig::default(),
@@ -267,7 +285,8 @@ fn failures_are_recorded_with_cause_and_phase_and_every_task_has_one_end() {
     .unwrap()
     .into();
     plan.rounds.deadline = Some("6 s".parse().unwrap());
-    population(&mut plan).networks[0].1.jitter = "50 ms".parse().unwrap();
+    population(&mut plan).networks = vec![network(serde_json::json!({
+        "share": 1.0, "downlink": "8 Mbps", "uplink": "4 Mbps", "latency": "100 ms", "jitter": "50 ms" }))];
     let (outcome, notes) = simulate(&plan);
     let totals = &outcome.totals;
     let sum = |counts: Vec<u64>| counts.into_iter().sum::<u64>();
@@ -293,7 +312,8 @@ fn failures_are_recorded_with_cause_and_phase_and_every_task_has_one_end() {
 #[test]
 fn a_client_without_memory_for_the_job_drops_after_its_download() {
     let mut plan = plan();
-    population(&mut plan).devices[0].1.memory = Some(Bytes::new(1 << 19));
+    population(&mut plan).devices = vec![device(serde_json::json!({
+        "share": 1.0, "compute": { "time_per_sample": "200 ms" }, "memory": "512 KiB" }))];
     let (outcome, notes) = simulate(&plan);
     assert_eq!(outcome.totals.dropped[&(Reason::Memory, Phase::Train)], 8);
     assert_eq!(notes.times_of(EventKind::Dropout), [[1.1; 4], [2.2; 4]].concat());
@@ -316,7 +336,7 @@ fn nobody_ever_online_ends_the_run_with_the_reason() {
     let mut plan = plan();
     plan.availability = Arc::new(Never);
     let error = try_simulate(&plan).0.err().expect("nobody can be asked").to_string();
-    assert!(error.contains("no client is online"), "{error}");
+    assert!(error.contains("no client can be asked"), "{error}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::registry::Problem;
 use crate::scenario::raw::RawScenario;
 use crate::scenario::schema::join;
 use crate::seed::Seeds;
-use crate::sim::{BuildContext, ServerNetworkConfig, classes};
+use crate::sim::{BuildContext, RestartConfig, ServerNetworkConfig, classes};
 
 impl Checker<'_> {
     /// Takes over what a room found wrong with its settings, which lie at `path`.
@@ -52,6 +52,21 @@ impl Checker<'_> {
         self.room("shares", "clients.devices", classes::problems(devices));
         let networks = clients.networks.iter().map(|(name, class)| (name.as_str(), class.share));
         self.room("shares", "clients.networks", classes::problems(networks));
+        if !clients.regions.is_empty() {
+            let regions = clients.regions.iter().map(|(name, region)| (name.as_str(), region.share));
+            self.room("shares", "clients.regions", classes::problems(regions));
+        }
+        for (name, region) in &clients.regions {
+            self.room("bad-network", &join("clients.regions", name), region.problems());
+        }
+        self.room("out-of-range", "clients.uploads", clients.uploads.problems());
+        self.room("out-of-range", "server.restarts", RestartConfig::problems(&server.restarts));
+        self.choice(
+            "server.below_min_updates",
+            server.below_min_updates.key(),
+            server.below_min_updates.implementation().problems(),
+        );
+        self.choice("server.late_updates", server.late_updates.key(), server.late_updates.implementation().problems());
         for (name, class) in &clients.devices {
             self.room("bad-device", &join("clients.devices", name), class.problems());
         }

@@ -1,0 +1,178 @@
+//! Asynchronous and semi-synchronous operation: clients are kept at work, and models are made as updates come in.
+//!
+//! *Asynchronous* (FedAsync, FedBuff): whenever a task ends, another client is asked with the newest model, so that
+//! `concurrency` of them are at work; every `buffer_size` updates make a model. *Semi-synchronous*: clients are asked at
+//! the start of a period until `concurrency` are at work (and later when too few were online), and at its end what has
+//! arrived makes a model; slower clients go on into the next period. A round is the time between two models. At the end of the run, tasks that are under way
+//! are stopped with the reason `run_end`.
+
+use super::core::Core;
+use super::intake::Intake;
+use super::{Policy, ServerError, Turn};
+use crate::actors::messages::{Alarm, Command, TaskId, Unused, UpdateValue};
+use crate::units::{SimDuration, SimTime};
+
+/// What makes a model of the updates at hand.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Trigger {
+    /// That many of them.
+    Updates(usize),
+    /// That much time since the last one.
+    Time(SimDuration),
+}
+
+/// Keeps clients at work.
+pub(super) struct Stream {
+    trigger: Trigger,
+    concurrency: usize,
+    max_staleness: Option<u32>,
+    intake: Intake,
+    /// A round is open.
+    is_open: bool,
+    /// The period of the open round is over.
+    is_due: bool,
+    /// An alarm for clients that come online is set for this time.
+    expects_clients_at: Option<SimTime>,
+}
+
+impl Stream {
+    pub(super) fn new(trigger: Trigger, concurrency: usize, max_staleness: Option<u32>) -> Self {
+        Self {
+            trigger,
+            concurrency,
+            max_staleness,
+            intake: Intake::default(),
+            is_open: false,
+            is_due: false,
+            expects_clients_at: None,
+        }
+    }
+
+    fn begin_round(&mut self, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
+        let round = core.round;
+        self.is_open = true;
+        self.is_due = false;
+        turn.commands.push(Command::BeginRound { round });
+        if let Trigger::Time(period) = self.trigger {
+            turn.commands.push(Command::Wake { at: turn.now + period, alarm: Alarm::PeriodEnds { round } });
+        }
+        self.fill(core, turn)
+    }
+
+    /// Asks clients until enough are at work.
+    fn fill(&mut self, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
+        let missing = self.concurrency.saturating_sub(core.running.len());
+        if missing == 0 {
+            return Ok(());
+        }
+        let chosen = core.choose(missing, turn);
+        for &client_id in &chosen {
+            core.ask(client_id, None, turn);
+        }
+        // While somebody is at work there will be another occasion; to ask whoever comes online at once, the server is
+        // woken all the same.
+        let is_waiting = self.expects_clients_at.is_some_and(|at| at > turn.now);
+        if chosen.len() < missing && !is_waiting {
+            let n_commands = turn.commands.len();
+            match core.wait_for_clients(turn) {
+                Ok(()) => {}
+                Err(_) if !core.running.is_empty() => {}
+                Err(error) => return Err(error),
+            }
+            if let [Command::Wake { at, .. }] = turn.commands[n_commands..] {
+                self.expects_clients_at = Some(at);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a model if it is time to, collecting the values first.
+    fn advance(&mut self, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
+        if self.intake.is_collecting() || !self.is_open {
+            return Ok(());
+        }
+        let is_time = match self.trigger {
+            Trigger::Updates(buffer_size) => self.intake.at_hand() >= buffer_size,
+            Trigger::Time(_) => self.is_due,
+        };
+        if !is_time {
+            return match self.trigger {
+                Trigger::Updates(_) => self.fill(core, turn),
+                Trigger::Time(_) => Ok(()),
+            };
+        }
+        if self.intake.collect(Vec::new(), turn) {
+            return Ok(());
+        }
+        let intake = std::mem::take(&mut self.intake);
+        let n_folded = intake.n_folded();
+        let (params, train_loss) = intake.finish(core, turn);
+        if n_folded > 0 {
+            core.publish(params)?;
+        }
+        self.is_open = false;
+        match core.end_round(n_folded, train_loss, turn) {
+            true => Ok(()),
+            false => self.begin_round(core, turn),
+        }
+    }
+}
+
+impl Policy for Stream {
+    fn begin(&mut self, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
+        self.begin_round(core, turn)
+    }
+
+    fn woken(&mut self, alarm: Alarm, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
+        match alarm {
+            Alarm::ClientsExpected { .. } if !self.is_open && !core.is_over() => self.begin_round(core, turn),
+            Alarm::ClientsExpected { .. } => {
+                let is_current = self.expects_clients_at == Some(turn.now);
+                if is_current {
+                    self.expects_clients_at = None;
+                    return self.fill(core, turn);
+                }
+                Ok(())
+            }
+            Alarm::PeriodEnds { round } if round == core.round && self.is_open => {
+                self.is_due = true;
+                self.advance(core, turn)
+            }
+            Alarm::PeriodEnds { .. } | Alarm::Deadline { .. } => Ok(()),
+        }
+    }
+
+    fn arrived(&mut self, task: TaskId, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
+        match self.max_staleness {
+            Some(max) if core.staleness(&core.waiting[&task]) > max => core.refuse(task, Unused::Stale, turn),
+            _ => self.intake.arrived(task),
+        }
+        self.advance(core, turn)
+    }
+
+    fn failed(&mut self, _: TaskId, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
+        core.check_failures()?;
+        self.advance(core, turn)
+    }
+
+    fn value(
+        &mut self,
+        task: TaskId,
+        value: UpdateValue,
+        core: &mut Core,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), ServerError> {
+        self.intake.take(task, value, core, turn)?;
+        self.advance(core, turn)
+    }
+
+    fn restarted(&mut self, until: SimTime, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
+        self.intake = Intake::default();
+        self.expects_clients_at = None;
+        if std::mem::take(&mut self.is_open) && core.end_round(0, None, turn) {
+            return Ok(());
+        }
+        turn.commands.push(Command::Wake { at: until, alarm: Alarm::ClientsExpected { round: core.round } });
+        Ok(())
+    }
+}

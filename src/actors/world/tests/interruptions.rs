@@ -1,0 +1,105 @@
+//! Uploads that break off, a server that goes down, links that change.
+
+use super::*;
+use crate::sim::{AvailabilityModel, RestartConfig};
+
+/// Client 0..10 online from 0 s to 4 s and from 6 s on, where a task uploads from 3.2 s to 5.2 s.
+struct Gap;
+
+fn s(seconds: f64) -> SimTime {
+    SimTime::from_nanos((seconds * 1e9) as u64)
+}
+
+impl AvailabilityModel for Gap {
+    fn is_online(&self, _: u32, time: SimTime) -> bool {
+        time < s(4.0) || time >= s(6.0)
+    }
+    fn next_change(&self, _: u32, time: SimTime) -> SimTime {
+        [s(4.0), s(6.0)].into_iter().find(|change| time < *change).unwrap_or(NEVER)
+    }
+    fn online_fraction(&self, _: u32, _: SimTime) -> f64 {
+        1.0
+    }
+}
+
+fn with_gap(uploads: serde_json::Value) -> (Outcome, Notes) {
+    let mut plan = plan();
+    plan.rounds.rounds = 1;
+    plan.availability = Arc::new(Gap);
+    plan.uploads = from_json(uploads);
+    simulate(&plan)
+}
+
+#[test]
+fn an_interrupted_upload_fails_restarts_or_resumes() {
+    // Download 0.1 s + 1 s, training 2 s, latency 0.1 s: the upload of 1 MB moves 500 kB/s from 3.2 s on, 400 kB by 4 s.
+    let (outcome, notes) = with_gap(serde_json::json!({ "when_interrupted": "fail" }));
+    assert_eq!(outcome.totals.dropped[&(Reason::Offline, Phase::Upload)], 4);
+    assert_eq!(outcome.totals.bytes_up.get(), 4 * 400_000);
+    assert_eq!(notes.times_of(EventKind::RoundEnd), [4.0]);
+    // Restart: at 6 s, latency 0.1 s, 2 s for the whole.
+    let (outcome, notes) = with_gap(serde_json::json!({ "when_interrupted": "restart" }));
+    assert_eq!(notes.times_of(EventKind::RoundEnd), [8.1]);
+    assert_eq!(outcome.totals.bytes_up.get(), 4 * 1_400_000);
+    assert_eq!(notes.count(EventKind::Interrupted, Reason::Offline), 4);
+    // Resume: 600 kB are left, 1.2 s.
+    let (outcome, notes) = with_gap(serde_json::json!({ "when_interrupted": "resume" }));
+    assert_eq!(notes.times_of(EventKind::RoundEnd), [7.3]);
+    assert_eq!(outcome.totals.bytes_up.get(), 4 * 1_000_000);
+    // Upload time is that of transfers: 0.1 + 0.8 s and 0.1 + 1.2 s, without the 2 s of absence.
+    let uploads: Vec<f64> =
+        outcome.clients.iter().filter(|c| c.selected > 0).map(|client| client.upload.as_secs_f64()).collect();
+    assert_eq!(uploads, [2.2; 4]);
+}
+
+#[test]
+fn a_transfer_that_fails_at_random_is_tried_again_at_once() {
+    let mut plan = plan();
+    plan.rounds.rounds = 1;
+    plan.dropout = DropoutConfig { during_upload: 1.0, ..DropoutConfig::default() };
+    plan.uploads = from_json(serde_json::json!({ "when_interrupted": "resume" }));
+    let (outcome, notes) = simulate(&plan);
+    assert_eq!(outcome.totals.aggregated, 4);
+    // One more latency of 0.1 s; the bytes are moved once.
+    let end = notes.times_of(EventKind::RoundEnd)[0];
+    assert!((end - 5.3).abs() < 1e-5, "{end}");
+    assert_eq!(outcome.totals.bytes_up.get(), 4_000_000);
+    assert_eq!(notes.count(EventKind::Interrupted, Reason::Network), 4);
+}
+
+fn restart(at: &str, downtime: &str, in_flight: &str) -> RestartConfig {
+    from_json(serde_json::json!({ "at": at, "downtime": downtime, "in_flight": in_flight }))
+}
+
+#[test]
+fn a_server_that_restarts_loses_the_round_or_lets_it_go_on() {
+    let mut plan = plan();
+    plan.restarts = vec![restart("4 s", "3 s", "lost")];
+    let (outcome, notes) = simulate(&plan);
+    // The first round fails at 4 s, the second takes 5.2 s from 7 s on.
+    assert_eq!(notes.times_of(EventKind::RoundEnd), [4.0, 12.2]);
+    assert_eq!(outcome.totals.dropped[&(Reason::ServerRestart, Phase::Upload)], 4);
+    assert_eq!(outcome.last_model.version, 1);
+
+    plan.restarts = vec![restart("4 s", "3 s", "resumed")];
+    let (outcome, notes) = simulate(&plan);
+    // 400 kB were up by 4 s; the other 600 kB take 1.2 s from 7 s on.
+    assert_eq!(notes.times_of(EventKind::RoundEnd), [8.2, 13.4]);
+    assert_eq!((outcome.last_model.version, outcome.totals.bytes_up.get()), (2, 8_000_000));
+
+    // Clients train on while the server is down: the upload that was to begin at 3.1 s begins at 5 s.
+    plan.restarts = vec![restart("2 s", "3 s", "resumed")];
+    assert_eq!(simulate(&plan).1.times_of(EventKind::RoundEnd)[0], 7.0);
+}
+
+#[test]
+fn an_asynchronous_server_goes_on_after_a_restart() {
+    let mut plan = plan();
+    plan.rounds.rounds = 3;
+    plan.rounds.strategy = from_json(serde_json::json!({ "fedbuff": { "buffer_size": 4, "concurrency": 4 } }));
+    plan.restarts = vec![restart("6 s", "1 s", "lost")];
+    let (outcome, notes) = simulate(&plan);
+    // 5.2 s; the second round is lost at 6 s; from 7 s on the third takes 5.2 s.
+    assert_eq!(notes.times_of(EventKind::RoundEnd), [5.2, 6.0, 12.2]);
+    assert_eq!(outcome.last_model.version, 2);
+}

@@ -1,0 +1,204 @@
+//! Late updates, rounds below their minimum, asynchronous and semi-synchronous operation.
+
+use super::*;
+
+fn strategy(json: serde_json::Value) -> StrategyConfig {
+    from_json(json)
+}
+
+/// Two device classes in equal shares: a task takes 5.2 s on the fast one and 13.2 s on the slow one, whose ten samples
+/// take 1 s each.
+fn mixed() -> Plan {
+    let mut plan = plan();
+    population(&mut plan).devices = vec![
+        device(serde_json::json!({ "share": 0.5, "compute": { "time_per_sample": "200 ms" } })),
+        device(serde_json::json!({ "share": 0.5, "compute": { "time_per_sample": "1 s" } })),
+    ];
+    plan
+}
+
+fn accepted(notes: &Notes) -> Vec<(f64, u32, u32)> {
+    let accepted = notes.records.iter().filter(|record| record.event == EventKind::Accepted);
+    accepted.map(|record| (record.time.as_secs_f64(), record.client_id.unwrap(), record.staleness.unwrap())).collect()
+}
+
+fn is_conserved(outcome: &Outcome) -> bool {
+    let totals = &outcome.totals;
+    let sum = |counts: &mut dyn Iterator<Item = &u64>| counts.sum::<u64>();
+    let ended = totals.aggregated
+        + sum(&mut totals.late.values())
+        + sum(&mut totals.dropped.values())
+        + sum(&mut totals.rejected.values());
+    let moved: Bytes = outcome.clients.iter().map(|client| client.bytes_down + client.bytes_up).sum();
+    totals.selected == ended && moved == totals.bytes_down + totals.bytes_up
+}
+
+#[test]
+fn a_buffer_makes_a_model_whenever_it_is_full() {
+    let mut plan = plan();
+    plan.rounds.rounds = 3;
+    plan.rounds.strategy = strategy(serde_json::json!({ "fedbuff": { "buffer_size": 2, "concurrency": 4 } }));
+    let (outcome, notes) = simulate(&plan);
+    // Four equal clients arrive together at 5.2 s: two models come out at that instant. The first two asked anew arrive
+    // at 10.4 s with the others, and the third model ends the run.
+    assert_eq!(notes.times_of(EventKind::Aggregate), [5.2, 5.2, 10.4]);
+    // All four of the first started from version 0: the second pair is one version behind. Of the second four, two were
+    // asked with version 0 (before the first model came out)... none: clients are asked again once the buffer is empty.
+    let staleness: Vec<u32> = accepted(&notes).into_iter().map(|(_, _, staleness)| staleness).collect();
+    assert_eq!(staleness[..4], [0, 0, 1, 1]);
+    assert!(is_conserved(&outcome), "{:?}", outcome.totals);
+    // What was under way at the end is stopped.
+    assert!(outcome.totals.late[&Reason::RunEnd] > 0);
+    assert_eq!(outcome.last_model.version, 3);
+}
+
+#[test]
+fn fast_clients_do_not_wait_for_slow_ones() {
+    let mut plan = mixed();
+    plan.rounds.rounds = 12;
+    plan.rounds.strategy = strategy(serde_json::json!({ "fedbuff": { "buffer_size": 2, "concurrency": 10 } }));
+    let (outcome, notes) = simulate(&plan);
+    let population = &plan.population;
+    let n_slow = (0..10).filter(|&client_id| population.device_class(client_id) == 1).count();
+    assert!((2..=8).contains(&n_slow), "both classes are there");
+    // All ten are always at work: a client's k-th update arrives at k x 5.2 s or k x 13.2 s.
+    for (time, client_id, _) in accepted(&notes) {
+        let period = if population.device_class(client_id) == 1 { 13.2 } else { 5.2 };
+        let k = (time / period).round();
+        // An update may wait for another to fill the buffer: at most until the next arrival, 5.2 s later.
+        assert!(time - k * period > -1e-6 || time - (k - 1.0) * period < 5.2 + 1e-6, "{client_id} at {time}");
+    }
+    assert!(is_conserved(&outcome));
+}
+
+#[test]
+fn updates_of_models_that_are_too_old_are_refused() {
+    let mut plan = mixed();
+    plan.rounds.rounds = 20;
+    plan.rounds.strategy =
+        strategy(serde_json::json!({ "fedbuff": { "buffer_size": 1, "concurrency": 10, "max_staleness": 3 } }));
+    let (outcome, notes) = simulate(&plan);
+    assert!(accepted(&notes).iter().all(|(_, _, staleness)| *staleness <= 3));
+    assert_eq!(outcome.totals.rejected[&Reason::Stale], notes.count(EventKind::Rejected, Reason::Stale) as u64);
+    assert_eq!(
+        notes.rounds.iter().map(|round| u64::from(round.stale)).sum::<u64>(),
+        outcome.totals.rejected[&Reason::Stale]
+    );
+    assert!(is_conserved(&outcome));
+}
+
+#[test]
+fn asynchronous_training_gives_the_same_with_any_number_of_workers() {
+    let mut all = Vec::new();
+    for workers in [1, 2, 4] {
+        let mut plan = mixed();
+        plan.rounds.rounds = 15;
+        plan.rounds.strategy = strategy(serde_json::json!({ "fedbuff": { "buffer_size": 3, "concurrency": 7 } }));
+        plan.dropout = DropoutConfig { during_download: 0.1, during_train: 0.1, during_upload: 0.1 };
+        (plan.learning, _) = learning(AddClientId::default(), workers);
+        let (outcome, notes) = simulate(&plan);
+        assert!(is_conserved(&outcome));
+        all.push((notes.records, outcome.last_model.params.clone().unwrap().values().to_vec()));
+    }
+    assert_eq!(all[0], all[1]);
+    assert_eq!(all[0], all[2]);
+}
+
+#[test]
+fn a_buffer_adds_the_weighted_changes_to_the_model() {
+    let mut plan = plan();
+    plan.rounds.rounds = 2;
+    // s(0) = 1 and s(1) = 1/2. Each client adds its own number to what it starts from.
+    plan.rounds.strategy = strategy(serde_json::json!({ "fedbuff": {
+        "buffer_size": 2, "concurrency": 4, "staleness": { "polynomial": { "a": 1.0 } } } }));
+    (plan.learning, _) = learning(AddClientId::default(), 2);
+    let (outcome, notes) = simulate(&plan);
+    let expected: f64 =
+        accepted(&notes).iter().map(|(_, client, staleness)| f64::from(*client) / 2.0 / f64::from(1 + staleness)).sum();
+    assert_eq!(f64::from(outcome.last_model.params.as_ref().unwrap().values()[0]), expected);
+}
+
+#[test]
+fn a_semi_synchronous_server_makes_a_model_every_period() {
+    let mut plan = mixed();
+    plan.rounds.rounds = 4;
+    plan.rounds.strategy = strategy(serde_json::json!({ "semi_sync": { "period": "8 s", "concurrency": 10 } }));
+    let (outcome, notes) = simulate(&plan);
+    assert_eq!(notes.times_of(EventKind::RoundEnd), [8.0, 16.0, 24.0, 32.0]);
+    let population = &plan.population;
+    for (time, client_id, staleness) in accepted(&notes) {
+        // Fast clients (5.2 s) are in time for the model of their own period. Slow ones (13.2 s) come in the next: from 0 s to
+        // 13.2 s and from 16 s to 29.2 s, after one model.
+        let is_slow = population.device_class(client_id) == 1;
+        assert_eq!(staleness, u32::from(is_slow), "{client_id} at {time}");
+        assert!(!is_slow || [16.0, 32.0].contains(&time), "{client_id} at {time}");
+    }
+    assert!(is_conserved(&outcome));
+}
+
+#[test]
+fn late_updates_are_folded_into_the_round_in_which_they_arrive() {
+    let mut plan = mixed();
+    plan.rounds.rounds = 4;
+    plan.rounds.clients_per_round = 5;
+    plan.rounds.dispatches_per_round = 5;
+    plan.rounds.deadline = Some("6 s".parse().unwrap());
+    plan.rounds.late_updates =
+        from_json(serde_json::json!({ "fold": { "staleness": { "polynomial": { "a": 1.0 } } } }));
+    (plan.learning, _) = learning(AddClientId::default(), 2);
+    let (outcome, notes) = simulate(&plan);
+    let late: Vec<_> = accepted(&notes).into_iter().filter(|(_, _, staleness)| *staleness > 0).collect();
+    assert!(!late.is_empty(), "slow clients take 13.2 s, rounds end after 6 s");
+    assert!(late.iter().all(|(_, client, _)| plan.population.device_class(*client) == 1));
+    assert!(is_conserved(&outcome));
+    assert_eq!(notes.rounds.iter().map(|round| u64::from(round.aggregated)).sum::<u64>(), outcome.totals.aggregated);
+    let mean: Vec<u64> = notes.rounds.iter().map(|round| round.staleness_sum).collect();
+    assert_eq!(mean.iter().sum::<u64>(), late.iter().map(|(_, _, staleness)| u64::from(*staleness)).sum::<u64>());
+}
+
+#[test]
+fn a_round_below_its_minimum_is_extended_then_fails() {
+    let mut plan = plan();
+    plan.rounds.rounds = 1;
+    plan.rounds.min_updates = 4;
+    plan.rounds.deadline = Some("2 s".parse().unwrap());
+    let ends = |by: &str, times: u32| {
+        let mut plan = self::plan();
+        plan.rounds = RoundSettings {
+            below_min_updates: from_json(serde_json::json!({ "extend": { "by": by, "times": times } })),
+            ..self::plan().rounds
+        };
+        plan.rounds.rounds = 1;
+        plan.rounds.min_updates = 4;
+        plan.rounds.deadline = Some("2 s".parse().unwrap());
+        let (outcome, notes) = simulate(&plan);
+        (notes.times_of(EventKind::RoundEnd)[0], outcome.last_model.version)
+    };
+    // A task takes 5.2 s. 2 s + 3 x 1 s are too short, 2 s + 2 x 2 s are not: it ends when the last update is there.
+    assert_eq!(ends("1 s", 3), (5.0, 0));
+    assert_eq!(ends("2 s", 2), (5.2, 1));
+    let (_, failed) = simulate(&plan);
+    assert_eq!(failed.times_of(EventKind::RoundEnd), [2.0]);
+}
+
+#[test]
+fn a_round_that_accepts_less_than_its_minimum_counts() {
+    let mut plan = mixed();
+    plan.rounds.rounds = 1;
+    plan.rounds.clients_per_round = 10;
+    plan.rounds.dispatches_per_round = 10;
+    plan.rounds.min_updates = 10;
+    plan.rounds.deadline = Some("6 s".parse().unwrap());
+    assert_eq!(simulate(&plan).0.last_model.version, 0);
+    plan.rounds.below_min_updates = from_json("accept".into());
+    assert_eq!(simulate(&plan).0.last_model.version, 1);
+}
+
+#[test]
+fn a_run_that_comes_to_nothing_says_so() {
+    let mut plan = plan();
+    plan.rounds.strategy = strategy(serde_json::json!({ "fedbuff": { "buffer_size": 2, "concurrency": 4 } }));
+    plan.dropout = DropoutConfig { during_download: 1.0, ..DropoutConfig::default() };
+    let error = try_simulate(&plan).0.err().expect("no update ever arrives").to_string();
+    assert!(error.contains("tasks failed one after the other") || error.contains("give_up_after"), "{error}");
+}

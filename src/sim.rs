@@ -8,11 +8,13 @@
 mod availability;
 mod calendar;
 pub mod classes;
+mod crash;
 mod device;
 mod dropout;
 mod interruption;
 mod local_time;
 mod network;
+mod outage;
 mod periods;
 mod rows;
 
@@ -25,6 +27,7 @@ pub use availability::{
     TraceConfig, TraceEnd, WeibullConfig, WeibullLength,
 };
 pub use calendar::Calendar;
+pub use crash::CrashConfig;
 pub use device::{
     ComputeConfig, DeviceClass, DeviceClassConfig, DrawnTimePerSample, EnergyConfig, Jitter, LognormalJitter,
     LognormalTime, PowerDraw, TimePerSample, TrainingWork, fits, training_duration,
@@ -35,6 +38,7 @@ pub use network::{
     ConstantConfig, Direction, Flow, LinkClass, LinkState, MaxMinFairConfig, NetworkClassConfig, NetworkModel,
     RegionConfig, ServerNetworkConfig, Sharing, SharingConfig, latency,
 };
+pub use outage::{GroupNames, Membership, OutageConfig, Outages};
 
 /// What the models of a run are built from, beside their settings.
 #[derive(Debug, Clone)]

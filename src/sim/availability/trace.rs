@@ -2,6 +2,8 @@
 
 mod recording;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -127,27 +129,40 @@ impl Availability for TraceConfig {
         let (recording, windows, devices) = self.read(context);
         devices.map_or(Ok(()), Faults::into_error)?;
         windows.into_error()?;
-        Ok(Box::new(Trace { recording, seeds: context.seeds, assign: self.assign, end: self.end }))
+        let n_drawn = if self.assign == Assign::Random { context.n_clients as usize } else { 0 };
+        let drawn = (0..n_drawn).map(|_| AtomicU32::new(NOT_DRAWN)).collect();
+        Ok(Box::new(Trace { recording, seeds: context.seeds, drawn, end: self.end }))
     }
 }
 
 struct Trace {
     recording: Recording,
     seeds: Seeds,
-    assign: Assign,
+    /// The device that each client drew, once it was asked for; empty where ids are clients.
+    drawn: Vec<AtomicU32>,
     end: TraceEnd,
 }
+
+const NOT_DRAWN: u32 = u32::MAX;
 
 impl Trace {
     /// The device that a client follows, if it was ever seen ready.
     fn device(&self, client_id: u32) -> Option<&Device> {
-        let index = match self.assign {
-            Assign::ById => *self.recording.of_client.get(client_id as usize)? as usize,
-            Assign::Random => {
-                self.seeds.client(Purpose::Availability, client_id).random_range(0..self.recording.devices.len())
-            }
+        let client = client_id as usize;
+        let index = match self.drawn.get(client) {
+            None => *self.recording.of_client.get(client)?,
+            Some(drawn) => match drawn.load(Ordering::Relaxed) {
+                NOT_DRAWN => {
+                    let n = self.recording.devices.len() as u32;
+                    let index = self.seeds.client(Purpose::Availability, client_id).random_range(0..n);
+                    // Whoever stores it stores the same.
+                    drawn.store(index, Ordering::Relaxed);
+                    index
+                }
+                index => index,
+            },
         };
-        self.recording.devices.get(index).filter(|device| device.n_windows > 0)
+        self.recording.devices.get(index as usize).filter(|device| device.n_windows > 0)
     }
 
     /// Repetition of the span, and position in it, at a time of the run. Where the span does not repeat, the number says
@@ -218,6 +233,11 @@ impl AvailabilityModel for Trace {
 
     fn next_change(&self, client_id: u32, time: SimTime) -> SimTime {
         self.state(client_id, time).1
+    }
+
+    fn next_online(&self, client_id: u32, time: SimTime) -> SimTime {
+        let (is_on, change) = self.state(client_id, time);
+        if is_on { time } else { change }
     }
 
     fn online_fraction(&self, client_id: u32, until: SimTime) -> f64 {

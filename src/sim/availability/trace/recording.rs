@@ -20,6 +20,9 @@ const DEVICES: [Column; 3] = [
 ];
 const LOOP_HELP: &str = "choose `end: loop` or `end: hold`, or a `start` within the recording";
 
+/// Span of each device in nanoseconds, none for one that was never seen ready, and the line that says so.
+pub(super) type Spans = BTreeMap<String, (Option<(u64, u64)>, u64)>;
+
 /// A window in nanoseconds, with its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Window {
@@ -73,12 +76,7 @@ impl WindowRows {
     }
 
     /// Gives each listed device its windows and its span.
-    pub(super) fn place_in(
-        &mut self,
-        spans: BTreeMap<String, (Option<(u64, u64)>, u64)>,
-        devices_file: &str,
-        recording: &mut Recording,
-    ) {
+    pub(super) fn place_in(&mut self, spans: Spans, devices_file: &str, recording: &mut Recording) {
         for (id, line) in &self.first_lines {
             if !spans.contains_key(id) {
                 self.faults.at(*line, format!("`{id}` is not listed in {devices_file}"), "add a row for it there");
@@ -126,9 +124,9 @@ impl WindowRows {
 }
 
 /// Spans by device, with their lines.
-pub(super) fn read_spans(base_dir: &Path, file: &str) -> (BTreeMap<String, (Option<(u64, u64)>, u64)>, Faults) {
+pub(super) fn read_spans(base_dir: &Path, file: &str) -> (Spans, Faults) {
     let mut faults = Faults::new(file);
-    let mut spans = BTreeMap::new();
+    let mut spans = Spans::new();
     read(base_dir, file, &DEVICES, &mut faults, |row, faults| {
         let id = row.fields[0];
         let span = if row.fields[1].is_empty() && row.fields[2].is_empty() {

@@ -1,0 +1,401 @@
+//! Outages that hit many clients at once: a region without power, a carrier that is down, a class of devices that updates.
+
+use std::sync::Arc;
+
+use rand::RngExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{AvailabilityModel, NEVER};
+use crate::registry::Problem;
+use crate::seed::{Purpose, Seeds};
+use crate::units::{SimDuration, SimTime};
+
+/// A window in which clients are offline together: one of `clients.outages`.
+///
+/// It hits the clients for which everything that is named holds; nothing named means all clients.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutageConfig {
+    /// When it begins, from the start of the run.
+    pub start: SimDuration,
+    /// How long it lasts, > 0.
+    pub duration: SimDuration,
+    /// It comes back after this time, counted from start to start; longer than `duration`. Absent: it comes once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<SimDuration>,
+    /// Only clients of this network class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// Only clients of this device class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Only clients of this region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Fraction of these clients that is hit, in (0, 1]; drawn for each client once, the same each time the outage comes back.
+    #[serde(default = "all_of_them")]
+    pub fraction: f64,
+}
+
+fn all_of_them() -> f64 {
+    1.0
+}
+
+/// Names of what clients belong to, each list in the order that [`Membership`] counts by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupNames {
+    /// Device classes.
+    pub devices: Vec<String>,
+    /// Network classes.
+    pub networks: Vec<String>,
+    /// Regions.
+    pub regions: Vec<String>,
+}
+
+/// What a client belongs to, as numbers in [`GroupNames`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// Its device class.
+    pub device: usize,
+    /// Its network class.
+    pub network: usize,
+    /// Its region; anything where there are none.
+    pub region: usize,
+}
+
+impl OutageConfig {
+    /// What is wrong with the settings, given what clients may belong to.
+    pub fn problems(&self, names: &GroupNames) -> Vec<Problem> {
+        let mut found = Vec::new();
+        if self.duration == SimDuration::ZERO {
+            found.push(Problem::new("duration", "an outage takes time").help("remove it for none"));
+        }
+        if self.every.is_some_and(|every| every <= self.duration) {
+            let message = format!("it lasts {} and would be back before its end", self.duration);
+            found.push(Problem::new("every", message).help("write a time above `duration`, from start to start"));
+        }
+        // Written so that NaN is refused too.
+        if !(self.fraction > 0.0 && self.fraction <= 1.0) {
+            found.push(Problem::new("fraction", format!("fraction {} is not in (0, 1]", self.fraction)));
+        }
+        let named = [
+            ("device", &self.device, &names.devices, "`clients.devices`"),
+            ("network", &self.network, &names.networks, "`clients.networks`"),
+            ("region", &self.region, &names.regions, "`clients.regions`"),
+        ];
+        for (path, name, known, setting) in named {
+            let Some(name) = name.as_ref().filter(|name| !known.contains(name)) else { continue };
+            let help = match known.as_slice() {
+                [] => format!("there are none in {setting}"),
+                known => format!("{setting} has {}", known.join(", ")),
+            };
+            found.push(Problem::new(path, format!("there is no {path} `{name}`")).help(help));
+        }
+        found
+    }
+}
+
+/// All outages of a run. Answers depend on the client and the time alone.
+#[derive(Clone)]
+pub struct Outages {
+    outages: Vec<Outage>,
+    seeds: Seeds,
+    membership: Arc<dyn Fn(u32) -> Membership + Send + Sync>,
+}
+
+#[derive(Debug, Clone)]
+struct Outage {
+    start: u64,
+    duration: u64,
+    every: Option<u64>,
+    device: Option<usize>,
+    network: Option<usize>,
+    region: Option<usize>,
+    fraction: f64,
+    number: u32,
+}
+
+impl Outage {
+    /// True while it lasts, and when that changes next.
+    fn state(&self, time: SimTime) -> (bool, SimTime) {
+        let time = time.as_nanos();
+        if time < self.start {
+            return (false, SimTime::from_nanos(self.start));
+        }
+        let (since, origin) = match self.every {
+            None => (time - self.start, self.start),
+            Some(every) => ((time - self.start) % every, time - (time - self.start) % every),
+        };
+        let is_out = since < self.duration;
+        let change = if is_out { Some(self.duration) } else { self.every };
+        (is_out, change.map_or(NEVER, |after| SimTime::from_nanos(origin.saturating_add(after))))
+    }
+}
+
+impl Outages {
+    /// The outages of a run.
+    ///
+    /// # Panics
+    /// If an outage names a class or a region that is not among the names: [`OutageConfig::problems`] told so before.
+    pub fn new(
+        configs: &[OutageConfig],
+        names: &GroupNames,
+        seeds: Seeds,
+        membership: Arc<dyn Fn(u32) -> Membership + Send + Sync>,
+    ) -> Self {
+        let number_of = |name: &Option<String>, known: &[String]| {
+            let position = |name| known.iter().position(|known| known == name);
+            name.as_ref().map(|name| position(name).expect("a checked outage names groups that there are"))
+        };
+        let outages = configs.iter().zip(0u32..).map(|(config, number)| Outage {
+            start: config.start.as_nanos(),
+            duration: config.duration.as_nanos(),
+            every: config.every.map(SimDuration::as_nanos),
+            device: number_of(&config.device, &names.devices),
+            network: number_of(&config.network, &names.networks),
+            region: number_of(&config.region, &names.regions),
+            fraction: config.fraction,
+            number,
+        });
+        Self { outages: outages.collect(), seeds, membership }
+    }
+
+    /// True when an outage keeps the client offline at `time`.
+    pub fn is_out(&self, client_id: u32, time: SimTime) -> bool {
+        self.outages.iter().any(|outage| outage.state(time).0 && self.hits(outage, client_id))
+    }
+
+    /// The model in which clients are offline while they are out.
+    pub fn around(self, inner: Arc<dyn AvailabilityModel>) -> Arc<dyn AvailabilityModel> {
+        if self.outages.is_empty() { inner } else { Arc::new(WithOutages { outages: self, inner }) }
+    }
+
+    fn hits(&self, outage: &Outage, client_id: u32) -> bool {
+        if (outage.device, outage.network, outage.region) != (None, None, None) {
+            let member = (self.membership)(client_id);
+            let is = |wanted: Option<usize>, number| wanted.is_none_or(|wanted| wanted == number);
+            if !(is(outage.device, member.device)
+                && is(outage.network, member.network)
+                && is(outage.region, member.region))
+            {
+                return false;
+            }
+        }
+        let mut draw = self.seeds.task(Purpose::Outage, client_id, outage.number);
+        outage.fraction >= 1.0 || draw.random::<f64>() < outage.fraction
+    }
+
+    /// Whether the client is out at `time`, and when an outage next begins or ends for it. While several last, each end is
+    /// told, though the client is still out.
+    fn state(&self, client_id: u32, time: SimTime) -> (bool, SimTime) {
+        let hitting = self.outages.iter().filter(|outage| self.hits(outage, client_id));
+        let states = hitting.map(|outage| outage.state(time));
+        states.fold((false, NEVER), |(any, first), (is_out, change)| (any || is_out, first.min(change)))
+    }
+}
+
+struct WithOutages {
+    outages: Outages,
+    inner: Arc<dyn AvailabilityModel>,
+}
+
+/// A client that is not back after so many changes of its own state and of outages never comes back: two cycles of the same
+/// length can miss each other for ever.
+const CHANGES_MAX: u32 = 100_000;
+
+impl AvailabilityModel for WithOutages {
+    fn is_online(&self, client_id: u32, time: SimTime) -> bool {
+        !self.outages.is_out(client_id, time) && self.inner.is_online(client_id, time)
+    }
+
+    fn next_change(&self, client_id: u32, time: SimTime) -> SimTime {
+        let (is_out, change) = self.outages.state(client_id, time);
+        if !is_out && self.inner.is_online(client_id, time) {
+            return change.min(self.inner.next_change(client_id, time));
+        }
+        let mut time = time;
+        for _ in 0..CHANGES_MAX {
+            // First an instant at which the client itself is online, then one at which no outage lasts.
+            time = self.inner.next_online(client_id, time);
+            let (is_out, change) = self.outages.state(client_id, time);
+            match (is_out, time) {
+                (_, NEVER) => return NEVER,
+                (false, _) => return time,
+                (true, _) => time = change,
+            }
+        }
+        NEVER
+    }
+
+    fn online_fraction(&self, client_id: u32, until: SimTime) -> f64 {
+        if until == SimTime::ZERO {
+            return f64::from(u8::from(self.is_online(client_id, until)));
+        }
+        // The client's own online time, less the part of it that lies within outages.
+        let own = |time: SimTime| self.inner.online_fraction(client_id, time) * time.as_secs_f64();
+        let (mut time, mut online_s) = (SimTime::ZERO, own(until));
+        while time < until {
+            let (is_out, change) = self.outages.state(client_id, time);
+            let end = change.min(until);
+            if is_out {
+                let before = if time == SimTime::ZERO { 0.0 } else { own(time) };
+                online_s -= own(end) - before;
+            }
+            time = end;
+        }
+        (online_s / until.as_secs_f64()).clamp(0.0, 1.0)
+    }
+
+    fn known_until(&self) -> SimTime {
+        self.inner.known_until()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::{AlwaysConfig, Availability, BuildContext, MarkovConfig};
+    use proptest::prelude::*;
+
+    fn secs(seconds: u64) -> SimDuration {
+        SimDuration::from_nanos(seconds * 1_000_000_000)
+    }
+
+    fn at(seconds: u64) -> SimTime {
+        SimTime::ZERO + secs(seconds)
+    }
+
+    fn outage(start: u64, duration: u64) -> OutageConfig {
+        OutageConfig {
+            start: secs(start),
+            duration: secs(duration),
+            every: None,
+            network: None,
+            device: None,
+            region: None,
+            fraction: 1.0,
+        }
+    }
+
+    fn names() -> GroupNames {
+        let names = |all: &[&str]| all.iter().map(ToString::to_string).collect();
+        GroupNames {
+            devices: names(&["phone", "tablet"]),
+            networks: names(&["lte"]),
+            regions: names(&["north", "south"]),
+        }
+    }
+
+    /// Even clients are phones in the north, odd ones tablets in the south.
+    fn outages(configs: &[OutageConfig]) -> Outages {
+        let half = |client: u32| client as usize % 2;
+        let member = move |client| Membership { device: half(client), network: 0, region: half(client) };
+        Outages::new(configs, &names(), Seeds::new(2), Arc::new(member))
+    }
+
+    fn inner(seed: u64) -> Arc<dyn AvailabilityModel> {
+        let config = MarkovConfig { mean_online: secs(40), mean_offline: secs(20) };
+        config.build(&BuildContext::new(Seeds::new(seed), 100)).unwrap().into()
+    }
+
+    #[test]
+    fn it_hits_those_who_are_named_while_it_lasts() {
+        let all = outages(&[
+            OutageConfig { device: Some("phone".into()), ..outage(10, 5) },
+            OutageConfig {
+                region: Some("south".into()),
+                network: Some("lte".into()),
+                every: Some(secs(10)),
+                ..outage(100, 1)
+            },
+        ]);
+        let out = |client| (0..125).filter(|second| all.is_out(client, at(*second))).collect::<Vec<_>>();
+        assert_eq!(out(0), [10, 11, 12, 13, 14]);
+        assert_eq!(out(1), [100, 110, 120]);
+        let always = AlwaysConfig {}.build(&BuildContext::new(Seeds::new(1), 10)).unwrap();
+        let model = all.around(always.into());
+        assert_eq!(model.online_until(0, at(0)), at(10));
+        assert_eq!((model.next_online(0, at(10)), model.next_change(0, at(15))), (at(15), NEVER));
+        assert_eq!((model.next_online(1, at(110)), model.next_change(1, at(111))), (at(111), at(120)));
+        // 5 of 50 seconds; 3 of 125.
+        assert!((model.online_fraction(0, at(50)) - 0.9).abs() < 1e-12);
+        assert!((model.online_fraction(1, at(125)) - 122.0 / 125.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_fraction_is_drawn_for_each_client_once() {
+        let partial = OutageConfig { fraction: 0.3, every: Some(secs(100)), ..outage(0, 50) };
+        let all = outages(&[partial.clone(), OutageConfig { start: secs(50), ..partial }]);
+        let hit = |time| (0..20_000).filter(|client| all.is_out(*client, at(time))).collect::<Vec<u32>>();
+        // Five standard deviations: 5 sqrt(0.3 x 0.7 x 20,000) = 324.
+        assert!((hit(0).len() as f64 - 6000.0).abs() < 324.0, "{}", hit(0).len());
+        assert_eq!(hit(0), hit(149 + 51), "the same clients each time");
+        // The other outage hits others: both with probability 0.09, 1,800 clients; 5 sqrt(0.09 x 0.91 x 20,000) = 202.
+        let both = hit(0).into_iter().filter(|client| hit(60).binary_search(client).is_ok()).count() as f64;
+        assert!((both - 1800.0).abs() < 202.0, "{both}");
+    }
+
+    #[test]
+    fn cycles_that_miss_each_other_end_in_never() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.csv"), "client_id,start_s,end_s\n0,10,20\n").unwrap();
+        let trace = serde_json::json!({ "file": "a.csv", "end": "loop", "length": "100 s" });
+        let trace: crate::sim::TraceConfig = serde_json::from_value(trace).unwrap();
+        let context = BuildContext { base_dir: dir.path().to_owned(), ..BuildContext::new(Seeds::new(1), 1) };
+        let out = OutageConfig { every: Some(secs(100)), ..outage(5, 20) };
+        let model = outages(&[out]).around(trace.build(&context).unwrap().into());
+        assert_eq!(model.next_online(0, at(0)), NEVER);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let bad = OutageConfig {
+            every: Some(SimDuration::ZERO),
+            device: Some("watch".into()),
+            network: Some("lte".into()),
+            region: Some("west".into()),
+            fraction: f64::NAN,
+            ..outage(0, 0)
+        };
+        let found = bad.problems(&names());
+        let paths: Vec<_> = found.iter().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(paths, ["duration", "every", "fraction", "device", "region"]);
+        assert_eq!(found[3].help.as_deref(), Some("`clients.devices` has phone, tablet"));
+        assert_eq!(OutageConfig { every: Some(secs(11)), ..outage(0, 10) }.problems(&names()), []);
+    }
+
+    proptest! {
+        /// Against the two parts, asked second by second: outages in whole seconds, a client with random periods.
+        #[test]
+        fn it_is_both_at_once(
+            outages_of in prop::collection::vec((0u64..200, 1u64..40, prop::option::of(41u64..90)), 0..4),
+            client in 0u32..5,
+        ) {
+            let configs: Vec<_> = outages_of
+                .iter()
+                .map(|(start, duration, every)| OutageConfig { every: every.map(secs), ..outage(*start, *duration) })
+                .collect();
+            let (parts, own) = (outages(&configs), inner(4));
+            let model = outages(&configs).around(inner(4));
+            let mut time = SimTime::ZERO;
+            let mut online_s = 0.0;
+            for second in 0..300 {
+                let now = at(second);
+                prop_assert_eq!(model.is_online(client, now), own.is_online(client, now) && !parts.is_out(client, now));
+            }
+            while time < at(300) {
+                let next = model.next_change(client, time);
+                prop_assert!(next > time);
+                prop_assert_ne!(model.is_online(client, next), model.is_online(client, time));
+                let middle = SimTime::from_nanos(time.as_nanos().midpoint(next.as_nanos()));
+                prop_assert_eq!(model.is_online(client, middle), model.is_online(client, time));
+                if model.is_online(client, time) {
+                    online_s += next.min(at(300)).since(time).as_secs_f64();
+                }
+                time = next;
+            }
+            prop_assert!((model.online_fraction(client, at(300)) - online_s / 300.0).abs() < 1e-9);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Flows that always run at the same rate.
+
+use super::fixed::{Clock, quanta};
+use super::heap::{Heap, Slot};
+use crate::units::SimTime;
+
+/// The flows of one region whose clients have equal rates. They share a count of virtual bytes, what each of them would
+/// have been served since the class came up; a flow ends when the count reaches the flow's tag, its value at the start
+/// plus the flow's size.
+pub(super) struct Class {
+    /// Rate of the clients' links, bytes per second; its bits are the class's key in its region.
+    pub(super) cap: f64,
+    pub(super) quanta: i128,
+    pub(super) region: u32,
+    pub(super) pace: Pace,
+    /// Flows by tag.
+    pub(super) tags: Heap<i128>,
+}
+
+/// What counts the virtual bytes of a class.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Pace {
+    /// Its flows run at their own cap.
+    Capped(Clock),
+    /// Its flows run at the level of the region: this much, in parts, beyond the region's count.
+    Shared(i128),
+}
+
+impl Class {
+    /// Virtual bytes, in parts, at `now`, when its region's are `virtual_parts`.
+    pub(super) fn served(&self, now: SimTime, virtual_parts: i128) -> i128 {
+        match self.pace {
+            Pace::Capped(clock) => clock.at(now),
+            Pace::Shared(offset) => virtual_parts + offset,
+        }
+    }
+
+    pub(super) fn n_flows(&self) -> u32 {
+        self.tags.len() as u32
+    }
+
+    fn next_tag(&self) -> i128 {
+        self.tags.top().expect("a class has flows").0
+    }
+}
+
+/// All classes of one direction, and those that run at their caps in the order of their next ends.
+pub(super) struct Classes {
+    all: Vec<Class>,
+    /// Places in `all` that are free.
+    free: Vec<Slot>,
+    /// Where each class stands: in `capped_ends`, or among its region's ends.
+    positions: Vec<u32>,
+    /// Where each flow stands among the tags of its class.
+    pub(super) flow_positions: Vec<u32>,
+    /// When the next flow of each class at its cap ends.
+    pub(super) capped_ends: Heap<SimTime>,
+}
+
+impl Classes {
+    pub(super) fn new() -> Self {
+        Self {
+            all: Vec::new(),
+            free: Vec::new(),
+            positions: Vec::new(),
+            flow_positions: Vec::new(),
+            capped_ends: Heap::new(),
+        }
+    }
+
+    pub(super) fn get(&self, slot: Slot) -> &Class {
+        &self.all[slot as usize]
+    }
+
+    /// A class without flows; it is in no heap until its first flow is in and [`enter`](Self::enter) is called.
+    pub(super) fn create(&mut self, cap: f64, region: u32, pace: Pace) -> Slot {
+        let quanta = quanta(cap);
+        if let Some(slot) = self.free.pop() {
+            let class = &mut self.all[slot as usize];
+            (class.cap, class.quanta, class.region, class.pace) = (cap, quanta, region, pace);
+            return slot;
+        }
+        self.all.push(Class { cap, quanta, region, pace, tags: Heap::new() });
+        self.positions.push(0);
+        (self.all.len() - 1) as Slot
+    }
+
+    /// Gives back a class that is without flows and in no heap.
+    pub(super) fn free(&mut self, slot: Slot) {
+        debug_assert!(self.all[slot as usize].tags.is_empty());
+        self.free.push(slot);
+    }
+
+    /// Adds a flow; true when it is the next of its class to end.
+    pub(super) fn add_flow(&mut self, slot: Slot, flow: Slot, tag: i128) -> bool {
+        let tags = &mut self.all[slot as usize].tags;
+        tags.push(&mut self.flow_positions, tag, flow);
+        tags.top().is_some_and(|(_, top)| top == flow)
+    }
+
+    /// Removes a flow; true when it was the next of its class to end.
+    pub(super) fn remove_flow(&mut self, slot: Slot, flow: Slot) -> bool {
+        let tags = &mut self.all[slot as usize].tags;
+        let was_next = tags.top().is_some_and(|(_, top)| top == flow);
+        tags.remove(&mut self.flow_positions, flow);
+        was_next
+    }
+
+    /// Puts a class into the heap that it belongs to: that of the capped ones, or `ends`, that of its region.
+    pub(super) fn enter(&mut self, slot: Slot, ends: &mut Heap<i128>) {
+        let class = &self.all[slot as usize];
+        match class.pace {
+            Pace::Capped(clock) => {
+                self.capped_ends.push(&mut self.positions, clock.time_of(class.next_tag()), slot);
+            }
+            Pace::Shared(offset) => ends.push(&mut self.positions, class.next_tag() - offset, slot),
+        }
+    }
+
+    /// Takes a class out of the heap that it is in.
+    pub(super) fn leave(&mut self, slot: Slot, ends: &mut Heap<i128>) {
+        match self.all[slot as usize].pace {
+            Pace::Capped(_) => self.capped_ends.remove(&mut self.positions, slot),
+            Pace::Shared(_) => ends.remove(&mut self.positions, slot),
+        }
+    }
+
+    /// Puts a class of which another flow is the next to end where it belongs now.
+    pub(super) fn reorder(&mut self, slot: Slot, ends: &mut Heap<i128>) {
+        let class = &self.all[slot as usize];
+        match class.pace {
+            Pace::Capped(clock) => self.capped_ends.set(&mut self.positions, clock.time_of(class.next_tag()), slot),
+            Pace::Shared(offset) => ends.set(&mut self.positions, class.next_tag() - offset, slot),
+        }
+    }
+
+    /// Lets a class that is in no heap run on at another pace.
+    pub(super) fn set_pace(&mut self, slot: Slot, pace: Pace) {
+        self.all[slot as usize].pace = pace;
+    }
+}

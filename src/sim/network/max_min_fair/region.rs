@@ -1,0 +1,237 @@
+//! The classes of one region: which of them run at their caps, and which share what the others leave.
+
+use std::collections::BTreeMap;
+
+use super::class::{Class, Classes, Pace};
+use super::fixed::{Clock, Level};
+use super::heap::{Heap, Slot};
+use crate::units::SimTime;
+
+/// The flows of one region in one direction.
+///
+/// The caps of the capped classes are all below those of the shared ones; the region's level lies between them. A
+/// region is *tight* when its own link sets its level, else *loose*, and the level is that of the server's link.
+pub(super) struct Region {
+    number: u32,
+    /// Of the region's link, in quanta.
+    capacity: Option<i128>,
+    /// Classes that run at their caps, by the bits of the cap, which rise with it.
+    capped: BTreeMap<u64, Slot>,
+    /// Classes that run at the region's level.
+    shared: BTreeMap<u64, Slot>,
+    /// Rates of the capped flows together, in quanta.
+    capped_quanta: i128,
+    n_shared_flows: u32,
+    /// Shared classes by what the region's count will be when their next flow ends.
+    ends: Heap<i128>,
+    /// Counts the virtual bytes of the shared classes.
+    count: Count,
+}
+
+/// What counts the virtual bytes of a region.
+#[derive(Debug, Clone, Copy)]
+enum Count {
+    /// The region is tight and has its own clock.
+    Tight(Clock),
+    /// The region is loose: this much, in parts, beyond the count of the server's link.
+    Loose(i128),
+}
+
+impl Region {
+    pub(super) fn new(number: u32, capacity: Option<i128>) -> Self {
+        Self {
+            number,
+            capacity,
+            capped: BTreeMap::new(),
+            shared: BTreeMap::new(),
+            capped_quanta: 0,
+            n_shared_flows: 0,
+            ends: Heap::new(),
+            count: Count::Loose(0),
+        }
+    }
+
+    pub(super) fn is_tight(&self) -> bool {
+        matches!(self.count, Count::Tight(_))
+    }
+
+    /// What it takes of the server's link whatever the level there, in quanta, and how many of its flows share the
+    /// rest.
+    pub(super) fn demand(&self) -> (i128, u32) {
+        match (self.count, self.capacity) {
+            (Count::Tight(_), Some(capacity)) => (capacity, 0),
+            _ => (self.capped_quanta, self.n_shared_flows),
+        }
+    }
+
+    /// The level that its own link would set, as its classes stand.
+    pub(super) fn own_level(&self) -> Level {
+        Level::of_rest(self.capacity, self.capped_quanta, self.n_shared_flows)
+    }
+
+    /// Highest cap of the capped classes.
+    pub(super) fn highest_capped(&self, classes: &Classes) -> Option<Level> {
+        self.capped.last_key_value().map(|(_, slot)| Level::of_cap(classes.get(*slot).quanta))
+    }
+
+    /// Lowest cap of the shared classes.
+    pub(super) fn lowest_shared(&self, classes: &Classes) -> Option<Level> {
+        self.shared.first_key_value().map(|(_, slot)| Level::of_cap(classes.get(*slot).quanta))
+    }
+
+    /// Virtual bytes at `now`, in parts, when those of the server's link are `server_parts`.
+    pub(super) fn parts(&self, now: SimTime, server_parts: i128) -> i128 {
+        match self.count {
+            Count::Tight(clock) => clock.at(now),
+            Count::Loose(offset) => server_parts + offset,
+        }
+    }
+
+    /// The shared class whose next flow ends first.
+    pub(super) fn next_shared(&self) -> Option<Slot> {
+        self.ends.top().map(|(_, slot)| slot)
+    }
+
+    /// When the next shared flow of a tight region ends.
+    pub(super) fn tight_end(&self) -> Option<SimTime> {
+        match self.count {
+            Count::Tight(clock) => self.ends.top().map(|(parts, _)| clock.time_of(parts)),
+            Count::Loose(_) => None,
+        }
+    }
+
+    /// What the server's count will be when the next shared flow of a loose region ends.
+    pub(super) fn loose_end(&self) -> Option<i128> {
+        match self.count {
+            Count::Tight(_) => None,
+            Count::Loose(offset) => self.ends.top().map(|(parts, _)| parts - offset),
+        }
+    }
+
+    /// Adds a flow of which `left` parts of bytes are left, when the region's count is at `parts`, and returns its
+    /// class and tag. Where it is in doubt whether the class is capped, `level` decides.
+    pub(super) fn add(
+        &mut self,
+        classes: &mut Classes,
+        at: (SimTime, i128),
+        cap: f64,
+        level: Level,
+        flow: (Slot, i128),
+    ) -> (Slot, i128) {
+        let ((now, parts), (flow, left)) = (at, flow);
+        let known = self.find(cap.to_bits());
+        let slot = known.unwrap_or_else(|| self.create(classes, now, parts, cap, level));
+        let class = classes.get(slot);
+        let tag = class.served(now, parts) + left;
+        match class.pace {
+            Pace::Capped(_) => self.capped_quanta += class.quanta,
+            Pace::Shared(_) => self.n_shared_flows += 1,
+        }
+        let is_next = classes.add_flow(slot, flow, tag);
+        match known {
+            None => classes.enter(slot, &mut self.ends),
+            Some(_) if is_next => classes.reorder(slot, &mut self.ends),
+            Some(_) => {}
+        }
+        (slot, tag)
+    }
+
+    fn find(&self, key: u64) -> Option<Slot> {
+        let side = match self.capped.last_key_value() {
+            Some((highest, _)) if key <= *highest => &self.capped,
+            _ => &self.shared,
+        };
+        side.get(&key).copied()
+    }
+
+    fn create(&mut self, classes: &mut Classes, now: SimTime, parts: i128, cap: f64, level: Level) -> Slot {
+        let key = cap.to_bits();
+        let below = self.capped.last_key_value().is_some_and(|(highest, _)| key < *highest);
+        let above = self.shared.first_key_value().is_some_and(|(lowest, _)| key > *lowest);
+        let is_capped = below || (!above && Level::of_cap(super::fixed::quanta(cap)) <= level);
+        let pace = if is_capped { Pace::Capped(Clock::new(now, cap)) } else { Pace::Shared(-parts) };
+        let slot = classes.create(cap, self.number, pace);
+        let side = if is_capped { &mut self.capped } else { &mut self.shared };
+        side.insert(key, slot);
+        slot
+    }
+
+    /// Removes a flow.
+    pub(super) fn remove(&mut self, classes: &mut Classes, slot: Slot, flow: Slot) {
+        let class = classes.get(slot);
+        let key = class.cap.to_bits();
+        let side = match class.pace {
+            Pace::Capped(_) => {
+                self.capped_quanta -= class.quanta;
+                &mut self.capped
+            }
+            Pace::Shared(_) => {
+                self.n_shared_flows -= 1;
+                &mut self.shared
+            }
+        };
+        let is_last = class.n_flows() == 1;
+        if is_last {
+            side.remove(&key);
+            classes.leave(slot, &mut self.ends);
+        }
+        let was_next = classes.remove_flow(slot, flow);
+        if is_last {
+            classes.free(slot);
+        } else if was_next {
+            classes.reorder(slot, &mut self.ends);
+        }
+    }
+
+    /// Lets the highest of the capped classes share.
+    pub(super) fn lower(&mut self, classes: &mut Classes, now: SimTime, parts: i128) {
+        let (key, slot) = self.capped.pop_last().expect("a capped class is to be lowered");
+        self.shared.insert(key, slot);
+        let class: &Class = classes.get(slot);
+        let pace = Pace::Shared(class.served(now, parts) - parts);
+        self.capped_quanta -= class.quanta * i128::from(class.n_flows());
+        self.n_shared_flows += class.n_flows();
+        self.repace(classes, slot, pace);
+    }
+
+    /// Lets the lowest of the shared classes run at its cap.
+    pub(super) fn raise(&mut self, classes: &mut Classes, now: SimTime, parts: i128) {
+        let (key, slot) = self.shared.pop_first().expect("a shared class is to be raised");
+        self.capped.insert(key, slot);
+        let class = classes.get(slot);
+        let mut clock = Clock::new(now, class.cap);
+        clock.parts = class.served(now, parts);
+        self.capped_quanta += class.quanta * i128::from(class.n_flows());
+        self.n_shared_flows -= class.n_flows();
+        self.repace(classes, slot, Pace::Capped(clock));
+    }
+
+    fn repace(&mut self, classes: &mut Classes, slot: Slot, pace: Pace) {
+        classes.leave(slot, &mut self.ends);
+        classes.set_pace(slot, pace);
+        classes.enter(slot, &mut self.ends);
+    }
+
+    /// Lets the region's own link set its level from `now` on, and moves its classes to where they belong then.
+    pub(super) fn tighten(&mut self, classes: &mut Classes, now: SimTime, server_parts: i128) {
+        let parts = self.parts(now, server_parts);
+        let level = loop {
+            let level = self.own_level();
+            if self.highest_capped(classes).is_some_and(|cap| cap > level) {
+                self.lower(classes, now, parts);
+            } else if self.lowest_shared(classes).is_some_and(|cap| cap <= level) {
+                self.raise(classes, now, parts);
+            } else {
+                break level;
+            }
+        };
+        let mut clock = Clock::new(now, level.bytes_per_s());
+        clock.parts = parts;
+        self.count = Count::Tight(clock);
+    }
+
+    /// Lets the server's link set the level from `now` on.
+    pub(super) fn loosen(&mut self, now: SimTime, server_parts: i128) {
+        self.count = Count::Loose(self.parts(now, server_parts) - server_parts);
+    }
+}

@@ -6,6 +6,7 @@
 //! answers questions and leaves the clock to its caller.
 
 mod availability;
+mod battery;
 mod calendar;
 pub mod classes;
 mod crash;
@@ -26,6 +27,7 @@ pub use availability::{
     AlwaysConfig, Assign, Availability, AvailabilityConfig, AvailabilityModel, DiurnalConfig, MarkovConfig, NEVER,
     TraceConfig, TraceEnd, WeibullConfig, WeibullLength,
 };
+pub use battery::{Battery, BatteryConfig, BatteryState, ChargingConfig, DrawnLevel, InitialLevel};
 pub use calendar::Calendar;
 pub use crash::CrashConfig;
 pub use device::{

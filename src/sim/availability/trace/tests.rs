@@ -185,10 +185,11 @@ proptest! {
     }
 
     #[test]
-    fn queries_are_pure(queries in prop::collection::vec((0u32..3, 0u64..200), 1..40)) {
+    fn queries_are_pure(queries in prop::collection::vec((0u32..3, 0u64..200), 1..10)) {
         let queries: Vec<_> = queries.into_iter().map(|(client, s)| (client, at(s))).collect();
+        let dir = folder(WINDOWS, None);
         for end in [TraceEnd::Loop, TraceEnd::Hold, TraceEnd::Error] {
-            assert_queries_are_pure(|| small(&config(end)), &queries);
+            assert_queries_are_pure(|| config(end).build(&context(dir.path(), 3)).unwrap(), &queries);
         }
     }
 }

@@ -1,0 +1,486 @@
+//! Batteries: what is left in them, and when a task must stop.
+//!
+//! The level follows dE/dt = charging(t) - idle - task, held between 0 and the capacity. Charging is on in one window of each
+//! local day, so the rate is constant between the window's edges and the level is a broken line that is followed exactly.
+
+use rand::RngExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::NEVER;
+use super::local_time::{DAY_S, LocalTime, time_of_day_problem};
+use super::periods::length_of;
+use crate::registry::Problem;
+use crate::seed::{Purpose, Seeds};
+use crate::units::{Energy, Power, SimDuration, SimTime};
+
+/// The battery of a device class: `clients.devices.<name>.battery`. Needs `energy`, which drains it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BatteryConfig {
+    /// Energy in a full battery, > 0. Phones have 12 to 20 Wh.
+    pub capacity: Energy,
+    /// Level at the start of the run, as a fraction of the capacity.
+    #[serde(default = "full")]
+    pub initial: InitialLevel,
+    /// A task fails with reason `battery` when the level has fallen to this fraction, in [0, 1).
+    #[serde(default)]
+    pub reserve: f64,
+    /// A task begins only from this fraction on, in (`reserve`, 1].
+    pub start_above: f64,
+    /// When it is charged. Absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charging: Option<ChargingConfig>,
+}
+
+fn full() -> InitialLevel {
+    InitialLevel::Fixed(1.0)
+}
+
+/// A level at the start, the same for all devices or drawn for each.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum InitialLevel {
+    /// The same for each device, in [0, 1].
+    Fixed(f64),
+    /// Drawn for each device.
+    Drawn(DrawnLevel),
+}
+
+/// A distribution of levels over devices.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DrawnLevel {
+    /// Uniform between two fractions, both in [0, 1], the lower one first.
+    pub uniform: [f64; 2],
+}
+
+/// A window of each day in which the charger is plugged in.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChargingConfig {
+    /// Power that reaches the battery, > idle power.
+    pub power: Power,
+    /// Local time of day at which it begins, in [0 h, 24 h).
+    pub from: SimDuration,
+    /// How long it lasts, in (0 h, 24 h]. 24 h: always plugged in.
+    #[serde(rename = "for")]
+    pub lasting: SimDuration,
+    /// Local time of day at the start of the run, in [0 h, 24 h). 0 h is midnight.
+    #[serde(default)]
+    pub starts_at: SimDuration,
+    /// Clients' clocks are ahead of the earliest by a uniform draw from 0 to this, at most 24 h. Write the same as in
+    /// `availability.diurnal`: a client has one time zone.
+    #[serde(default)]
+    pub time_zones: SimDuration,
+}
+
+impl BatteryConfig {
+    /// What is wrong with the settings, given the power that is drawn at all times.
+    pub fn problems(&self, idle: Option<Power>) -> Vec<Problem> {
+        let mut found = Vec::new();
+        if idle.is_none() {
+            found.push(
+                Problem::new("", "a battery is drained by `energy`, which is not given")
+                    .help("add `energy: { idle: 500 mW, compute: 4 W, radio: 1 W }` beside it"),
+            );
+        }
+        if self.capacity.joules() <= 0.0 {
+            found.push(Problem::new("capacity", "an empty battery runs nothing").help("phones have about `15 Wh`"));
+        }
+        // Written so that NaN is refused too.
+        let is_fraction = |level: f64| (0.0..=1.0).contains(&level);
+        match self.initial {
+            InitialLevel::Fixed(level) if !is_fraction(level) => {
+                found.push(Problem::new("initial", format!("level {level} is not in [0, 1]")).help("1 is full"));
+            }
+            InitialLevel::Drawn(DrawnLevel { uniform: [low, high] })
+                if !(is_fraction(low) && is_fraction(high) && low <= high) =>
+            {
+                let message = format!("levels {low} to {high} are not a range within [0, 1]");
+                found.push(Problem::new("initial.uniform", message).help("write the lower one first, as `[0.3, 1.0]`"));
+            }
+            _ => {}
+        }
+        if !(self.reserve >= 0.0 && self.reserve < 1.0) {
+            found.push(Problem::new("reserve", format!("level {} is not in [0, 1)", self.reserve)));
+        } else if !(self.start_above > self.reserve && self.start_above <= 1.0) {
+            let message = format!("level {} is not in (reserve, 1], which is ({}, 1]", self.start_above, self.reserve);
+            found.push(Problem::new("start_above", message).help("a task that begins needs something to use up"));
+        }
+        for problem in self.charging.iter().flat_map(|charging| charging.problems(idle)) {
+            found.push(Problem { path: format!("charging.{}", problem.path), ..problem });
+        }
+        found
+    }
+}
+
+impl ChargingConfig {
+    fn local_time(&self) -> LocalTime {
+        LocalTime { starts_at: self.starts_at, time_zones: self.time_zones }
+    }
+
+    fn problems(&self, idle: Option<Power>) -> Vec<Problem> {
+        let mut found = Vec::new();
+        if let Some(idle) = idle.filter(|idle| self.power <= *idle) {
+            let message = format!("{} does not outweigh the {idle} that the device draws idle", self.power);
+            found.push(Problem::new("power", message).help("phones charge with 5 W to 20 W"));
+        }
+        found.extend(time_of_day_problem("from", self.from));
+        if !(self.lasting > SimDuration::ZERO && self.lasting.as_secs_f64() <= DAY_S) {
+            let message = format!("{} is not in (0 h, 24 h]", self.lasting);
+            found.push(Problem::new("for", message).help("leave out `charging` for never, write `24 h` for always"));
+        }
+        found.extend(self.local_time().problems());
+        found
+    }
+}
+
+/// The batteries of a class of devices. All answers are functions of what is passed in.
+#[derive(Debug, Clone)]
+pub struct Battery {
+    config: BatteryConfig,
+    idle_w: f64,
+    seeds: Seeds,
+}
+
+/// What a battery holds at an instant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BatteryState {
+    /// Energy left.
+    pub joules: f64,
+    /// The instant.
+    pub at: SimTime,
+}
+
+impl Battery {
+    pub(in crate::sim) fn new(config: BatteryConfig, idle: Power, seeds: Seeds) -> Self {
+        Self { config, idle_w: idle.watts(), seeds }
+    }
+
+    /// Energy in a full battery, in joules.
+    pub fn capacity_j(&self) -> f64 {
+        self.config.capacity.joules()
+    }
+
+    /// Energy at which a task fails, in joules.
+    pub fn reserve_j(&self) -> f64 {
+        self.config.reserve * self.capacity_j()
+    }
+
+    /// A client's battery at the start of the run.
+    pub fn initial(&self, client_id: u32) -> BatteryState {
+        let level = match self.config.initial {
+            InitialLevel::Fixed(level) => level,
+            InitialLevel::Drawn(DrawnLevel { uniform: [low, high] }) => {
+                low + (high - low) * self.seeds.client(Purpose::Battery, client_id).random::<f64>()
+            }
+        };
+        BatteryState { joules: level * self.capacity_j(), at: SimTime::ZERO }
+    }
+
+    /// What the battery holds at `now`, after a draw of `watts` beside idle and charging since `state`. A time before the
+    /// state changes nothing.
+    pub fn advance(&self, client_id: u32, state: BatteryState, now: SimTime, watts: f64) -> BatteryState {
+        let mut pieces = self.pieces(client_id, watts);
+        let (mut joules, mut time) = (state.joules, state.at);
+        while time < now {
+            let piece = pieces.next(time);
+            let end = piece.end.min(now);
+            joules = self.held(joules + piece.watts * end.since(time).as_secs_f64());
+            time = end;
+        }
+        BatteryState { joules, at: now.max(state.at) }
+    }
+
+    /// When the level falls to the reserve, under a draw of `watts` beside idle and charging: at once if it is there already,
+    /// [`NEVER`] if charging makes up for it.
+    pub fn empty_at(&self, client_id: u32, state: BatteryState, watts: f64) -> SimTime {
+        let reserve = self.reserve_j();
+        if state.joules <= reserve {
+            return state.at;
+        }
+        let mut pieces = self.pieces(client_id, watts);
+        let (mut joules, mut time) = (state.joules, state.at);
+        // The level a day before: where a whole day loses nothing, no later one does, since the days are alike.
+        let mut day_before = (joules, time);
+        while time != NEVER {
+            let piece = pieces.next(time);
+            if piece.watts < 0.0 {
+                let reached = time + length_of((joules - reserve) / -piece.watts);
+                if reached <= piece.end {
+                    return reached;
+                }
+            }
+            if piece.end == NEVER {
+                break;
+            }
+            joules = self.held(joules + piece.watts * piece.end.since(time).as_secs_f64());
+            time = piece.end;
+            if pieces.is_full_day {
+                if joules >= day_before.0 && time.since(day_before.1).as_secs_f64() >= DAY_S - 1.0 {
+                    return NEVER;
+                }
+                day_before = (joules, time);
+            }
+        }
+        NEVER
+    }
+
+    /// True when enough is left to begin a task.
+    pub fn is_usable(&self, state: BatteryState) -> bool {
+        state.joules >= self.config.start_above * self.capacity_j()
+    }
+
+    fn held(&self, joules: f64) -> f64 {
+        joules.clamp(0.0, self.capacity_j())
+    }
+
+    fn pieces(&self, client_id: u32, watts: f64) -> Pieces {
+        let plug = self.config.charging.map(|charging| {
+            let local_s = charging.local_time().at_start_s(&self.seeds, client_id);
+            Plug {
+                // Since the last plugging in, at the start of the run.
+                phase: nanos_of_day(local_s - charging.from.as_secs_f64()),
+                lasting: charging.lasting.as_nanos(),
+                watts: charging.power.watts(),
+            }
+        });
+        Pieces { plug, drain_w: self.idle_w + watts, is_full_day: false }
+    }
+}
+
+const DAY_NS: u64 = 86_400_000_000_000;
+
+fn nanos_of_day(seconds: f64) -> u64 {
+    (seconds.rem_euclid(DAY_S) * 1e9) as u64 % DAY_NS
+}
+
+/// The stretches of time with a constant rate.
+struct Pieces {
+    plug: Option<Plug>,
+    drain_w: f64,
+    /// The piece told last ends where a window of charging begins.
+    is_full_day: bool,
+}
+
+struct Plug {
+    phase: u64,
+    lasting: u64,
+    watts: f64,
+}
+
+struct Piece {
+    watts: f64,
+    end: SimTime,
+}
+
+impl Pieces {
+    /// The piece that begins at or holds `time`.
+    fn next(&mut self, time: SimTime) -> Piece {
+        let Some(plug) = &self.plug else { return Piece { watts: -self.drain_w, end: NEVER } };
+        let since = (u128::from(plug.phase) + u128::from(time.as_nanos())) % u128::from(DAY_NS);
+        // Below a day, so it fits.
+        let since = since as u64;
+        let is_plugged = since < plug.lasting;
+        self.is_full_day = !is_plugged || plug.lasting >= DAY_NS;
+        let (watts, edge) =
+            if is_plugged { (plug.watts - self.drain_w, plug.lasting) } else { (-self.drain_w, DAY_NS) };
+        Piece { watts, end: time + SimDuration::from_nanos(edge - since) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HOUR_S: f64 = 3600.0;
+
+    fn at(seconds: f64) -> SimTime {
+        SimTime::ZERO + length_of(seconds)
+    }
+
+    fn hours(hours: f64) -> SimDuration {
+        length_of(hours * HOUR_S)
+    }
+
+    /// 10 Wh, half full, reserve 0.2, plugged in with 5 W from 22 h for 8 h where wished; the run starts at midnight.
+    fn config(is_charged: bool) -> BatteryConfig {
+        BatteryConfig {
+            capacity: Energy::from_joules(36_000.0),
+            initial: InitialLevel::Fixed(0.5),
+            reserve: 0.2,
+            start_above: 0.3,
+            charging: is_charged.then_some(ChargingConfig {
+                power: Power::from_watts(5.0),
+                from: hours(22.0),
+                lasting: hours(8.0),
+                starts_at: SimDuration::ZERO,
+                time_zones: SimDuration::ZERO,
+            }),
+        }
+    }
+
+    fn battery(config: BatteryConfig) -> Battery {
+        let idle = Power::from_watts(0.5);
+        assert_eq!(config.problems(Some(idle)), []);
+        Battery::new(config, idle, Seeds::new(8))
+    }
+
+    fn close(a: f64, b: f64) -> bool {
+        (a - b).abs() < 1e-6
+    }
+
+    #[test]
+    fn a_constant_draw_is_a_straight_line_down_to_zero() {
+        let battery = battery(config(false));
+        let start = battery.initial(0);
+        assert_eq!(start, BatteryState { joules: 18_000.0, at: SimTime::ZERO });
+        // 18,000 J - 1,000 s x (0.5 + 4) W = 13,500 J.
+        assert!(close(battery.advance(0, start, at(1000.0), 4.0).joules, 13_500.0));
+        // From 18,000 J to 7,200 J at 4.5 W: 2,400 s. At 0.5 W: 21,600 s.
+        assert_eq!(battery.empty_at(0, start, 4.0), at(2400.0));
+        assert_eq!(battery.empty_at(0, start, 0.0), at(21_600.0));
+        assert_eq!(battery.advance(0, start, at(1e6), 4.0).joules, 0.0);
+        assert!(battery.is_usable(start));
+        // 0.3 x 36,000 J = 10,800 J.
+        assert!(battery.is_usable(BatteryState { joules: 10_800.0, ..start }));
+        assert!(!battery.is_usable(BatteryState { joules: 10_799.0, ..start }));
+        let low = BatteryState { joules: 7000.0, at: at(9.0) };
+        assert_eq!(battery.empty_at(0, low, 4.0), at(9.0));
+        assert_eq!(battery.advance(0, low, at(3.0), 4.0), low, "a time before the state changes nothing");
+    }
+
+    #[test]
+    fn it_charges_in_its_window_and_stops_when_full() {
+        let battery = battery(config(true));
+        let start = battery.initial(0);
+        // Plugged in until 6 h: 4.5 W net. 18,000 J are missing: full after 4,000 s.
+        assert!(close(battery.advance(0, start, at(1000.0), 0.0).joules, 22_500.0));
+        assert!(close(battery.advance(0, start, at(4000.0), 0.0).joules, 36_000.0));
+        assert_eq!(battery.advance(0, start, at(6.0 * HOUR_S), 0.0).joules, 36_000.0);
+        // From 6 h to 22 h idle: 57,600 s x 0.5 W = 28,800 J.
+        assert!(close(battery.advance(0, start, at(22.0 * HOUR_S), 0.0).joules, 7200.0));
+        assert!(close(battery.advance(0, start, at(22.0 * HOUR_S + 1000.0), 0.0).joules, 11_700.0));
+        // At 6.5 W net drain of 2 W while plugged in and 7 W after it: 18,000 - 7,200 = 10,800 J last 5,400 s.
+        assert_eq!(battery.empty_at(0, start, 6.5), at(5400.0));
+        // Idle it falls to the reserve exactly when it is plugged in again; a little less capacity to lose, and never.
+        assert_eq!(battery.empty_at(0, start, 0.0), at(22.0 * HOUR_S));
+        let lean = Battery { idle_w: 0.49, ..battery };
+        assert_eq!(lean.empty_at(0, start, 0.0), NEVER);
+    }
+
+    #[test]
+    fn a_slow_loss_over_many_days_is_found() {
+        // 8 h x (5 - 3.4) W - 16 h x (3.4 - 2.5) would be a gain; idle 0.5 W and a draw of 1.2 W lose per day
+        // 24 h x 1.7 W - 8 h x 5 W = 0.8 Wh = 2,880 J, below full. The reserve is met some days later, on the falling side.
+        let big = BatteryConfig { capacity: Energy::from_joules(360_000.0), ..config(true) };
+        let battery = battery(big);
+        let start = battery.initial(0);
+        let empty = battery.empty_at(0, start, 1.2);
+        assert!(empty > at(20.0 * DAY_S) && empty < at(40.0 * DAY_S), "{empty:?}");
+        assert!(close(battery.advance(0, start, empty, 1.2).joules, 72_000.0));
+        // 1.1 W lose 24 x 1.6 - 40 = -1.6 Wh: a gain.
+        assert_eq!(battery.empty_at(0, start, 1.1), NEVER);
+    }
+
+    #[test]
+    fn time_zones_move_the_window() {
+        let spread = |mut config: BatteryConfig| {
+            let charging = config.charging.as_mut().unwrap();
+            (charging.starts_at, charging.time_zones) = (hours(12.0), hours(4.0));
+            config
+        };
+        let battery = battery(spread(config(true)));
+        // At noon to 16 h local nobody is plugged in; 10 h later everybody is, 6 h later only those ahead by 4 h or more.
+        let rising = |client, hour: f64| {
+            let state = BatteryState { joules: 10_000.0, at: at(hour * HOUR_S) };
+            battery.advance(client, state, at(hour * HOUR_S + 1.0), 0.0).joules > 10_000.0
+        };
+        assert!((0..200).all(|client| !rising(client, 0.0) && rising(client, 10.0)));
+        let early = (0..2000).filter(|client| rising(*client, 8.0)).count();
+        // 8 h after noon: local 20 h to 24 h, half of them at or after 22 h. 5 sqrt(0.25 x 2,000) = 112.
+        assert!((888..1112).contains(&early), "{early}");
+    }
+
+    #[test]
+    fn levels_are_drawn_uniformly() {
+        let drawn = InitialLevel::Drawn(DrawnLevel { uniform: [0.3, 1.0] });
+        let battery = battery(BatteryConfig { initial: drawn, ..config(false) });
+        let levels: Vec<f64> = (0..10_000).map(|client| battery.initial(client).joules / 36_000.0).collect();
+        let mean = levels.iter().sum::<f64>() / 10_000.0;
+        // The deviation is 0.7 / sqrt(12) = 0.202; five standard errors 0.0101.
+        assert!((mean - 0.65).abs() < 0.0101 && levels.iter().all(|level| (0.3..1.0).contains(level)), "{mean}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let bad = BatteryConfig {
+            capacity: Energy::from_joules(0.0),
+            initial: InitialLevel::Drawn(DrawnLevel { uniform: [0.9, 0.1] }),
+            reserve: 0.4,
+            start_above: 0.4,
+            charging: Some(ChargingConfig {
+                power: Power::from_watts(0.5),
+                from: hours(24.0),
+                lasting: SimDuration::ZERO,
+                starts_at: SimDuration::ZERO,
+                time_zones: hours(25.0),
+            }),
+        };
+        let paths = |config: BatteryConfig, idle| {
+            config.problems(idle).into_iter().map(|problem| problem.path).collect::<Vec<_>>()
+        };
+        let expected = [
+            "capacity",
+            "initial.uniform",
+            "start_above",
+            "charging.power",
+            "charging.from",
+            "charging.for",
+            "charging.time_zones",
+        ];
+        assert_eq!(paths(bad, Some(Power::from_watts(0.5))), expected);
+        assert_eq!(paths(config(true), None), [""]);
+        let initial = InitialLevel::Fixed(f64::NAN);
+        assert_eq!(paths(BatteryConfig { initial, reserve: 1.0, ..config(false) }, None), ["", "initial", "reserve"]);
+    }
+
+    proptest! {
+        #[test]
+        fn advancing_twice_is_advancing_once(
+            is_charged: bool, level in 0.0f64..1.0, from in 0u32..200_000, first in 0u32..200_000, then in 0u32..200_000,
+            watts in 0.0f64..8.0,
+        ) {
+            let battery = battery(config(is_charged));
+            let state = BatteryState { joules: level * 36_000.0, at: at(f64::from(from)) };
+            let (middle, end) = (at(f64::from(from + first)), at(f64::from(from + first + then)));
+            let once = battery.advance(3, state, end, watts);
+            let twice = battery.advance(3, battery.advance(3, state, middle, watts), end, watts);
+            prop_assert!(close(once.joules, twice.joules) && once.at == twice.at);
+            prop_assert!((0.0..=36_000.0).contains(&once.joules));
+        }
+
+        /// Just before `empty_at` more than the reserve is left, at it no more; at no earlier time less.
+        #[test]
+        fn empty_at_is_when_the_reserve_is_reached(
+            is_charged: bool, level in 0.21f64..1.0, from in 0u32..200_000, watts in 0.0f64..8.0,
+        ) {
+            let battery = battery(config(is_charged));
+            let state = BatteryState { joules: level * 36_000.0, at: at(f64::from(from)) };
+            let empty = battery.empty_at(3, state, watts);
+            let left = |time| battery.advance(3, state, time, watts).joules - 7200.0;
+            if empty != NEVER {
+                prop_assert!(left(empty).abs() < 1e-4, "{}", left(empty));
+                let before = SimTime::from_nanos(empty.as_nanos().saturating_sub(1_000_000).max(state.at.as_nanos()));
+                prop_assert!(left(before) > 0.0);
+            }
+            let watched = empty.min(state.at + hours(24.0 * 20.0)).since(state.at);
+            for step in 0..200 {
+                let time = state.at + watched.scaled(f64::from(step) / 200.0);
+                prop_assert!(left(time) > -1e-6, "{} of {} at {step}", left(time), watts);
+            }
+        }
+    }
+}

@@ -13,6 +13,7 @@ mod crash;
 mod device;
 mod dropout;
 mod interruption;
+mod load;
 mod local_time;
 mod network;
 mod outage;
@@ -32,10 +33,11 @@ pub use calendar::Calendar;
 pub use crash::CrashConfig;
 pub use device::{
     ComputeConfig, DeviceClass, DeviceClassConfig, DrawnTimePerSample, EnergyConfig, Jitter, LognormalJitter,
-    LognormalTime, PowerDraw, TimePerSample, TrainingWork, fits, training_duration,
+    LognormalTime, PowerDraw, TableConfig, TimePerSample, TrainingWork, fits,
 };
 pub use dropout::{DropoutConfig, Failure, Phase};
 pub use interruption::{InFlight, RestartConfig, UploadConfig, WhenInterrupted};
+pub use load::LoadConfig;
 pub use network::{
     ConstantConfig, Direction, Flow, LinkClass, LinkState, MaxMinFairConfig, NetworkClassConfig, NetworkModel,
     RegionConfig, ServerNetworkConfig, Sharing, SharingConfig, latency,

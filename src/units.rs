@@ -13,7 +13,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use text::UnitError;
-use text::{DURATION_UNITS, ENERGY_UNITS, POWER_UNITS, RATE_UNITS, SIZE_UNITS, SPEED_UNITS, format_exact, parse};
+use text::{
+    DURATION_UNITS, ENERGY_UNITS, POWER_UNITS, RATE_UNITS, SIZE_UNITS, SPEED_UNITS, WORK_UNITS, format_exact, parse,
+};
 
 macro_rules! quantity_in_yaml {
     ($name:ident, $kind:literal, $units:expr, $example:literal, $from:expr) => {
@@ -347,6 +349,14 @@ quantity_in_yaml!(Energy, "energy", ENERGY_UNITS, "15 Wh", Energy);
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default)]
 pub struct Flops(pub f64);
 
+impl fmt::Display for Flops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format_exact(self.0, WORK_UNITS))
+    }
+}
+
+quantity_in_yaml!(Flops, "number of operations", WORK_UNITS, "8.2 GFLOP", Flops);
+
 impl Add for Flops {
     type Output = Flops;
 
@@ -368,6 +378,7 @@ mod tests {
         assert_eq!("64 KB".parse(), Ok(Bytes(64000)));
         assert_eq!("5.4 Mbps".parse(), Ok(Bandwidth(5.4e6)));
         assert_eq!("600 GFLOPS".parse(), Ok(FlopRate(6e11)));
+        assert_eq!("8 GFLOP".parse(), Ok(Flops(8e9)));
         assert_eq!("500 mW".parse(), Ok(Power::from_watts(0.5)));
         assert_eq!("15 Wh".parse(), Ok(Energy::from_joules(54_000.0)));
     }

@@ -87,6 +87,10 @@ impl RawScenario {
             _ => {}
         }
         paths.extend(self.init.iter_mut().map(|dir| certain("init", dir)));
+        for (class, device) in &mut self.clients.devices {
+            let files = device.files_mut();
+            paths.extend(files.map(|(name, file)| certain(format!("clients.devices.{class}.{name}"), file)));
+        }
         if let AvailabilityConfig::Trace(trace) = &mut self.clients.availability {
             let files = trace.files_mut();
             paths.extend(files.map(|(name, file)| certain(format!("clients.availability.trace.{name}"), file)));

@@ -15,7 +15,7 @@ use suggest::suggest_part;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::node::{Entry, Node, Value, describe};
-use crate::units::{Bandwidth, Bytes, Energy, FlopRate, Power, SimDuration, UnitError};
+use crate::units::{Bandwidth, Bytes, Energy, FlopRate, Flops, Power, SimDuration, UnitError};
 
 /// Checks `root` and turns it into JSON. `None` when a problem leaves a hole that no default fills.
 pub(super) fn check(root: &Node, definitions: &Definitions, problems: &mut Vec<Diagnostic>) -> Option<Schema> {
@@ -281,6 +281,7 @@ impl Walker<'_> {
             "size" => text.parse::<Bytes>().err(),
             "rate" => text.parse::<Bandwidth>().err(),
             "speed" => text.parse::<FlopRate>().err(),
+            "number of operations" => text.parse::<Flops>().err(),
             "power" => text.parse::<Power>().err(),
             "energy" => text.parse::<Energy>().err(),
             other => unreachable!("no quantity is a {other}"),

@@ -1,6 +1,9 @@
 //! Devices: how long local training takes and whether it fits into memory.
 
 mod config;
+mod table;
+
+use std::sync::Arc;
 
 use rand::RngExt;
 use rand_distr::StandardNormal;
@@ -9,17 +12,23 @@ pub use config::{
     ComputeConfig, DeviceClassConfig, DrawnTimePerSample, EnergyConfig, Jitter, LognormalJitter, LognormalTime,
     TimePerSample,
 };
+pub use table::TableConfig;
 
-use super::{BuildContext, SimError};
+use self::table::Table;
+use super::load::Load;
+use super::{Battery, BuildContext, SimError};
 use crate::registry::Problem;
 use crate::seed::{Purpose, Seeds, Stream};
 use crate::units::{Bytes, Flops, SimDuration, SimTime};
 
 /// The devices of one class, as a run asks them. All answers are functions of the client, the address and the time.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct DeviceClass {
     config: DeviceClassConfig,
     seeds: Seeds,
+    table: Option<Arc<Table>>,
+    battery: Option<Battery>,
+    load: Option<Arc<Load>>,
 }
 
 /// Power that a device draws, in watts.
@@ -35,8 +44,14 @@ pub struct PowerDraw {
 
 impl DeviceClassConfig {
     /// What is wrong with the files that the settings name, each message beginning with `file:line: `.
-    pub fn file_problems(&self, _context: &BuildContext) -> Vec<Problem> {
-        Vec::new()
+    pub fn file_problems(&self, context: &BuildContext) -> Vec<Problem> {
+        let found = self.compute.table.iter().flat_map(|table| table.file_problems(context));
+        found.map(|problem| Problem { path: format!("compute.table.{}", problem.path), ..problem }).collect()
+    }
+
+    /// The files that are read, with their settings.
+    pub fn files_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut String)> {
+        self.compute.table.iter_mut().map(|table| ("compute.table.file", &mut table.file))
     }
 
     /// The devices for a run.
@@ -44,19 +59,27 @@ impl DeviceClassConfig {
     /// # Errors
     /// When a file cannot be read; [`file_problems`](Self::file_problems) told why before.
     pub fn build(&self, context: &BuildContext) -> Result<DeviceClass, SimError> {
-        Ok(DeviceClass { config: self.clone(), seeds: context.seeds })
+        let table = self.compute.table.as_ref().map(|table| table.build(context)).transpose()?;
+        let idle = self.energy.map(|energy| energy.idle);
+        Ok(DeviceClass {
+            config: self.clone(),
+            seeds: context.seeds,
+            table: table.map(Arc::new),
+            battery: self.battery.zip(idle).map(|(battery, idle)| Battery::new(battery, idle, context.seeds)),
+            load: self.load.map(|load| Arc::new(Load::new(load, context.seeds))),
+        })
     }
 }
 
 impl DeviceClass {
     /// Memory that training may use on a client's device. None: no limit.
-    pub fn memory(&self, _client_id: u32) -> Option<Bytes> {
-        self.config.memory
+    pub fn memory(&self, client_id: u32) -> Option<Bytes> {
+        self.table.as_ref().and_then(|table| table.memory(client_id)).or(self.config.memory)
     }
 
     /// Simulated time of a task's local training that begins at `start`: samples x epochs x time per sample, where the
-    /// time per sample is `flops_per_sample / (flops x efficiency)`, or given, or drawn for the device; times the task's
-    /// jitter. `address` tells a client's tasks apart: the round, where there are rounds.
+    /// time per sample is `flops_per_sample / (flops x efficiency)`, or given, drawn or measured for the device; times the
+    /// task's jitter; stretched while other programs keep the device busy. `address` tells a client's tasks apart: the round, where there are rounds.
     ///
     /// # Errors
     /// [`SimError::NoDuration`] when the result would be zero, infinite or beyond the clock's range, or a cost is missing:
@@ -64,14 +87,17 @@ impl DeviceClass {
     pub fn training_duration(
         &self,
         work: &TrainingWork,
-        _start: SimTime,
+        start: SimTime,
         seeds: &Seeds,
         address: u32,
     ) -> Result<SimDuration, SimError> {
         let factor = self.config.compute.jitter.as_ref().map_or(1.0, |jitter| {
             lognormal(jitter.lognormal.sigma, &mut seeds.task(Purpose::DeviceJitter, work.client_id, address))
         });
-        self.duration(work, factor)
+        self.duration(work, |alone_s| {
+            let alone_s = alone_s * factor;
+            self.load.as_ref().map_or(alone_s, |load| load.stretched_s(work.client_id, start, alone_s))
+        })
     }
 
     /// [`training_duration`](Self::training_duration) without jitter and without the load of other programs: what a client
@@ -80,7 +106,7 @@ impl DeviceClass {
     /// # Errors
     /// As above.
     pub fn nominal_duration(&self, work: &TrainingWork) -> Result<SimDuration, SimError> {
-        self.duration(work, 1.0)
+        self.duration(work, |alone_s| alone_s)
     }
 
     /// Power that the devices draw. None: energy is not counted.
@@ -92,13 +118,52 @@ impl DeviceClass {
         })
     }
 
-    fn duration(&self, work: &TrainingWork, factor: f64) -> Result<SimDuration, SimError> {
-        let mut device = self.seeds.client(Purpose::DeviceSpeed, work.client_id);
-        let error = |reason| SimError::NoDuration { client_id: work.client_id, reason };
-        let per_sample_s =
-            seconds_per_sample(&self.config.compute, work.flops_per_sample, &mut device).map_err(error)?;
-        total(work, per_sample_s, factor)
+    /// The devices' batteries. None: they are always on the mains.
+    pub fn battery(&self) -> Option<&Battery> {
+        self.battery.as_ref()
     }
+
+    fn duration(&self, work: &TrainingWork, stretched_s: impl Fn(f64) -> f64) -> Result<SimDuration, SimError> {
+        let error = |reason: String| SimError::NoDuration { client_id: work.client_id, reason };
+        if work.n_samples == 0 || work.n_epochs == 0 {
+            return Err(error(format!("it has {} samples and {} epochs", work.n_samples, work.n_epochs)));
+        }
+        let per_sample_s = self.seconds_per_sample(work).map_err(error)?;
+        let alone_s = per_sample_s * work.n_samples as f64 * work.n_epochs as f64;
+        let beyond = || error(format!("{alone_s} s is beyond the clock's range"));
+        // Asked before it is stretched, so that no endless work is walked through.
+        SimDuration::from_secs_f64(alone_s).filter(|alone| *alone > SimDuration::ZERO).ok_or_else(beyond)?;
+        SimDuration::from_secs_f64(stretched_s(alone_s))
+            .filter(|duration| *duration > SimDuration::ZERO)
+            .ok_or_else(beyond)
+    }
+
+    fn seconds_per_sample(&self, work: &TrainingWork) -> Result<f64, String> {
+        let compute = &self.config.compute;
+        match (compute.flops, &compute.time_per_sample, &self.table) {
+            (Some(flops), None, None) => {
+                let efficiency = compute.efficiency.ok_or("its device has `flops` but no `efficiency`")?;
+                Ok(checked_operations(work.flops_per_sample)? / (flops.flop_per_s() * efficiency))
+            }
+            (None, Some(TimePerSample::Fixed(time)), None) => Ok(time.as_secs_f64()),
+            (None, Some(TimePerSample::Drawn(drawn)), None) => {
+                let mut stream = self.seeds.client(Purpose::DeviceSpeed, work.client_id);
+                Ok(drawn.lognormal.median.as_secs_f64() * lognormal(drawn.lognormal.sigma, &mut stream))
+            }
+            (None, None, Some(table)) => table.seconds_per_sample(work.client_id, work.flops_per_sample),
+            (None, None, None) => Err("its device has no `flops`, `time_per_sample` or `table`".into()),
+            _ => Err("the speed of its device is stated twice".into()),
+        }
+    }
+}
+
+/// The operations of a sample, unless they are none or without end.
+fn checked_operations(work: Flops) -> Result<f64, String> {
+    let Flops(operations) = work;
+    if operations > 0.0 && operations.is_finite() {
+        return Ok(operations);
+    }
+    Err(format!("a sample costs {operations} operations"))
 }
 
 /// One task's local training.
@@ -112,56 +177,6 @@ pub struct TrainingWork {
     pub n_samples: u64,
     /// Passes over the shard.
     pub n_epochs: u64,
-}
-
-/// Simulated time of a task's local training: samples x epochs x time per sample, where the time per sample is
-/// `flops_per_sample / (flops x efficiency)`, or given, or drawn for the device; times the task's jitter.
-///
-/// `device` is a stream of the client that does not depend on the round; `task` is a stream of the client in the round.
-///
-/// # Errors
-/// [`SimError::NoDuration`] when the result would be zero, infinite or beyond the clock's range, or a cost is missing:
-/// a training time is never made up.
-pub fn training_duration(
-    compute: &ComputeConfig,
-    work: &TrainingWork,
-    device: &mut Stream,
-    task: &mut Stream,
-) -> Result<SimDuration, SimError> {
-    let error = |reason: String| SimError::NoDuration { client_id: work.client_id, reason };
-    let per_sample_s = seconds_per_sample(compute, work.flops_per_sample, device).map_err(error)?;
-    let factor = compute.jitter.as_ref().map_or(1.0, |jitter| lognormal(jitter.lognormal.sigma, task));
-    total(work, per_sample_s, factor)
-}
-
-fn total(work: &TrainingWork, per_sample_s: f64, factor: f64) -> Result<SimDuration, SimError> {
-    let error = |reason: String| SimError::NoDuration { client_id: work.client_id, reason };
-    if work.n_samples == 0 || work.n_epochs == 0 {
-        return Err(error(format!("it has {} samples and {} epochs", work.n_samples, work.n_epochs)));
-    }
-    let seconds = per_sample_s * work.n_samples as f64 * work.n_epochs as f64 * factor;
-    SimDuration::from_secs_f64(seconds)
-        .filter(|duration| *duration > SimDuration::ZERO)
-        .ok_or_else(|| error(format!("{seconds} s is beyond the clock's range")))
-}
-
-fn seconds_per_sample(compute: &ComputeConfig, work: Flops, device: &mut Stream) -> Result<f64, String> {
-    match (compute.flops, &compute.time_per_sample) {
-        (Some(flops), None) => {
-            let efficiency = compute.efficiency.ok_or("its device has `flops` but no `efficiency`")?;
-            let Flops(operations) = work;
-            if !(operations > 0.0 && operations.is_finite()) {
-                return Err(format!("a sample costs {operations} operations"));
-            }
-            Ok(operations / (flops.flop_per_s() * efficiency))
-        }
-        (None, Some(TimePerSample::Fixed(time))) => Ok(time.as_secs_f64()),
-        (None, Some(TimePerSample::Drawn(drawn))) => {
-            Ok(drawn.lognormal.median.as_secs_f64() * lognormal(drawn.lognormal.sigma, device))
-        }
-        (None, None) => Err("its device has neither `flops` nor `time_per_sample`".into()),
-        (Some(_), Some(_)) => Err("its device has both `flops` and `time_per_sample`".into()),
-    }
 }
 
 /// `exp(sigma Z)` with Z standard normal: a factor with median 1.
@@ -213,6 +228,81 @@ mod tests {
         let expected = |noise: f64| SimDuration::from_secs_f64(0.09 * speed * 100.0 * 2.0 * noise).unwrap();
         assert_eq!(duration(&config, &work(), 9), Ok(expected(noise)));
         assert_eq!(class(&config).nominal_duration(&work()), Ok(expected(1.0)));
+    }
+
+    fn from_table(text: &str, settings: serde_json::Value, n_clients: u32) -> Result<DeviceClass, Vec<String>> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("devices.csv"), text).unwrap();
+        let mut table = serde_json::json!({ "file": "devices.csv" });
+        table.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        let config = serde_json::json!({ "share": 1.0, "compute": { "table": table }, "memory": "1 GiB" });
+        let config: DeviceClassConfig = serde_json::from_value(config).unwrap();
+        assert_eq!(config.problems(), []);
+        let context = BuildContext { base_dir: dir.path().to_owned(), ..BuildContext::new(Seeds::new(5), n_clients) };
+        let found = config.file_problems(&context);
+        assert!(found.iter().all(|problem| problem.path == "compute.table.file" && problem.help.is_some()));
+        let built = config.build(&context);
+        assert_eq!(built.is_ok(), found.is_empty());
+        built.map_err(|_| found.into_iter().map(|problem| problem.message).collect())
+    }
+
+    #[test]
+    fn measured_devices_are_those_of_the_table() {
+        let text = "device_id,time_per_sample_ms,memory_mib\n1,50,\n0,25,512\n";
+        let class = from_table(text, serde_json::json!({}), 2).ok().unwrap();
+        let seconds = |class: &DeviceClass, client_id| {
+            let work = TrainingWork { client_id, n_samples: 10, n_epochs: 1, ..work() };
+            class.nominal_duration(&work).unwrap().as_secs_f64()
+        };
+        assert_eq!((seconds(&class, 0), seconds(&class, 1)), (0.25, 0.5));
+        assert_eq!((class.memory(0), class.memory(1)), (Some(Bytes::new(512 << 20)), Some(Bytes::new(1 << 30))));
+        // The work of a sample is 3 GFLOP, the measured work was 6: half of the time.
+        let scaled = from_table(text, serde_json::json!({ "reference_flops": "6 GFLOP" }), 2).ok().unwrap();
+        assert!((seconds(&scaled, 1) - 0.25).abs() < 1e-9);
+        let drawn = from_table(text, serde_json::json!({ "assign": "random" }), 2000).ok().unwrap();
+        let slow = (0..2000).filter(|client| seconds(&drawn, *client) == 0.5).count();
+        // Half, with five standard deviations of sqrt(500).
+        assert!((888..1112).contains(&slow), "{slow}");
+    }
+
+    #[test]
+    fn faults_of_a_table_have_places() {
+        let faults = |rows: &str| {
+            let text = format!("client_id,time_per_sample_ms,memory_mib\n{rows}");
+            from_table(&text, serde_json::json!({}), 3).err().unwrap_or_default()
+        };
+        assert_eq!(faults("0,1,\n1,1,\n2,1,\n"), [""; 0]);
+        assert_eq!(faults("0,0,\n"), ["devices.csv:2: time_per_sample_ms is 0"]);
+        assert_eq!(faults("0,1,x\n"), ["devices.csv:2: memory_mib `x` is not a number"]);
+        assert_eq!(faults("0,1,\n0,2,\n"), ["devices.csv:3: `0` has a row in line 2 already"]);
+        assert_eq!(faults("7,1,\n"), ["devices.csv:2: there is no client `7`; clients are 0 to 2"]);
+        assert_eq!(faults("1,1,\n"), ["devices.csv: client 0 has no row, nor have 1 others"]);
+    }
+
+    #[test]
+    fn load_stretches_what_is_done_and_not_what_is_stated() {
+        let settings = serde_json::json!({
+            "share": 1.0, "compute": { "time_per_sample": "1 s" },
+            "load": { "mean_busy": "1 min", "mean_idle": "1 min", "slowdown": 4.0 },
+            "energy": { "idle": "1 W", "compute": "4 W", "radio": "1 W" },
+            "battery": { "capacity": "15 Wh", "initial": 0.5, "start_above": 0.3 },
+        });
+        let config: DeviceClassConfig = serde_json::from_value(settings).unwrap();
+        assert_eq!(config.problems(), []);
+        let class = config.build(&BuildContext::new(Seeds::new(5), 100)).unwrap();
+        assert_eq!(class.nominal_duration(&work()), Ok(SimDuration::from_nanos(200_000_000_000)));
+        let at = |start| class.training_duration(&work(), SimTime::from_nanos(start), &Seeds::new(5), 1).unwrap();
+        let (early, late) = (at(0).as_secs_f64(), at(600_000_000_000).as_secs_f64());
+        assert!(early != late && [early, late].iter().all(|time| (200.0..=800.0).contains(time)), "{early} {late}");
+        // 0.5 x 15 Wh = 27,000 J.
+        assert_eq!(class.battery().unwrap().initial(3).joules, 27_000.0);
+        assert!(
+            from_table("client_id,time_per_sample_ms\n0,1\n", serde_json::json!({}), 1)
+                .ok()
+                .unwrap()
+                .battery()
+                .is_none()
+        );
     }
 
     #[test]
@@ -278,7 +368,7 @@ mod tests {
             (fast.clone(), TrainingWork { flops_per_sample: Flops(f64::NAN), ..work() }, "NaN operations"),
             (fast.clone(), TrainingWork { flops_per_sample: Flops(1e300), ..work() }, "beyond the clock's range"),
             (compute(serde_json::json!({ "flops": "1 GFLOPS" })), work(), "no `efficiency`"),
-            (compute(serde_json::json!({})), work(), "neither `flops`"),
+            (compute(serde_json::json!({})), work(), "no `flops`"),
             (compute(serde_json::json!({ "time_per_sample": "0 ms" })), work(), "beyond the clock's range"),
         ];
         for (config, work, expected) in cases {

@@ -6,7 +6,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use rand::RngExt;
+use rand_distr::Exp1;
+
 use super::{AvailabilityModel, NEVER};
+use crate::seed::{Purpose, Seeds};
 use crate::units::{SimDuration, SimTime};
 
 /// How long periods are.
@@ -76,6 +80,39 @@ impl Period {
     /// Time on from the start of the run to `time`, which lies in this period or at its end.
     fn on_by(&self, time: SimTime) -> SimDuration {
         if self.is_on { self.on_before + time.since(self.start) } else { self.on_before }
+    }
+}
+
+/// On and off periods with exponential lengths, started in the stationary state: on at time zero with probability
+/// `mean_on / (mean_on + mean_off)`.
+pub(in crate::sim) struct ExponentialPeriods {
+    pub(in crate::sim) seeds: Seeds,
+    /// Whose streams the lengths are drawn from.
+    pub(in crate::sim) purpose: Purpose,
+    pub(in crate::sim) mean_on: SimDuration,
+    pub(in crate::sim) mean_off: SimDuration,
+}
+
+impl ExponentialPeriods {
+    fn drawn(&self, unit: f64, is_on: bool) -> SimDuration {
+        let mean = if is_on { self.mean_on } else { self.mean_off };
+        length_of(mean.as_secs_f64() * unit)
+    }
+}
+
+impl Lengths for ExponentialPeriods {
+    /// The first period's length has the distribution of any other, because what remains of an exponential period is
+    /// exponential.
+    fn first(&self, client_id: u32) -> (bool, SimDuration) {
+        let mut stream = self.seeds.client(self.purpose, client_id);
+        let (on, off) = (self.mean_on.as_secs_f64(), self.mean_off.as_secs_f64());
+        let is_on = stream.random::<f64>() * (on + off) < on;
+        (is_on, self.drawn(stream.sample(Exp1), is_on))
+    }
+
+    /// Drawn from a stream of its own: nothing but its number has to be remembered.
+    fn length(&self, client_id: u32, number: u32, is_on: bool, _start: SimTime) -> SimDuration {
+        self.drawn(self.seeds.step(self.purpose, client_id, 0, number).sample(Exp1), is_on)
     }
 }
 

@@ -100,7 +100,7 @@ fn hint_for(number: &str, unit: &str, kind: &'static str) -> String {
         }
         _ => {}
     }
-    let all = [DURATION_UNITS, SIZE_UNITS, RATE_UNITS, SPEED_UNITS, POWER_UNITS, ENERGY_UNITS].concat();
+    let all = [DURATION_UNITS, SIZE_UNITS, RATE_UNITS, SPEED_UNITS, WORK_UNITS, POWER_UNITS, ENERGY_UNITS].concat();
     match all.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)) {
         Some((name, _)) if *name != unit => format!("; did you mean `{number} {name}`?"),
         _ => String::new(),
@@ -124,6 +124,8 @@ pub(super) const SIZE_UNITS: Units = &[
 pub(super) const RATE_UNITS: Units = &[("bps", 1.0), ("kbps", 1e3), ("Mbps", 1e6), ("Gbps", 1e9), ("Tbps", 1e12)];
 pub(super) const SPEED_UNITS: Units =
     &[("FLOPS", 1.0), ("kFLOPS", 1e3), ("MFLOPS", 1e6), ("GFLOPS", 1e9), ("TFLOPS", 1e12), ("PFLOPS", 1e15)];
+pub(super) const WORK_UNITS: Units =
+    &[("FLOP", 1.0), ("kFLOP", 1e3), ("MFLOP", 1e6), ("GFLOP", 1e9), ("TFLOP", 1e12), ("PFLOP", 1e15)];
 /// In milliwatts.
 pub(super) const POWER_UNITS: Units = &[("mW", 1.0), ("W", 1e3), ("kW", 1e6)];
 /// In joules.

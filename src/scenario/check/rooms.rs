@@ -86,6 +86,9 @@ impl Checker<'_> {
         );
         let context = self.build_context();
         let availability = clients.availability.implementation();
+        for (name, class) in &clients.devices {
+            self.room("bad-trace", &join("clients.devices", name), class.file_problems(&context));
+        }
         let found = availability.file_problems(&context);
         self.room("bad-trace", &join("clients.availability", clients.availability.key()), found);
         self.choice("server.strategy", server.strategy.key(), server.strategy.implementation().problems());

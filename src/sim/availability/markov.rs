@@ -1,16 +1,14 @@
 //! On and off periods with exponential lengths: a two-state Markov process for each client.
 
-use rand::RngExt;
-use rand_distr::Exp1;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Availability, AvailabilityModel};
 use crate::registry::Problem;
-use crate::seed::{Purpose, Seeds};
-use crate::sim::periods::{Lengths, Periods, length_of};
+use crate::seed::Purpose;
+use crate::sim::periods::{ExponentialPeriods, Periods};
 use crate::sim::{BuildContext, SimError};
-use crate::units::{SimDuration, SimTime};
+use crate::units::SimDuration;
 
 /// A two-state Markov process per client, started in its stationary state: a client is online at time zero with
 /// probability `mean_online / (mean_online + mean_offline)`, which is also the fraction of time that it is online in the
@@ -40,42 +38,21 @@ impl Availability for MarkovConfig {
     }
 
     fn build(&self, context: &BuildContext) -> Result<Box<dyn AvailabilityModel>, SimError> {
-        Ok(Box::new(Periods::new(Markov { config: *self, seeds: context.seeds })))
-    }
-}
-
-struct Markov {
-    config: MarkovConfig,
-    seeds: Seeds,
-}
-
-impl Markov {
-    fn length(&self, unit: f64, is_on: bool) -> SimDuration {
-        let mean = if is_on { self.config.mean_online } else { self.config.mean_offline };
-        length_of(mean.as_secs_f64() * unit)
-    }
-}
-
-impl Lengths for Markov {
-    /// The first period's length has the distribution of any other, because what remains of an exponential period is
-    /// exponential.
-    fn first(&self, client_id: u32) -> (bool, SimDuration) {
-        let mut stream = self.seeds.client(Purpose::Availability, client_id);
-        let (on, off) = (self.config.mean_online.as_secs_f64(), self.config.mean_offline.as_secs_f64());
-        let is_on = stream.random::<f64>() * (on + off) < on;
-        (is_on, self.length(stream.sample(Exp1), is_on))
-    }
-
-    /// Drawn from a stream of its own: nothing but its number has to be remembered.
-    fn length(&self, client_id: u32, number: u32, is_on: bool, _start: SimTime) -> SimDuration {
-        Markov::length(self, self.seeds.step(Purpose::Availability, client_id, 0, number).sample(Exp1), is_on)
+        Ok(Box::new(Periods::new(ExponentialPeriods {
+            seeds: context.seeds,
+            purpose: Purpose::Availability,
+            mean_on: self.mean_online,
+            mean_off: self.mean_offline,
+        })))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seed::Seeds;
     use crate::sim::periods::{assert_fraction_is_a_sum, assert_queries_are_pure};
+    use crate::units::SimTime;
     use proptest::prelude::*;
 
     const SECOND: u64 = 1_000_000_000;

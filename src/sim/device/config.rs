@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::TableConfig;
 use crate::registry::Problem;
+use crate::sim::{BatteryConfig, LoadConfig};
 use crate::units::{Bytes, FlopRate, Power, SimDuration};
 
 /// A class of devices: `clients.devices.<name>`.
@@ -20,6 +22,12 @@ pub struct DeviceClassConfig {
     /// Power that it draws. Absent: energy is not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy: Option<EnergyConfig>,
+    /// Its battery. Absent: it is always on the mains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub battery: Option<BatteryConfig>,
+    /// Other programs that slow training down. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadConfig>,
 }
 
 /// Electrical power of a device by what it does. Phones draw about 0.5 W idle, 2 to 5 W while they train and 1 W while
@@ -35,7 +43,7 @@ pub struct EnergyConfig {
     pub radio: Power,
 }
 
-/// Speed of a device: exactly one of `flops` (with `efficiency`) and `time_per_sample`.
+/// Speed of a device: exactly one of `flops` (with `efficiency`), `time_per_sample` and `table`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ComputeConfig {
@@ -48,6 +56,9 @@ pub struct ComputeConfig {
     /// Training time of one sample in one epoch, > 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_per_sample: Option<TimePerSample>,
+    /// Measured devices from a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<TableConfig>,
     /// Noise on each task's training time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jitter: Option<Jitter>,
@@ -110,6 +121,14 @@ impl DeviceClassConfig {
         if self.memory == Some(Bytes::ZERO) {
             found.push(Problem::new("memory", "0 B holds no training").help("leave it out for no limit"));
         }
+        let mut below = |path: &str, problems: Vec<Problem>| {
+            found.extend(problems.into_iter().map(|problem| {
+                let path = if problem.path.is_empty() { path.into() } else { format!("{path}.{}", problem.path) };
+                Problem { path, ..problem }
+            }));
+        };
+        below("battery", self.battery.map_or(Vec::new(), |battery| battery.problems(self.energy.map(|e| e.idle))));
+        below("load", self.load.map_or(Vec::new(), |load| load.problems()));
         found
     }
 }
@@ -118,20 +137,27 @@ impl ComputeConfig {
     /// What is wrong with the settings.
     pub fn problems(&self) -> Vec<Problem> {
         let mut found = Vec::new();
-        match (self.flops, &self.time_per_sample) {
-            (Some(_), Some(_)) => found.push(
-                Problem::new("", "both `flops` and `time_per_sample` are given; the speed would be stated twice")
-                    .help("keep one of them"),
+        match (self.flops, &self.time_per_sample, &self.table) {
+            (Some(flops), None, None) => found.extend(flops_problems(flops, self.efficiency)),
+            (None, Some(time), None) => found.extend(time_problems(time)),
+            (None, None, Some(table)) => found.extend(
+                table
+                    .problems()
+                    .into_iter()
+                    .map(|problem| Problem { path: format!("table.{}", problem.path), ..problem }),
             ),
-            (None, None) => found.push(
-                Problem::new(
-                    "",
-                    "neither `flops` nor `time_per_sample` is given; a training time has to come from one",
-                )
-                .help("add `flops: 600 GFLOPS` with `efficiency: 0.25`, or `time_per_sample: 90 ms`"),
+            (None, None, None) => found.push(
+                Problem::new("", "no speed is given; a training time has to come from one")
+                    .help("add `flops: 600 GFLOPS` with `efficiency: 0.25`, or `time_per_sample: 90 ms`, or `table`"),
             ),
-            (Some(flops), None) => found.extend(flops_problems(flops, self.efficiency)),
-            (None, Some(time)) => found.extend(time_problems(time)),
+            (flops, time, table) => {
+                let given =
+                    [("`flops`", flops.is_some()), ("`time_per_sample`", time.is_some()), ("`table`", table.is_some())];
+                let given: Vec<_> = given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect();
+                let both = if given.len() == 2 { "both " } else { "" };
+                let message = format!("{both}{} are given; the speed would be stated twice", given.join(" and "));
+                found.push(Problem::new("", message).help("keep one of them"));
+            }
         }
         if self.flops.is_none() && self.efficiency.is_some() {
             found.push(Problem::new("efficiency", "`efficiency` is a fraction of `flops`, which is not given"));
@@ -206,6 +232,9 @@ mod tests {
         assert_eq!(paths(serde_json::json!({})), [""]);
         assert_eq!(paths(serde_json::json!({ "flops": "1 GFLOPS" })), [""]);
         assert_eq!(paths(serde_json::json!({ "flops": "1 GFLOPS", "time_per_sample": "1 ms" })), [""]);
+        let table = serde_json::json!({ "file": "a.csv", "reference_flops": "0 FLOP" });
+        assert_eq!(paths(serde_json::json!({ "table": table })), ["table.reference_flops"]);
+        assert_eq!(paths(serde_json::json!({ "table": table, "time_per_sample": "1 ms" })), [""]);
         assert_eq!(paths(serde_json::json!({ "flops": "0 GFLOPS", "efficiency": 1.5 })), ["flops", "efficiency"]);
         assert_eq!(paths(serde_json::json!({ "time_per_sample": "1 ms", "efficiency": 0.5 })), ["efficiency"]);
         let drawn = serde_json::json!({ "lognormal": { "median": "0 ms", "sigma": -1.0 } });

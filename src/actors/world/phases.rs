@@ -138,10 +138,11 @@ impl World<'_> {
         };
         if task.failure.is_some_and(|failure| failure.phase == phase) {
             task.failure = None;
-            return match task.can_retry(&self.plan.uploads) {
-                true => self.interrupt(id, Reason::Network, bytes).await,
-                false => self.fail(id, Reason::Network).await,
-            };
+            if direction == Direction::Up && task.can_retry(&self.plan.uploads) {
+                return self.interrupt(id, Reason::Network, bytes).await;
+            }
+            task.moved_now = bytes;
+            return self.fail(id, Reason::Network).await;
         }
         match direction {
             Direction::Down => {

@@ -7,8 +7,9 @@ use super::trainer::Trainer;
 use crate::params::Params;
 use crate::seed::{Purpose, Seeds};
 use crate::sim::{
-    AvailabilityModel, DeviceClass, DeviceClassConfig, Direction, DropoutConfig, LinkClass, NetworkClassConfig,
-    RegionConfig, RestartConfig, ServerNetworkConfig, TrainingWork, UploadConfig, classes,
+    AvailabilityModel, CrashConfig, DeviceClass, DeviceClassConfig, Direction, DropoutConfig, GroupNames, LinkClass,
+    Membership, NetworkClassConfig, Outages, RegionConfig, RestartConfig, ServerNetworkConfig, TrainingWork,
+    UploadConfig, classes,
 };
 use crate::units::{Bytes, Flops};
 
@@ -93,6 +94,10 @@ pub struct Plan {
     pub availability: Arc<dyn AvailabilityModel>,
     /// How tasks fail.
     pub dropout: DropoutConfig,
+    /// How often devices crash at work.
+    pub crashes: Option<CrashConfig>,
+    /// Windows in which clients are offline together; `availability` knows them too.
+    pub outages: Option<Outages>,
     /// What becomes of uploads that break off.
     pub uploads: UploadConfig,
     /// When the server goes down.
@@ -145,6 +150,24 @@ impl Population {
         match self.regions.len() {
             0 => 0,
             _ => class_of(&self.regions, |(_, region)| region.share, &self.seeds, Purpose::Region, client_id),
+        }
+    }
+
+    /// What a client belongs to.
+    pub fn membership(&self, client_id: u32) -> Membership {
+        Membership {
+            device: self.device_class(client_id),
+            network: self.network_class(client_id),
+            region: self.region(client_id),
+        }
+    }
+
+    /// Names of what clients belong to.
+    pub fn group_names(&self) -> GroupNames {
+        GroupNames {
+            devices: self.devices.iter().map(|class| class.name.clone()).collect(),
+            networks: self.networks.iter().map(|class| class.name.clone()).collect(),
+            regions: self.regions.iter().map(|(name, _)| name.clone()).collect(),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::params::{Layout, Params};
 use crate::petuning::{TuningError, trainable_tensors, travelling_tensors};
 use crate::scenario::{Examples, Mode, Scenario, ShardSizeConfig};
 use crate::seed::Purpose;
-use crate::sim::SimError;
+use crate::sim::{AvailabilityModel, Outages, SimError};
 use crate::strategy::{CodecConfig, CodecError};
 use crate::training::{Cancel, Evaluation, Learner, Split, TrainJob, TrainingError, training_flops, training_memory};
 use crate::units::Bytes;
@@ -375,11 +375,23 @@ fn plan(
         downlink_payload: payload(&compression.downlink)?,
         uplink_payload: payload(&compression.uplink)?,
     };
+    let population = Arc::new(population);
+    let mut availability: Arc<dyn AvailabilityModel> = scenario.availability().implementation().build(&context)?.into();
+    let outages = (!scenario.outages().is_empty()).then(|| {
+        let members = population.clone();
+        let membership = Arc::new(move |client_id| members.membership(client_id));
+        Outages::new(scenario.outages(), &population.group_names(), population.seeds, membership)
+    });
+    if let Some(outages) = &outages {
+        availability = outages.clone().around(availability);
+    }
     Ok(Plan {
-        population: Arc::new(population),
+        population,
         server_network: scenario.server_network().clone(),
-        availability: scenario.availability().implementation().build(&context)?.into(),
+        availability,
         dropout: *scenario.dropout(),
+        crashes: scenario.crashes().copied(),
+        outages,
         uploads: *scenario.uploads(),
         restarts: scenario.restarts().to_vec(),
         rounds: RoundSettings {

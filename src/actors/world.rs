@@ -56,6 +56,15 @@ pub enum WorldError {
     /// A record could not be written.
     #[error(transparent)]
     Observer(#[from] ReportError),
+    /// The clock has come to where a trace of availability ends that is not to be looped or held.
+    #[error(
+        "the trace in `clients.availability` ends at {seconds} s of simulated time, before the run does; record a longer \
+         one, or write `end: loop` or `end: hold`"
+    )]
+    EndOfTrace {
+        /// Simulated seconds.
+        seconds: f64,
+    },
     /// Nothing is left to happen although the run is not over: a bug.
     #[error("the run stands still at {seconds} s: nothing is left to happen, but the server waits")]
     StandStill {
@@ -141,7 +150,11 @@ impl World<'_> {
     async fn run(&mut self) -> Result<(), WorldError> {
         self.journal.run_event(self.now, EventKind::RunStart)?;
         self.tell_server(ServerMessage::Start).await?;
+        let known_until = self.plan.availability.known_until();
         while self.last_model.is_none() {
+            if self.now >= known_until {
+                return Err(WorldError::EndOfTrace { seconds: known_until.as_secs_f64() });
+            }
             match (self.network.next(), self.calendar.next_time()) {
                 (Some(at), next) if next.is_none_or(|next| at <= next) => {
                     self.now = at;

@@ -12,8 +12,8 @@ use crate::model::{HostDevice, ModelConfig, ModelSource};
 use crate::petuning::TuningConfig;
 use crate::seed::Seeds;
 use crate::sim::{
-    AvailabilityConfig, BuildContext, DeviceClassConfig, DropoutConfig, NetworkClassConfig, RegionConfig,
-    RestartConfig, ServerNetworkConfig, SharingConfig, UploadConfig,
+    AvailabilityConfig, BuildContext, CrashConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, OutageConfig,
+    RegionConfig, RestartConfig, ServerNetworkConfig, SharingConfig, UploadConfig,
 };
 use crate::strategy::round::{BelowMinUpdatesConfig, LateUpdatesConfig};
 use crate::strategy::{SelectionConfig, StrategyConfig};
@@ -155,6 +155,16 @@ impl Scenario {
     /// Regions by name, in alphabetical order; their shares sum to 1 unless there are none.
     pub fn regions(&self) -> &BTreeMap<String, RegionConfig> {
         &self.raw.clients.regions
+    }
+
+    /// How often devices crash at work.
+    pub fn crashes(&self) -> Option<&CrashConfig> {
+        self.raw.clients.crashes.as_ref()
+    }
+
+    /// Windows in which clients are offline together.
+    pub fn outages(&self) -> &[OutageConfig] {
+        &self.raw.clients.outages
     }
 
     /// What becomes of uploads that break off.

@@ -14,8 +14,8 @@ use crate::hub::Repo;
 use crate::model::{ModelConfig, ModelSource};
 use crate::petuning::TuningConfig;
 use crate::sim::{
-    AvailabilityConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, RegionConfig, RestartConfig,
-    ServerNetworkConfig, UploadConfig,
+    AvailabilityConfig, CrashConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, OutageConfig, RegionConfig,
+    RestartConfig, ServerNetworkConfig, UploadConfig,
 };
 use crate::strategy::round::{BelowMinUpdatesConfig, LateUpdatesConfig};
 use crate::strategy::{SelectionConfig, StrategyConfig};
@@ -172,6 +172,12 @@ pub(super) struct RawClients {
     /// How often tasks fail.
     #[serde(default)]
     pub(super) dropout: DropoutConfig,
+    /// How often devices crash at work. None: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) crashes: Option<CrashConfig>,
+    /// Windows in which clients are offline together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) outages: Vec<OutageConfig>,
     /// What becomes of uploads that break off.
     #[serde(default)]
     pub(super) uploads: UploadConfig,

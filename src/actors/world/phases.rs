@@ -25,19 +25,28 @@ impl World<'_> {
         task.power = population.devices[task.device_class].model.power();
         task.to_upload = population.uplink_payload;
         task.failure = plan.dropout.draw(&mut population.seeds.task(Purpose::Dropout, client_id, task.address));
+        if let Some(crashes) = &plan.crashes {
+            let mut stream = population.seeds.task(Purpose::Crash, client_id, task.address);
+            task.crash_at = self.now + crashes.draw(&mut stream);
+        }
         self.journal.select(self.now, id, &task)?;
         self.tasks.insert(id, task);
-        self.expect_absence(id);
+        self.expect_failures(id);
         self.begin_transfer(id, Direction::Down)
     }
 
-    /// Makes sure that the task learns of its client going offline.
-    fn expect_absence(&mut self, id: TaskId) {
-        let task = self.tasks.get_mut(id).expect("the task has just been at work");
-        task.offline_at = self.plan.availability.online_until(task.client_id, self.now);
-        if task.offline_at != NEVER {
-            let event = Event::Fails { task: id, reason: Reason::Offline };
-            self.calendar.push(task.offline_at, sender_of(task.client_id), event);
+    /// Makes sure that a task that begins, or goes on, learns of its client going offline and of its device crashing.
+    fn expect_failures(&mut self, id: TaskId) {
+        let plan = self.plan;
+        let task = self.tasks.get_mut(id).expect("the task is at work");
+        let client_id = task.client_id;
+        task.offline_at = plan.availability.online_until(client_id, self.now);
+        let is_outage = |time| plan.outages.as_ref().is_some_and(|outages| outages.is_out(client_id, time));
+        let absence = if is_outage(task.offline_at) { Reason::Outage } else { Reason::Offline };
+        for (at, reason) in [(task.offline_at, absence), (task.crash_at, Reason::Crash)] {
+            if at != NEVER {
+                self.calendar.push(at, sender_of(client_id), Event::Fails { task: id, reason });
+            }
         }
     }
 
@@ -203,7 +212,12 @@ impl World<'_> {
     pub(super) async fn hit(&mut self, id: TaskId, reason: Reason) -> Result<(), WorldError> {
         let Some(task) = self.tasks.get_mut(id) else { return Ok(()) };
         let is_absence = matches!(reason, Reason::Offline | Reason::Outage);
-        if is_absence && task.offline_at != self.now {
+        let is_outdated = match reason {
+            Reason::Offline | Reason::Outage => task.offline_at != self.now,
+            Reason::Crash => task.crash_at != self.now || task.stage == Stage::Paused,
+            _ => false,
+        };
+        if is_outdated {
             return Ok(());
         }
         match task.stage {
@@ -226,6 +240,7 @@ impl World<'_> {
         let at = self.plan.availability.next_online(task.client_id, self.now);
         self.journal.interrupt(self.now, id, task, reason, moved)?;
         task.enter(Stage::Paused, self.now);
+        task.paused_at = self.now;
         task.attempt += 1;
         task.to_upload = match self.plan.uploads.when_interrupted {
             sim::WhenInterrupted::Resume => task.to_upload - moved,
@@ -240,13 +255,13 @@ impl World<'_> {
 
     /// The client of an interrupted upload is online again.
     pub(super) fn resume_upload(&mut self, id: TaskId) -> Result<(), WorldError> {
-        match self.tasks.get(id).is_some_and(|task| task.stage == Stage::Paused) {
-            true => {
-                self.expect_absence(id);
-                self.begin_transfer(id, Direction::Up)
-            }
-            false => Ok(()),
+        let Some(task) = self.tasks.get_mut(id).filter(|task| task.stage == Stage::Paused) else { return Ok(()) };
+        if task.crash_at != NEVER {
+            // A device that waits is not at work.
+            task.crash_at = task.crash_at + self.now.since(task.paused_at);
         }
+        self.expect_failures(id);
+        self.begin_transfer(id, Direction::Up)
     }
 
     /// Ends a task early and charges what was done so far.

@@ -42,6 +42,8 @@ pub(super) struct Task {
     pub(super) power: Option<PowerDraw>,
     pub(super) failure: Option<Failure>,
     pub(super) offline_at: SimTime,
+    /// When the device crashes if it stays at work.
+    pub(super) crash_at: SimTime,
     pub(super) stage: Stage,
     pub(super) stage_start: SimTime,
     /// Time spent downloading, training and uploading.
@@ -49,6 +51,8 @@ pub(super) struct Task {
     pub(super) flow: Option<InFlight>,
     /// What the upload has still to move.
     pub(super) to_upload: Bytes,
+    /// When the upload broke off that waits to go on.
+    pub(super) paused_at: SimTime,
     /// Uploads that broke off.
     pub(super) attempt: u32,
     /// Changes of the link's rate that were put into the calendar.
@@ -82,11 +86,13 @@ impl Task {
             power: None,
             failure: None,
             offline_at: NEVER,
+            crash_at: NEVER,
             stage: Stage::Download,
             stage_start: now,
             spent: [SimDuration::ZERO; 3],
             flow: None,
             to_upload: Bytes::ZERO,
+            paused_at: now,
             attempt: 0,
             link_changes: 0,
             moved_now: Bytes::ZERO,

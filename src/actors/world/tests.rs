@@ -130,6 +130,8 @@ fn plan() -> Plan {
             .unwrap()
             .into(),
         dropout: DropoutConfig::default(),
+        crashes: None,
+        outages: None,
         uploads: UploadConfig::default(),
         restarts: Vec::new(),
         rounds: RoundSettings {

@@ -6,7 +6,7 @@ use crate::registry::Problem;
 use crate::scenario::raw::RawScenario;
 use crate::scenario::schema::join;
 use crate::seed::Seeds;
-use crate::sim::{BuildContext, RestartConfig, ServerNetworkConfig, classes};
+use crate::sim::{BuildContext, CrashConfig, GroupNames, RestartConfig, ServerNetworkConfig, classes};
 
 impl Checker<'_> {
     /// Takes over what a room found wrong with its settings, which lie at `path`.
@@ -58,6 +58,16 @@ impl Checker<'_> {
         }
         for (name, region) in &clients.regions {
             self.room("bad-network", &join("clients.regions", name), region.problems());
+        }
+        let crashes = clients.crashes.iter().flat_map(CrashConfig::problems).collect();
+        self.room("out-of-range", "clients.crashes", crashes);
+        let names = GroupNames {
+            devices: clients.devices.keys().cloned().collect(),
+            networks: clients.networks.keys().cloned().collect(),
+            regions: clients.regions.keys().cloned().collect(),
+        };
+        for (index, outage) in clients.outages.iter().enumerate() {
+            self.room("bad-outage", &format!("clients.outages.{index}"), outage.problems(&names));
         }
         self.room("out-of-range", "clients.uploads", clients.uploads.problems());
         self.room("out-of-range", "server.restarts", RestartConfig::problems(&server.restarts));

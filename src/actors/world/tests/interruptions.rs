@@ -103,3 +103,45 @@ fn an_asynchronous_server_goes_on_after_a_restart() {
     assert_eq!(notes.times_of(EventKind::RoundEnd), [5.2, 6.0, 12.2]);
     assert_eq!(outcome.last_model.version, 2);
 }
+
+#[test]
+fn crashes_and_outages_have_their_reasons() {
+    let mut plan = plan();
+    plan.rounds.rounds = 500;
+    plan.crashes = Some(from_json(serde_json::json!({ "mean_time_between": "20 s" })));
+    let (outcome, _) = simulate(&plan);
+    let crashed: u64 =
+        outcome.totals.dropped.iter().filter(|((reason, _), _)| *reason == Reason::Crash).map(|(_, n)| n).sum();
+    // A task of 5.2 s comes through with probability exp(-5.2 / 20) = 0.771; of 2,000 tasks, five deviations are 0.047.
+    let share = crashed as f64 / outcome.totals.selected as f64;
+    assert!((share - 0.229).abs() < 0.047, "{share}");
+
+    let mut plan = self::plan();
+    plan.rounds.rounds = 1;
+    let outage = serde_json::json!([{ "start": "2 s", "duration": "10 s", "network": "wifi" }]);
+    let configs: Vec<crate::sim::OutageConfig> = from_json(outage);
+    let members = plan.population.clone();
+    let names = plan.population.group_names();
+    let membership = Arc::new(move |client_id| members.membership(client_id));
+    let outages = crate::sim::Outages::new(&configs, &names, plan.population.seeds, membership);
+    plan.availability = outages.clone().around(plan.availability.clone());
+    plan.outages = Some(outages);
+    let (outcome, notes) = simulate(&plan);
+    assert_eq!(outcome.totals.dropped[&(Reason::Outage, Phase::Train)], 4);
+    assert_eq!(notes.times_of(EventKind::Dropout), [2.0; 4]);
+}
+
+#[test]
+fn energy_is_power_times_time() {
+    let mut plan = plan();
+    plan.rounds.rounds = 1;
+    population(&mut plan).devices = vec![device(serde_json::json!({
+        "share": 1.0, "compute": { "time_per_sample": "200 ms" },
+        "energy": { "idle": "0.5 W", "compute": "4 W", "radio": "1.2 W" } }))];
+    let (outcome, notes) = simulate(&plan);
+    // 1.1 s down, 2 s training, 2.1 s up: 0.5 W x 5.2 s + 1.2 W x 3.2 s + 4 W x 2 s = 14.44 J.
+    let per_client: Vec<f64> = outcome.clients.iter().filter(|c| c.selected > 0).map(|c| c.energy_j).collect();
+    assert!(per_client.iter().all(|joules| (joules - 14.44).abs() < 1e-9), "{per_client:?}");
+    assert!((outcome.totals.energy_j - 4.0 * 14.44).abs() < 1e-9 && outcome.totals.energy_wasted_j == 0.0);
+    assert!((notes.rounds[0].energy_j - 4.0 * 14.44).abs() < 1e-9);
+}

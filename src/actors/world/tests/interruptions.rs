@@ -145,3 +145,14 @@ fn energy_is_power_times_time() {
     assert!((outcome.totals.energy_j - 4.0 * 14.44).abs() < 1e-9 && outcome.totals.energy_wasted_j == 0.0);
     assert!((notes.rounds[0].energy_j - 4.0 * 14.44).abs() < 1e-9);
 }
+#[test]
+fn regions_share_their_link() {
+    let mut plan = plan();
+    plan.rounds.rounds = 1;
+    population(&mut plan).regions = vec![(
+        "town".into(),
+        from_json(serde_json::json!({ "share": 1.0, "downlink": "16 Mbps", "latency": "50 ms" })),
+    )];
+    // Four downloads over 16 Mbps take 2 s in place of 1 s; each way has 50 ms more.
+    assert_eq!(simulate(&plan).1.times_of(EventKind::RoundEnd), [6.3]);
+}

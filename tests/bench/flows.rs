@@ -126,10 +126,12 @@ fn beside_simgrid(python: &str) {
     let theirs = lines.next().unwrap();
     let mut error: f64 = 0.0;
     for ((_, flow), end) in arrivals.iter().zip(lines) {
-        error = error.max((ends[flow.id as usize] - end).abs() / end);
+        // Ours are rounded up to nanoseconds.
+        let difference = (ends[flow.id as usize] - end).abs() - 1e-9;
+        error = error.max(difference / end);
     }
     println!("  SimGrid CM02: {theirs:.1} s, {:.0} completions per second", 1e4 / theirs);
-    println!("  largest relative difference of an end: {error:.1e} (to stay under: 1e-8)");
+    println!("  largest relative difference of an end, beyond a nanosecond: {error:.1e} (to stay under: 1e-8)");
     println!("  ratio of times: {:.0} (to reach: 1,000)", theirs / ours);
     assert!(error < 1e-8, "the ends are not the same");
 }

@@ -80,7 +80,7 @@ struct MaxMinFair {
 struct InFlight {
     id: u64,
     direction: Direction,
-    region: usize,
+    region: u32,
     /// Rate of the client's link, bytes per second.
     cap: f64,
     bytes: Bytes,
@@ -126,7 +126,7 @@ impl MaxMinFair {
         flow.cap = usable(rate, flow.id);
         flow.place = Place::Stalled { left };
         if flow.cap > 0.0 {
-            let (class, tag) = self.trees[flow.direction as usize].add(now, flow.region, flow.cap, slot, left);
+            let (class, tag) = self.trees[flow.direction as usize].add(now, flow.region as usize, flow.cap, slot, left);
             flow.place = Place::Moving { class, tag };
         } else if left <= 0 {
             flow.place = Place::Ended;
@@ -156,7 +156,7 @@ impl NetworkModel for MaxMinFair {
     fn start(&mut self, now: SimTime, flow: Flow) {
         self.settle(now);
         let Flow { id, direction, client_rate, bytes, region } = flow;
-        let in_flight = InFlight { id, direction, region, cap: 0.0, bytes, place: Place::Ended };
+        let in_flight = InFlight { id, direction, region: region as u32, cap: 0.0, bytes, place: Place::Ended };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.flows[slot as usize] = in_flight;

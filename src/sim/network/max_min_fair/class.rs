@@ -13,8 +13,10 @@ pub(super) struct Class {
     pub(super) quanta: i128,
     pub(super) region: u32,
     pub(super) pace: Pace,
-    /// Flows by tag.
-    pub(super) tags: Heap<i128>,
+    /// The flow that ends next, with its tag; apart from the others, since many classes have one flow alone.
+    first: Option<(i128, Slot)>,
+    /// The other flows by tag.
+    rest: Heap<i128>,
 }
 
 /// What counts the virtual bytes of a class.
@@ -36,11 +38,16 @@ impl Class {
     }
 
     pub(super) fn n_flows(&self) -> u32 {
-        self.tags.len() as u32
+        self.rest.len() as u32 + u32::from(self.first.is_some())
+    }
+
+    /// The tag of the flow that ends next, and the flow.
+    pub(super) fn first(&self) -> (i128, Slot) {
+        self.first.expect("a class has flows")
     }
 
     fn next_tag(&self) -> i128 {
-        self.tags.top().expect("a class has flows").0
+        self.first().0
     }
 }
 
@@ -51,7 +58,7 @@ pub(super) struct Classes {
     free: Vec<Slot>,
     /// Where each class stands: in `capped_ends`, or among its region's ends.
     positions: Vec<u32>,
-    /// Where each flow stands among the tags of its class.
+    /// Where each flow stands among the others of its class.
     pub(super) flow_positions: Vec<u32>,
     /// When the next flow of each class at its cap ends.
     pub(super) capped_ends: Heap<SimTime>,
@@ -80,30 +87,47 @@ impl Classes {
             (class.cap, class.quanta, class.region, class.pace) = (cap, quanta, region, pace);
             return slot;
         }
-        self.all.push(Class { cap, quanta, region, pace, tags: Heap::new() });
+        self.all.push(Class { cap, quanta, region, pace, first: None, rest: Heap::new() });
         self.positions.push(0);
         (self.all.len() - 1) as Slot
     }
 
     /// Gives back a class that is without flows and in no heap.
     pub(super) fn free(&mut self, slot: Slot) {
-        debug_assert!(self.all[slot as usize].tags.is_empty());
+        debug_assert!(self.all[slot as usize].first.is_none());
         self.free.push(slot);
     }
 
     /// Adds a flow; true when it is the next of its class to end.
     pub(super) fn add_flow(&mut self, slot: Slot, flow: Slot, tag: i128) -> bool {
-        let tags = &mut self.all[slot as usize].tags;
-        tags.push(&mut self.flow_positions, tag, flow);
-        tags.top().is_some_and(|(_, top)| top == flow)
+        let class = &mut self.all[slot as usize];
+        match class.first {
+            Some((first, _)) if first <= tag => {
+                class.rest.push(&mut self.flow_positions, tag, flow);
+                false
+            }
+            before => {
+                class.first = Some((tag, flow));
+                if let Some((tag, flow)) = before {
+                    class.rest.push(&mut self.flow_positions, tag, flow);
+                }
+                true
+            }
+        }
     }
 
     /// Removes a flow; true when it was the next of its class to end.
     pub(super) fn remove_flow(&mut self, slot: Slot, flow: Slot) -> bool {
-        let tags = &mut self.all[slot as usize].tags;
-        let was_next = tags.top().is_some_and(|(_, top)| top == flow);
-        tags.remove(&mut self.flow_positions, flow);
-        was_next
+        let class = &mut self.all[slot as usize];
+        if class.first().1 != flow {
+            class.rest.remove(&mut self.flow_positions, flow);
+            return false;
+        }
+        class.first = class.rest.top();
+        if let Some((_, next)) = class.first {
+            class.rest.remove(&mut self.flow_positions, next);
+        }
+        true
     }
 
     /// Puts a class into the heap that it belongs to: that of the capped ones, or `ends`, that of its region.

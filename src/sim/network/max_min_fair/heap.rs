@@ -22,10 +22,6 @@ impl<K: Ord + Copy> Heap<K> {
         self.items.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
-
     /// The item of the smallest key.
     pub(super) fn top(&self) -> Option<(K, Slot)> {
         self.items.first().copied()

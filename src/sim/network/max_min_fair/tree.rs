@@ -92,7 +92,7 @@ impl Tree {
     /// [`share`](Self::share).
     pub(super) fn take_ended(&mut self, now: SimTime, mut ended: impl FnMut(Slot)) {
         while let Some(class) = self.class_ended(now) {
-            let (_, flow) = self.classes.get(class).tags.top().expect("a class has flows");
+            let (_, flow) = self.classes.get(class).first();
             let number = self.classes.get(class).region as usize;
             self.mark(number);
             self.change(number, |region, classes| region.remove(classes, class, flow));

@@ -39,8 +39,8 @@ pub use dropout::{DropoutConfig, Failure, Phase};
 pub use interruption::{InFlight, RestartConfig, UploadConfig, WhenInterrupted};
 pub use load::LoadConfig;
 pub use network::{
-    ConstantConfig, Direction, Flow, LinkClass, LinkState, MaxMinFairConfig, NetworkClassConfig, NetworkModel,
-    RegionConfig, ServerNetworkConfig, Sharing, SharingConfig, latency,
+    ConstantConfig, Direction, Flow, LinkClass, LinkState, LinkTraceConfig, MaxMinFairConfig, NetworkClassConfig,
+    NetworkModel, RegionConfig, ServerNetworkConfig, Sharing, SharingConfig, Transport,
 };
 pub use outage::{GroupNames, Membership, OutageConfig, Outages};
 
@@ -74,6 +74,9 @@ pub enum SimError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A class of links without rates.
+    #[error("a class of networks has neither rates nor a trace")]
+    NoRate,
     /// A file of traces or of devices that cannot be used.
     #[error("{place}: {message}")]
     File {

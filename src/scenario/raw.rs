@@ -91,6 +91,10 @@ impl RawScenario {
             let files = device.files_mut();
             paths.extend(files.map(|(name, file)| certain(format!("clients.devices.{class}.{name}"), file)));
         }
+        for (class, network) in &mut self.clients.networks {
+            let files = network.files_mut();
+            paths.extend(files.map(|(name, file)| certain(format!("clients.networks.{class}.{name}"), file)));
+        }
         if let AvailabilityConfig::Trace(trace) = &mut self.clients.availability {
             let files = trace.files_mut();
             paths.extend(files.map(|(name, file)| certain(format!("clients.availability.trace.{name}"), file)));

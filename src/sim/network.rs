@@ -1,6 +1,6 @@
 //! Transfers between the server and its clients: the seam, the links' settings, and the models behind them.
 //!
-//! A transfer waits for its [`latency`], then is started as a [`Flow`]; a [`NetworkModel`] says when the next flow ends.
+//! A transfer waits for its [`LinkClass::latency`], then is started as a [`Flow`]; a [`NetworkModel`] says when the next flow ends.
 //! A model returns decisions and never touches the calendar: whoever moves the clock asks [`NetworkModel::next`] after
 //! each change.
 
@@ -9,12 +9,16 @@ mod constant;
 mod link;
 mod max_min_fair;
 mod region;
+mod trace;
+mod transport;
 
-pub use class::{NetworkClassConfig, latency};
+pub use class::NetworkClassConfig;
 pub use constant::ConstantConfig;
 pub use link::{LinkClass, LinkState};
 pub use max_min_fair::MaxMinFairConfig;
 pub use region::RegionConfig;
+pub use trace::LinkTraceConfig;
+pub use transport::Transport;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -32,6 +32,9 @@ impl Checker<'_> {
             "dataset" => (path, "name", "files"),
             "dataset.labels_file" => ("dataset", "labels", "labels_file"),
             _ if path.ends_with(".adapter") => (path, "bottleneck_dim", "reduction_factor"),
+            _ if path.starts_with("clients.networks.") => {
+                (path, "trace", if self.root.has(&join(path, "downlink")) { "downlink" } else { "uplink" })
+            }
             _ if path.ends_with(".compute") => (path, "flops", "time_per_sample"),
             _ => return None,
         };
@@ -98,6 +101,9 @@ impl Checker<'_> {
         let availability = clients.availability.implementation();
         for (name, class) in &clients.devices {
             self.room("bad-trace", &join("clients.devices", name), class.file_problems(&context));
+        }
+        for (name, class) in &clients.networks {
+            self.room("bad-trace", &join("clients.networks", name), class.file_problems(&context));
         }
         let found = availability.file_problems(&context);
         self.room("bad-trace", &join("clients.availability", clients.availability.key()), found);

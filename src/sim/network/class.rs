@@ -1,13 +1,15 @@
 //! The links of a class of clients, as they are set.
 
-use rand::RngExt;
-use rand_distr::StandardNormal;
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{LinkClass, rate_problem};
+use super::link::{LinkClass, Rates};
+use super::rate_problem;
+use super::trace::LinkTraceConfig;
+use super::transport::{Path, Transport};
 use crate::registry::Problem;
-use crate::seed::Stream;
 use crate::sim::{BuildContext, SimError};
 use crate::units::{Bandwidth, SimDuration};
 
@@ -17,94 +19,126 @@ use crate::units::{Bandwidth, SimDuration};
 pub struct NetworkClassConfig {
     /// Fraction of the clients that are of this class, in (0, 1]. All shares sum to 1.
     pub share: f64,
-    /// Rate from the server to the client, > 0.
-    pub downlink: Bandwidth,
-    /// Rate from the client to the server, > 0.
-    pub uplink: Bandwidth,
+    /// Rate from the server to the client, > 0. Absent with a `trace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downlink: Option<Bandwidth>,
+    /// Rate from the client to the server, > 0. Absent with a `trace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uplink: Option<Bandwidth>,
+    /// Rates that change with time, from a file, in the place of `downlink` and `uplink`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<LinkTraceConfig>,
     /// One-way delay before the first byte of a transfer.
     pub latency: SimDuration,
     /// Standard deviation of the delay, normal and cut at zero. 0 is no jitter.
     #[serde(default)]
     pub jitter: SimDuration,
+    /// Fraction p of the packets that are lost, in [0, 1); default 0. A transfer then runs at
+    /// (1 - p) min(rate, MSS / RTT sqrt(3/2) / sqrt(p)): the bound is that of M. Mathis et al., *The macroscopic behavior of
+    /// the TCP congestion avoidance algorithm*, CCR 27(3), 1997, equation 3, with segments of 1,460 bytes and RTT = 2 x
+    /// `latency`; what is lost is sent again. Meant for light loss: beyond some 5 % time-outs make TCP slower still.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub packet_loss: f64,
+    /// What the transport protocol makes of the link.
+    #[serde(default, skip_serializing_if = "Transport::is_ideal")]
+    pub transport: Transport,
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 impl NetworkClassConfig {
     /// What is wrong with the settings, the share aside: see [`classes::problems`](crate::sim::classes::problems).
     pub fn problems(&self) -> Vec<Problem> {
-        [("downlink", self.downlink), ("uplink", self.uplink)]
-            .into_iter()
-            .filter_map(|(path, rate)| rate_problem(path, rate))
-            .collect()
+        let mut found = Vec::new();
+        for (path, rate) in [("downlink", self.downlink), ("uplink", self.uplink)] {
+            match (rate, &self.trace) {
+                (Some(rate), None) => found.extend(rate_problem(path, rate)),
+                (None, Some(_)) => {}
+                (Some(_), Some(_)) => found.push(
+                    Problem::new("", format!("`{path}` and `trace` both give the rate"))
+                        .help(format!("remove `{path}`, or the trace")),
+                ),
+                (None, None) => found.push(
+                    Problem::new("", format!("`{path}` is missing"))
+                        .help(format!("write `{path}: 20 Mbps`, or a `trace` of both rates")),
+                ),
+            }
+        }
+        if !(0.0..1.0).contains(&self.packet_loss) {
+            let message = format!("packet loss {} is not in [0, 1)", self.packet_loss);
+            found.push(Problem::new("packet_loss", message).help("it is a fraction: write 0.01 for one in a hundred"));
+        }
+        found
+    }
+
+    /// The files that are read, with their settings.
+    pub fn files_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut String)> {
+        self.trace.iter_mut().map(|trace| ("trace.file", &mut trace.file))
     }
 
     /// What is wrong with the files that the settings name, each message beginning with `file:line: `.
-    pub fn file_problems(&self, _context: &BuildContext) -> Vec<Problem> {
-        Vec::new()
+    pub fn file_problems(&self, context: &BuildContext) -> Vec<Problem> {
+        self.trace.iter().flat_map(|trace| trace.file_problems(context)).collect()
     }
 
     /// The links of a run.
     ///
     /// # Errors
-    /// When a file cannot be read; [`file_problems`](Self::file_problems) told why before.
-    pub fn build(&self, _context: &BuildContext) -> Result<LinkClass, SimError> {
-        Ok(LinkClass::constant(self))
+    /// When a file cannot be read; [`file_problems`](Self::file_problems) told why before. Rates that are missing are an
+    /// error too, of which [`problems`](Self::problems) told.
+    pub fn build(&self, context: &BuildContext) -> Result<LinkClass, SimError> {
+        let path = Path { transport: self.transport, latency: self.latency, packet_loss: self.packet_loss };
+        let rates = match (&self.trace, self.downlink, self.uplink) {
+            (Some(trace), ..) => Rates::Trace(Arc::new(trace.build(&path, context)?)),
+            (None, Some(down), Some(up)) => Rates::Constant([path.goodput(down), path.goodput(up)]),
+            (None, ..) => return Err(SimError::NoRate),
+        };
+        Ok(LinkClass { path, jitter: self.jitter, rates })
     }
-}
-
-/// Delay before the first byte of a transfer: normal with mean `latency` and standard deviation `jitter`, cut at zero.
-/// `stream` is that of the client in the round, for one direction.
-pub fn latency(class: &NetworkClassConfig, stream: &mut Stream) -> SimDuration {
-    if class.jitter == SimDuration::ZERO {
-        return class.latency;
-    }
-    let z: f64 = stream.sample(StandardNormal);
-    let seconds = class.latency.as_secs_f64() + class.jitter.as_secs_f64() * z;
-    SimDuration::from_secs_f64(seconds.max(0.0)).unwrap_or(SimDuration::from_nanos(u64::MAX))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seed::{Purpose, Seeds};
 
-    fn class(latency_ms: u64, jitter_ms: u64) -> NetworkClassConfig {
-        NetworkClassConfig {
-            share: 1.0,
-            downlink: Bandwidth::from_bits_per_s(50e6),
-            uplink: Bandwidth::from_bits_per_s(20e6),
-            latency: SimDuration::from_nanos(latency_ms * 1_000_000),
-            jitter: SimDuration::from_nanos(jitter_ms * 1_000_000),
-        }
+    fn class(changes: serde_json::Value) -> NetworkClassConfig {
+        let mut class =
+            serde_json::json!({ "share": 1.0, "downlink": "8 Mbps", "uplink": "2 Mbps", "latency": "20 ms" });
+        let map = class.as_object_mut().expect("a map");
+        map.extend(changes.as_object().expect("a map").clone());
+        map.retain(|_, value| !value.is_null());
+        serde_json::from_value(class).expect("valid settings")
     }
 
-    fn latencies_ms(class: &NetworkClassConfig, n: u32) -> Vec<f64> {
-        let stream = |client| Seeds::new(3).task(Purpose::DownlinkLatency, client, 1);
-        (0..n).map(|client| latency(class, &mut stream(client)).as_secs_f64() * 1e3).collect()
-    }
-
-    #[test]
-    fn latency_is_normal() {
-        let latencies = latencies_ms(&class(60, 10), 10_000);
-        let mean = latencies.iter().sum::<f64>() / 1e4;
-        let sd = (latencies.iter().map(|latency| (latency - mean).powi(2)).sum::<f64>() / 1e4).sqrt();
-        // Five standard errors: 5 x 10 / sqrt(10,000) = 0.5 for the mean, 5 x 10 / sqrt(20,000) = 0.36 for the deviation.
-        assert!((mean - 60.0).abs() < 0.5 && (sd - 10.0).abs() < 0.36, "mean {mean}, sd {sd}");
-    }
-
-    #[test]
-    fn latency_is_cut_at_zero_and_exact_without_jitter() {
-        let cut = latencies_ms(&class(5, 20), 1000);
-        // P(Z < -0.25) = 0.40.
-        let zeros = cut.iter().filter(|latency| **latency == 0.0).count();
-        assert!((340..460).contains(&zeros) && cut.iter().all(|latency| *latency >= 0.0), "{zeros}");
-        assert_eq!(latencies_ms(&class(60, 0), 3), [60.0; 3]);
+    fn problems(changes: serde_json::Value) -> Vec<(String, String)> {
+        class(changes).problems().into_iter().map(|problem| (problem.path, problem.message)).collect()
     }
 
     #[test]
     fn rates_must_be_above_zero() {
-        let bad = NetworkClassConfig { uplink: Bandwidth::from_bits_per_s(0.0), ..class(1, 0) };
-        assert_eq!(bad.problems().len(), 1);
-        assert_eq!(bad.problems()[0].path, "uplink");
-        assert_eq!(bad.problems()[0].message, "rate 0 bps must be above 0; nothing would ever arrive");
+        let zero = ("uplink".into(), "rate 0 bps must be above 0; nothing would ever arrive".into());
+        assert_eq!(problems(serde_json::json!({ "uplink": "0 bps" })), [zero]);
+        assert_eq!(problems(serde_json::json!({})), []);
+    }
+
+    #[test]
+    fn rates_come_from_a_trace_or_are_written() {
+        let trace = serde_json::json!({ "file": "b.csv", "end": "loop" });
+        let both = problems(serde_json::json!({ "trace": trace, "uplink": null }));
+        assert_eq!(both, [(String::new(), "`downlink` and `trace` both give the rate".into())]);
+        assert_eq!(problems(serde_json::json!({ "uplink": null })), [(String::new(), "`uplink` is missing".into())]);
+        assert_eq!(problems(serde_json::json!({ "trace": trace, "uplink": null, "downlink": null })), []);
+        let bare = class(serde_json::json!({ "uplink": null }));
+        assert_eq!(bare.build(&BuildContext::new(crate::seed::Seeds::new(1), 1)).err(), Some(SimError::NoRate));
+    }
+
+    #[test]
+    fn loss_is_a_fraction() {
+        for loss in [-0.1, 1.0, 2.5] {
+            let found = problems(serde_json::json!({ "packet_loss": loss }));
+            assert_eq!(found, [("packet_loss".into(), format!("packet loss {loss} is not in [0, 1)"))]);
+        }
     }
 }

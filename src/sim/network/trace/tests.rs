@@ -1,0 +1,164 @@
+use super::*;
+use crate::sim::network::NetworkClassConfig;
+use crate::units::SimDuration;
+
+const SMALL: &str = "client_id,time_s,down_kbps,up_kbps\n\
+                     0,100,1000,500\n1,0,4000,0\n0,110,2000,500\n0,115,0,500\n1,1,4000,800\n0,120,3000,250\n";
+
+fn config(trace: serde_json::Value) -> NetworkClassConfig {
+    let class = serde_json::json!({ "share": 1.0, "latency": "50 ms", "trace": trace });
+    serde_json::from_value(class).expect("valid settings")
+}
+
+fn context(dir: &std::path::Path, n_clients: u32) -> BuildContext {
+    BuildContext { base_dir: dir.to_owned(), ..BuildContext::new(Seeds::new(5), n_clients) }
+}
+
+/// What is wrong with a file of these lines, for `n_clients`.
+fn faults(text: &str, trace: serde_json::Value, n_clients: u32) -> Vec<String> {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("b.csv"), text).expect("written");
+    let config = config(trace);
+    let found = config.file_problems(&context(dir.path(), n_clients));
+    assert_eq!(found.is_empty(), config.build(&context(dir.path(), n_clients)).is_ok());
+    assert!(found.iter().all(|problem| problem.path == "trace.file" && problem.help.is_some()));
+    found.into_iter().map(|problem| problem.message).collect()
+}
+
+fn small(end: &str) -> crate::sim::LinkClass {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("b.csv"), SMALL).expect("written");
+    config(serde_json::json!({ "file": "b.csv", "end": end })).build(&context(dir.path(), 2)).expect("a good file")
+}
+
+fn at(seconds: f64) -> SimTime {
+    SimTime::from_nanos((seconds * 1e9) as u64)
+}
+
+/// kbps, and until when in seconds; a negative time is never.
+fn state(class: &crate::sim::LinkClass, client: u32, direction: Direction, seconds: f64) -> (f64, f64) {
+    let state = class.link(client, direction, at(seconds)).expect("within the trace");
+    (state.rate.bits_per_s() / 1e3, if state.until == NEVER { -1.0 } else { state.until.as_secs_f64() })
+}
+
+#[test]
+fn the_rates_are_those_of_the_rows_from_the_first_one_on() {
+    let class = small("hold");
+    let down = [0.0, 9.999, 10.0, 15.0, 20.0, 1e9].map(|time| state(&class, 0, Direction::Down, time));
+    assert_eq!(down, [(1e3, 10.0), (1e3, 10.0), (2e3, 15.0), (0.0, 20.0), (3e3, -1.0), (3e3, -1.0)]);
+    // Rows that change nothing are no changes.
+    assert_eq!(state(&class, 0, Direction::Up, 1.0), (500.0, 20.0));
+    assert_eq!(state(&class, 1, Direction::Down, 1.0), (4e3, -1.0));
+    // 20 s of rows and 5 s more for the last, as long as the one before it: (10 x 1 + 5 x 2 + 5 x 0 + 5 x 3) / 25 Mbps.
+    assert!((class.nominal_rate(0, Direction::Down).bits_per_s() - 1.4e6).abs() < 1e-6);
+    assert!((class.nominal_rate(1, Direction::Up).bits_per_s() - 4e5).abs() < 1e-6);
+}
+
+#[test]
+fn what_follows_the_end_is_a_setting() {
+    let looped = small("loop");
+    let down = [24.0, 25.0, 26.0, 2500.0 + 16.0].map(|time| state(&looped, 0, Direction::Down, time));
+    assert_eq!(down, [(3e3, 25.0), (1e3, 35.0), (1e3, 35.0), (0.0, 2520.0)]);
+    assert_eq!(state(&looped, 1, Direction::Down, 7.0), (4e3, -1.0));
+    let ending = small("error");
+    assert_eq!(state(&ending, 0, Direction::Down, 24.0), (3e3, 25.0));
+    let over = ending.link(0, Direction::Down, at(25.0)).expect_err("the trace is over").to_string();
+    assert!(over.starts_with("b.csv:7: the trace of client 0 is over after 25 s"), "{over}");
+    assert_eq!(state(&ending, 1, Direction::Down, 1.5), (4e3, 2.0));
+}
+
+/// Asking changes nothing, and `until` is when the answer changes: walking along the changes gives what asking gives.
+#[test]
+fn answers_are_pure() {
+    for end in ["loop", "hold"] {
+        let class = small(end);
+        let (mut time, mut changes) = (at(3.0), Vec::new());
+        while time < at(100.0) {
+            let state = class.link(0, Direction::Down, time).expect("no end");
+            changes.push((time, state.rate));
+            for between in [time.as_nanos() + 1, state.until.as_nanos() - 1] {
+                let between = class.link(0, Direction::Down, SimTime::from_nanos(between.max(time.as_nanos())));
+                assert_eq!(between, Ok(state));
+            }
+            time = state.until;
+        }
+        let again = changes
+            .iter()
+            .rev()
+            .all(|(time, rate)| class.link(0, Direction::Down, *time).is_ok_and(|state| state.rate == *rate));
+        assert!(again && changes.len() == if end == "loop" { 16 } else { 4 }, "{changes:?}");
+    }
+}
+
+#[test]
+fn at_random_each_client_has_a_series_and_with_loop_a_start() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = "trace,t_s,down_kbps,up_kbps\nlte,0,5000,1\nlte,1,6000,1\numts,0,1000,2\numts,1,2000,2\numts,2,3000,2\n";
+    std::fs::write(dir.path().join("b.csv"), text).expect("written");
+    let build = |end: &str| {
+        let trace = serde_json::json!({ "file": "b.csv", "assign": "random", "end": end });
+        config(trace).build(&context(dir.path(), 1000)).expect("a good file")
+    };
+    let (looped, held) = (build("loop"), build("hold"));
+    let down = |class: &crate::sim::LinkClass, client| state(class, client, Direction::Down, 0.0);
+    let is_lte = |client: &u32| state(&looped, *client, Direction::Up, 0.0).0 == 1.0;
+    // Five standard deviations of a binomial of 1000 and 1/2: 5 x 15.8 = 79.
+    let n_lte = (0..1000).filter(is_lte).count();
+    assert!((421..579).contains(&n_lte), "{n_lte}");
+    for client in 0..1000 {
+        let first = if is_lte(&client) { 5e3 } else { 1e3 };
+        assert_eq!(down(&held, client), (first, 1.0), "without a loop all start at the first row");
+    }
+    // A looping client starts anywhere: a third of the others in each of the three seconds, and within a second.
+    let starts: Vec<_> = (0..1000).filter(|client| !is_lte(client)).map(|client| down(&looped, client)).collect();
+    for rate in [1e3, 2e3, 3e3] {
+        let n = starts.iter().filter(|start| start.0 == rate).count() as f64 / starts.len() as f64;
+        assert!((n - 1.0 / 3.0).abs() < 0.12, "{n}");
+    }
+    let until = starts.iter().map(|start| start.1).sum::<f64>() / starts.len() as f64;
+    assert!((until - 0.5).abs() < 0.07 && starts.iter().all(|start| start.1 > 0.0 && start.1 <= 1.0), "{until}");
+}
+
+#[test]
+fn bad_files_are_told_by_line() {
+    let by_id = || serde_json::json!({ "file": "b.csv", "end": "hold" });
+    let header = "client_id,time_s,down_kbps,up_kbps\n";
+    let told = |rows: &str, n| faults(&format!("{header}{rows}"), by_id(), n);
+    assert!(faults(SMALL, by_id(), 2).is_empty());
+    assert_eq!(told("0,0,1,1\n0,5,1,1\n0,3,1,1\n", 1), ["b.csv:4: time_s 3 of `0` is not after that in line 3"]);
+    assert_eq!(told("0,0,1,1\n0,0,1,1\n", 1), ["b.csv:3: time_s 0 of `0` is not after that in line 2"]);
+    assert_eq!(told("0,0,-1,1\n", 1), ["b.csv:2: down_kbps `-1` is not a number of at least 0"]);
+    assert_eq!(told("0,0,1,fast\n", 1)[0], "b.csv:2: up_kbps `fast` is not a number");
+    assert_eq!(
+        told("0,0,0,1\n0,1,0,1\n", 1),
+        ["b.csv:2: down_kbps of `0` is 0 in all its rows; nothing would ever arrive"]
+    );
+    assert_eq!(
+        told("0,0,1,1\n0,1,1,0\n", 1),
+        ["b.csv:3: the last up_kbps of `0` is 0, and would be held; nothing would arrive any more"]
+    );
+    assert_eq!(told("0,0,1,1\n7,0,1,1\n", 1), ["b.csv:3: there is no client 7: `clients.total` is 1"]);
+    assert_eq!(told("0,0,1,1\nlte,0,1,1\n", 1), ["b.csv:3: `lte` is not the number of a client"]);
+    assert_eq!(told("0,0,1,1\n", 3), ["b.csv: client 1 has no series, nor have 1 more"]);
+    assert_eq!(told("0,0,1,1\n1,0,1,1\n01,0,1,1\n", 2)[0], "b.csv:3: client 1 is already there under another spelling");
+    assert_eq!(faults("client_id,time_s,down_kbps\n", by_id(), 1).len(), 1);
+    assert_eq!(
+        faults(SMALL, serde_json::json!({ "file": "c.csv", "end": "hold" }), 2),
+        ["c.csv: there is no such file"]
+    );
+}
+
+#[test]
+fn transport_and_loss_apply_to_each_rate() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("b.csv"), SMALL).expect("written");
+    let trace = serde_json::json!({ "file": "b.csv", "end": "loop" });
+    let class = NetworkClassConfig { packet_loss: 0.02, ..config(trace) };
+    let class = class.build(&context(dir.path(), 2)).expect("a good file");
+    // 116.8 kbps x sqrt(1.5 / 0.02) = 1011.5 kbps at most, of which 98 % arrive; 500 kbps stay below.
+    assert!((state(&class, 1, Direction::Down, 0.0).0 - 991.288).abs() < 1e-3);
+    assert_eq!(state(&class, 0, Direction::Up, 0.0).0, 490.0);
+    assert_eq!(state(&class, 0, Direction::Down, 15.0).0, 0.0);
+    let latency = class.latency(&mut Seeds::new(1).global(Purpose::DownlinkLatency));
+    assert_eq!(latency, SimDuration::from_nanos(50_000_000));
+}

@@ -195,7 +195,7 @@ impl Population {
             self.devices[self.device_class(client_id)].model.nominal_duration(&self.training_work(client_id));
         let transfers = rate(Direction::Down).time_for(self.downlink_payload).as_secs_f64()
             + rate(Direction::Up).time_for(self.uplink_payload).as_secs_f64()
-            + 2.0 * network.config.latency.as_secs_f64();
+            + 2.0 * network.model.nominal_latency().as_secs_f64();
         training.map_or(f64::INFINITY, |training| training.as_secs_f64() + transfers)
     }
 }

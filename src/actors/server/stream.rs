@@ -127,8 +127,8 @@ impl Policy for Stream {
         match alarm {
             Alarm::ClientsExpected { .. } if !self.is_open && !core.is_over() => self.begin_round(core, turn),
             Alarm::ClientsExpected { .. } => {
-                let is_current = self.expects_clients_at == Some(turn.now);
-                if is_current {
+                // A server that was down hears its alarms when it is up again.
+                if self.expects_clients_at.is_some_and(|at| at <= turn.now) {
                     self.expects_clients_at = None;
                     return self.fill(core, turn);
                 }

@@ -9,6 +9,7 @@ mod console;
 mod error;
 mod explain;
 mod fetch;
+mod import;
 mod list;
 mod params;
 mod pretrain;
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
         Verb::List(args) => list::execute(&args, &console),
         Verb::Params(args) => params::execute(&args, &console),
         Verb::Pretrain(args) => pretrain::execute(&args, &console),
+        Verb::Import(args) => import::execute(&args, &console),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,6 +23,7 @@ pub mod units;
 
 pub mod data;
 pub mod hub;
+pub mod import;
 pub mod model;
 pub mod petuning;
 pub mod report;

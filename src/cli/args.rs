@@ -99,6 +99,15 @@ Examples:
   straggler pretrain --out tiny-roberta --seed 1
   straggler pretrain --model tiny-vit --out tiny-vit --seed 1")]
     Pretrain(PretrainArgs),
+    /// Turn device and availability traces of other projects into CSV files for scenarios
+    #[command(after_help = "\
+Examples:
+  straggler import fedscale-capacity client_device_capacity -o devices.csv --bandwidth bandwidth.csv
+  straggler import fedscale-availability client_behave_trace -o availability.csv --spans spans.csv
+  straggler import flash state_traces.json -o availability.csv --spans spans.csv
+
+Pickles are read as data: a file that holds any object is refused, and nothing of it is run.")]
+    Import(ImportArgs),
 }
 
 /// A scenario and what the command line changes in it.
@@ -222,6 +231,64 @@ pub(super) struct ListArgs {
     /// Only this setting, such as `tuning`
     #[arg(value_name = "SETTING")]
     pub(super) setting: Option<String>,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ImportArgs {
+    #[command(subcommand)]
+    pub(super) source: ImportSource,
+}
+
+/// What is imported.
+#[derive(Debug, Clone, Subcommand)]
+pub(super) enum ImportSource {
+    /// FedScale's pickle `client_device_capacity`: latency and bandwidth of each client
+    FedscaleCapacity(CapacityImport),
+    /// FedScale's pickle `client_behave_trace`: when each client is active
+    FedscaleAvailability(AvailabilityImport),
+    /// FLASH's `state_traces.json`: phones that are locked, charging and on Wi-Fi
+    Flash(AvailabilityImport),
+}
+
+/// From where, to where.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ImportTarget {
+    /// The file to read
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// The CSV file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: PathBuf,
+    /// Number the clients from 0 in the order of their ids, for `assign: by_id`
+    #[arg(long)]
+    pub(super) renumber: bool,
+    /// Replace files that exist
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+/// Arguments of `import fedscale-capacity`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct CapacityImport {
+    #[command(flatten)]
+    pub(super) target: ImportTarget,
+    /// Also write the clients' bandwidth here
+    #[arg(long, value_name = "FILE")]
+    pub(super) bandwidth: Option<PathBuf>,
+    /// Training takes this many times the latency in the file, which is of inference; FedScale takes 3
+    #[arg(long, value_name = "FACTOR", default_value_t = 3.0)]
+    pub(super) training_factor: f64,
+}
+
+/// Arguments of `import fedscale-availability` and `import flash`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct AvailabilityImport {
+    #[command(flatten)]
+    pub(super) target: ImportTarget,
+    /// Also write what was recorded of each client here, for the trace's `devices_file`
+    #[arg(long, value_name = "FILE")]
+    pub(super) spans: Option<PathBuf>,
 }
 
 /// Arguments of `pretrain`.

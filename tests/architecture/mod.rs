@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// they share a floor.
 const FLOORS: [&[&str]; 5] = [
     &["units", "seed", "params", "registry"],
-    &["sim", "hub", "data", "model", "petuning", "report"],
+    &["sim", "hub", "data", "import", "model", "petuning", "report"],
     &["training", "strategy"],
     &["scenario"],
     &["actors", "cli"],

@@ -1,5 +1,7 @@
 //! The program as a shell sees it: what goes to stdout and stderr, and the exit code.
 
+mod import;
+
 use std::process::{Command, Output};
 
 fn straggler(args: &[&str]) -> Output {
@@ -24,6 +26,7 @@ fn help_shows_examples_and_every_verb_has_some() {
         &["fetch", "--help"],
         &["list", "--help"],
         &["pretrain", "--help"],
+        &["import", "--help"],
     ] {
         let output = straggler(args);
         assert_eq!(output.status.code(), Some(0), "{args:?}");

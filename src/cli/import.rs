@@ -1,0 +1,107 @@
+//! `straggler import`: traces of other projects into our CSV files.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::args::{AvailabilityImport, CapacityImport, ImportArgs, ImportSource, ImportTarget};
+use super::{CliError, Console, Exit};
+use crate::import::{self, ImportError, Recorded};
+
+/// Reads one file, writes one or two.
+pub(super) fn execute(args: &ImportArgs, console: &Console) -> Result<(), CliError> {
+    match &args.source {
+        ImportSource::FedscaleCapacity(args) => capacity(args, console),
+        ImportSource::FedscaleAvailability(args) => availability(args, import::fedscale_availability, console),
+        ImportSource::Flash(args) => availability(args, import::flash_availability, console),
+    }
+}
+
+fn capacity(args: &CapacityImport, console: &Console) -> Result<(), CliError> {
+    if !(args.training_factor > 0.0 && args.training_factor.is_finite()) {
+        let message = format!("--training-factor {} is not above 0", args.training_factor);
+        return Err(CliError::new(Exit::BadInput, "out-of-range", message));
+    }
+    let target = &args.target;
+    let bytes = read(target, args.bandwidth.as_deref())?;
+    let clients = import::fedscale_capacity(&bytes, args.training_factor).map_err(|error| failed(target, &error))?;
+    let fail = |error: ImportError| failed(target, &error);
+    let mut written = Vec::new();
+    let n = import::write_devices(&target.output, &clients, target.renumber, target.force).map_err(fail)?;
+    written.push((target.output.as_path(), n));
+    if let Some(path) = &args.bandwidth {
+        let n = import::write_bandwidth(path, &clients, target.renumber, target.force).map_err(fail)?;
+        written.push((path, n));
+    }
+    tell(clients.len(), &written, &[], console)
+}
+
+fn availability(
+    args: &AvailabilityImport,
+    parse: impl Fn(&[u8]) -> Result<Recorded, ImportError>,
+    console: &Console,
+) -> Result<(), CliError> {
+    let target = &args.target;
+    let bytes = read(target, args.spans.as_deref())?;
+    let fail = |error: ImportError| failed(target, &error);
+    let recorded = parse(&bytes).map_err(fail)?;
+    let devices = &recorded.devices;
+    let mut written = Vec::new();
+    let n = import::write_availability(&target.output, devices, target.renumber, target.force).map_err(fail)?;
+    written.push((target.output.as_path(), n));
+    if let Some(path) = &args.spans {
+        let n = import::write_spans(path, devices, target.renumber, target.force).map_err(fail)?;
+        written.push((path, n));
+    }
+    tell(devices.len(), &written, &recorded.notes, console)
+}
+
+/// The input, once it is certain that the outputs may be written: nothing is done by halves.
+fn read(target: &ImportTarget, second: Option<&Path>) -> Result<Vec<u8>, CliError> {
+    for path in [Some(target.output.as_path()), second].into_iter().flatten().filter(|path| path.exists()) {
+        if !target.force {
+            return Err(failed(target, &ImportError::Exists { path: path.display().to_string() }));
+        }
+    }
+    std::fs::read(&target.file).map_err(|error| {
+        let reason = match error.kind() {
+            std::io::ErrorKind::NotFound => "no such file".to_string(),
+            _ => error.to_string(),
+        };
+        CliError::new(Exit::BadInput, "missing-file", format!("cannot read `{}`: {reason}", target.file.display()))
+    })
+}
+
+fn failed(target: &ImportTarget, error: &ImportError) -> CliError {
+    let (exit, help) = match error {
+        ImportError::Exists { .. } => (Exit::BadInput, Some("name another file, or add --force to replace it")),
+        ImportError::Write { .. } => (Exit::Environment, None),
+        ImportError::Object { .. } => {
+            (Exit::BadInput, Some("nothing of it was run; write the file again with plain numbers, such as `float(x)`"))
+        }
+        _ => (Exit::BadInput, None),
+    };
+    let message = match error {
+        ImportError::Exists { .. } | ImportError::Write { .. } => error.to_string(),
+        _ => format!("{}: {error}", target.file.display()),
+    };
+    let error = CliError::new(exit, "import", message);
+    match help {
+        Some(help) => error.help(help),
+        None => error,
+    }
+}
+
+fn tell(n_clients: usize, written: &[(&Path, usize)], notes: &[String], console: &Console) -> Result<(), CliError> {
+    if console.is_json() {
+        let files: Vec<_> = written.iter().map(|(path, n)| json!({ "file": path, "rows": n })).collect();
+        return console.result(json!({ "clients": n_clients, "written": files, "notes": notes }));
+    }
+    for note in notes {
+        console.note(note);
+    }
+    for (path, n) in written {
+        console.result(format_args!("{}: {n} rows, {n_clients} clients", path.display()))?;
+    }
+    Ok(())
+}

@@ -182,8 +182,9 @@ impl Outages {
                 return false;
             }
         }
-        let mut draw = self.seeds.task(Purpose::Outage, client_id, outage.number);
-        outage.fraction >= 1.0 || draw.random::<f64>() < outage.fraction
+        // Only what is not certain is drawn.
+        outage.fraction >= 1.0
+            || self.seeds.task(Purpose::Outage, client_id, outage.number).random::<f64>() < outage.fraction
     }
 
     /// Whether the client is out at `time`, and when an outage next begins or ends for it. While several last, each end is

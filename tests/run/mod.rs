@@ -4,6 +4,7 @@ mod engine;
 mod init;
 mod minilm;
 mod program;
+mod random_scenarios;
 mod replay;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! The world, the server and the clients.
 
+pub mod batteries;
 pub mod client;
 pub mod house;
 pub mod inputs;

@@ -2,8 +2,8 @@
 //!
 //! A registered client that has not been spoken to is nothing at all here. It becomes an actor when it is first told
 //! something, and may leave again when it has been idle for long: its behaviour, if it differs from a fresh one, is then
-//! kept aside and put back at its next activation. There is one event in flight, so every message is a call whose answer
-//! is awaited.
+//! kept aside and put back at its next activation. There is one event in flight: a message that may make somebody act is a
+//! call whose answer is awaited; that a task is over is only noted, and what went wrong then is told at the next call.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -68,31 +68,53 @@ impl Actor for ServerShell {
 /// What a client's shell receives.
 enum ClientCall {
     Deliver(ClientMessage, RpcReplyPort<ClientReply>),
+    /// The task is over. Nothing comes of it at once, so nobody waits for an answer.
+    Note(ClientMessage),
     /// Hand over the behaviour and stop.
-    Leave(RpcReplyPort<Client>),
+    Leave(RpcReplyPort<Result<Client, ClientConfusion>>),
 }
 
 struct ClientShell;
 
+/// A client with what went wrong when nobody waited for an answer: the next answer tells.
+struct Inhabitant {
+    client: Client,
+    confusion: Option<ClientConfusion>,
+}
+
+impl Inhabitant {
+    fn on(&mut self, message: ClientMessage) -> ClientReply {
+        match self.confusion.take() {
+            Some(confusion) => Err(confusion),
+            None => self.client.on(message),
+        }
+    }
+}
+
 impl Actor for ClientShell {
     type Msg = ClientCall;
-    type State = Client;
+    type State = Inhabitant;
     type Arguments = Client;
 
-    async fn pre_start(&self, _: ActorRef<ClientCall>, client: Client) -> Result<Client, ActorProcessingErr> {
-        Ok(client)
+    async fn pre_start(&self, _: ActorRef<ClientCall>, client: Client) -> Result<Inhabitant, ActorProcessingErr> {
+        Ok(Inhabitant { client, confusion: None })
     }
 
     async fn handle(
         &self,
         myself: ActorRef<ClientCall>,
         call: ClientCall,
-        client: &mut Client,
+        inhabitant: &mut Inhabitant,
     ) -> Result<(), ActorProcessingErr> {
         match call {
-            ClientCall::Deliver(message, reply) => reply.send(client.on(message))?,
+            ClientCall::Deliver(message, reply) => reply.send(inhabitant.on(message))?,
+            ClientCall::Note(message) => inhabitant.confusion = inhabitant.on(message).err(),
             ClientCall::Leave(reply) => {
-                reply.send(client.clone())?;
+                let left = match inhabitant.confusion.take() {
+                    Some(confusion) => Err(confusion),
+                    None => Ok(inhabitant.client.clone()),
+                };
+                reply.send(left)?;
                 myself.stop(None);
             }
         }
@@ -165,9 +187,19 @@ impl House {
         }
         let resident = self.residents.get_mut(&client_id).expect("it was just brought to life");
         resident.idle_serial = None;
-        let answer = resident.actor.call(|reply| ClientCall::Deliver(message, reply), None).await;
-        let commands = received(answer, || client_name(client_id))??;
-        if matches!(message, ClientMessage::UploadFinished { .. } | ClientMessage::Stopped { .. }) {
+        let is_over = matches!(message, ClientMessage::UploadFinished { .. } | ClientMessage::Stopped { .. });
+        let commands = match is_over {
+            false => {
+                let answer = resident.actor.call(|reply| ClientCall::Deliver(message, reply), None).await;
+                received(answer, || client_name(client_id))??
+            }
+            true => {
+                let noted = resident.actor.cast(ClientCall::Note(message));
+                noted.map_err(|cause| no_answer(client_name(client_id), cause))?;
+                Vec::new()
+            }
+        };
+        if is_over {
             resident.idle_serial = Some(self.next_serial);
             self.idle.push_back((client_id, self.next_serial));
             self.next_serial += 1;
@@ -219,7 +251,7 @@ impl House {
 /// Takes a client's behaviour back and waits until its actor is gone, so that it can be activated again.
 async fn leave(client_id: u32, resident: Resident) -> Result<Client, HouseError> {
     let answer = resident.actor.call(ClientCall::Leave, None).await;
-    let client = received(answer, || client_name(client_id))?;
+    let client = received(answer, || client_name(client_id))??;
     resident.task.await.map_err(|cause| no_answer(client_name(client_id), cause))?;
     Ok(client)
 }

@@ -1,6 +1,10 @@
 //! Everything that a run needs, checked and resolved before the clock starts.
 
+mod facts;
+
 use std::sync::Arc;
+
+pub use self::facts::Facts;
 
 use super::server::RoundSettings;
 use super::trainer::Trainer;
@@ -82,6 +86,8 @@ pub struct Population {
     pub downlink_payload: Bytes,
     /// Length of the encoded update that a client uploads.
     pub uplink_payload: Bytes,
+    /// What was drawn already.
+    pub facts: Facts,
 }
 
 /// The inputs of a run.
@@ -123,7 +129,7 @@ pub struct Learning {
 impl Population {
     /// How many training examples a client holds.
     pub fn num_examples(&self, client_id: u32) -> u32 {
-        match &self.shard_sizes {
+        self.facts.num_examples(client_id, || match &self.shard_sizes {
             ShardSizes::Dealt(sizes) => sizes[client_id as usize],
             ShardSizes::Fixed(size) => *size,
             ShardSizes::Lognormal { median, sigma } => {
@@ -132,34 +138,35 @@ impl Population {
                 // The cast saturates, so an absurd draw becomes the largest size instead of wrapping.
                 ((median * (sigma * z).exp()).round() as u32).max(1)
             }
-        }
+        })
     }
 
     /// Number of a client's device class.
     pub fn device_class(&self, client_id: u32) -> usize {
-        class_of(&self.devices, |class| class.config.share, &self.seeds, Purpose::DeviceClass, client_id)
+        self.membership(client_id).device
     }
 
     /// Number of a client's network class.
     pub fn network_class(&self, client_id: u32) -> usize {
-        class_of(&self.networks, |class| class.config.share, &self.seeds, Purpose::NetworkClass, client_id)
+        self.membership(client_id).network
     }
 
     /// Number of a client's region; 0 when there are none.
     pub fn region(&self, client_id: u32) -> usize {
-        match self.regions.len() {
-            0 => 0,
-            _ => class_of(&self.regions, |(_, region)| region.share, &self.seeds, Purpose::Region, client_id),
-        }
+        self.membership(client_id).region
     }
 
     /// What a client belongs to.
     pub fn membership(&self, client_id: u32) -> Membership {
-        Membership {
-            device: self.device_class(client_id),
-            network: self.network_class(client_id),
-            region: self.region(client_id),
-        }
+        let [device, network, region] = self.facts.membership(client_id, || {
+            let seeds = &self.seeds;
+            [
+                class_of(&self.devices, |class| class.config.share, seeds, Purpose::DeviceClass, client_id),
+                class_of(&self.networks, |class| class.config.share, seeds, Purpose::NetworkClass, client_id),
+                class_of(&self.regions, |(_, region)| region.share, seeds, Purpose::Region, client_id),
+            ]
+        });
+        Membership { device, network, region }
     }
 
     /// Names of what clients belong to.
@@ -201,7 +208,7 @@ impl Population {
 }
 
 fn class_of<T>(all: &[T], share: impl Fn(&T) -> f64, seeds: &Seeds, purpose: Purpose, client_id: u32) -> usize {
-    if all.len() == 1 {
+    if all.len() <= 1 {
         return 0;
     }
     let shares: Vec<f64> = all.iter().map(share).collect();

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use self::core::Core;
 use self::rounds::Rounds;
 use self::stream::Stream;
+use super::batteries::Batteries;
 use super::messages::{Alarm, Command, GlobalModel, ServerMessage, TaskId, UpdateValue};
 use super::plan::Population;
 use crate::seed::Seeds;
@@ -28,6 +29,15 @@ pub struct View {
     pub population: Arc<Population>,
     /// Who is online, and when.
     pub availability: Arc<dyn AvailabilityModel>,
+    /// What the devices' batteries hold; none where no device has one.
+    pub batteries: Option<Arc<Batteries>>,
+}
+
+impl View {
+    /// True when a client that is not at work has enough in its battery to begin a task.
+    fn can_begin(&self, client_id: u32, now: SimTime) -> bool {
+        self.batteries.as_ref().is_none_or(|batteries| batteries.can_begin(client_id, now))
+    }
 }
 
 /// How models are made; the checked form of the scenario's `server`.

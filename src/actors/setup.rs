@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::inputs::Inputs;
-use super::plan::{Class, Learning, Plan, Population, SampleCosts, ShardSizes};
+use super::plan::{Class, Facts, Learning, Plan, Population, SampleCosts, ShardSizes};
 use super::server::RoundSettings;
 use super::trainer::{LearningError, Trained, Trainer};
 use crate::data::{self, CacheUse, DataError, EncodedDataset, PartitionError, PartitionTable};
@@ -374,6 +374,7 @@ fn plan(
         n_epochs: scenario.train().num_train_epochs as u64,
         downlink_payload: payload(&compression.downlink)?,
         uplink_payload: payload(&compression.uplink)?,
+        facts: Facts::new(scenario.n_clients()),
     };
     let population = Arc::new(population);
     let mut availability: Arc<dyn AvailabilityModel> = scenario.availability().implementation().build(&context)?.into();

@@ -21,6 +21,7 @@ pub use ledger::{ClientLedger, Totals};
 use self::events::Event;
 use self::journal::Journal;
 use self::tasks::{Task, Tasks};
+use super::batteries::Batteries;
 use super::house::{House, HouseError};
 use super::messages::{Alarm, ClientMessage, Command, GlobalModel, ServerMessage};
 use super::plan::Plan;
@@ -101,6 +102,7 @@ struct World<'a> {
     house: House,
     calendar: Calendar<Event>,
     network: Box<dyn NetworkModel>,
+    batteries: Option<Arc<Batteries>>,
     now: SimTime,
     /// Each client has one task in a round at most.
     has_rounds: bool,
@@ -122,13 +124,19 @@ pub async fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, Wo
     let params = learning.map(|learning| learning.initial.clone());
     let model = Arc::new(GlobalModel { version: 0, params, payload: plan.population.downlink_payload });
     let server = Server::new(plan.rounds.clone(), plan.population.seeds, model);
-    let view = View { population: plan.population.clone(), availability: plan.availability.clone() };
+    let batteries = Batteries::new(&plan.population);
+    let view = View {
+        population: plan.population.clone(),
+        availability: plan.availability.clone(),
+        batteries: batteries.clone(),
+    };
     let regions: Vec<_> = plan.population.regions.iter().map(|(_, region)| region.clone()).collect();
     let mut world = World {
         plan,
         pool: learning.map(|learning| Pool::new(learning.workers)).transpose()?,
         house: House::open(server, view, plan.idle_clients_max).await?,
         calendar: Calendar::new(),
+        batteries,
         network: plan.server_network.build(&regions),
         now: SimTime::ZERO,
         has_rounds: plan.rounds.strategy.implementation().pace() == Pace::Rounds,
@@ -180,6 +188,7 @@ impl World<'_> {
         house.close().await?;
         journal.settle_evaluations(0)?;
         journal.run_event(now, EventKind::RunEnd)?;
+        journal.check_conservation();
         let (clients, totals) = journal.into_ledgers();
         Ok(Outcome { end: now, last_model: last_model.expect("the run is over"), clients, totals, host })
     }
@@ -226,6 +235,10 @@ impl World<'_> {
             Event::LinkChanges { task, direction, serial } => self.change_link(task, direction, serial),
             Event::UploadResumes { task } => self.resume_upload(task),
             Event::TrainingEnds { task } => self.end_training(task).await,
+            Event::BatteryEmpty { task, serial } => match self.tasks.get(task).is_some_and(|t| t.draws == serial) {
+                true => self.hit(task, Reason::Battery).await,
+                false => Ok(()),
+            },
             Event::Fails { task, reason } => self.hit(task, reason).await,
             Event::ServerDown { restart } => self.go_down(&self.plan.restarts[restart]).await,
             Event::ServerUp => {

@@ -44,11 +44,62 @@ fn one_two_and_four_workers_and_a_second_run_give_the_same_bytes() {
     {
         assert!(runs[0].contains_key(name), "{name} is missing among {:?}", runs[0].keys());
     }
+    all_equal(&runs);
+}
+
+fn all_equal(runs: &[BTreeMap<String, Vec<u8>>]) {
     for other in &runs[1..] {
         assert_eq!(runs[0].keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>());
         for (name, content) in &runs[0] {
             assert!(content == &other[name], "{name} differs between runs");
         }
+    }
+}
+
+/// Whatever decides when updates become a model, and which.
+const MODES: [(&str, &[&str]); 4] = [
+    ("buffer", &["--profile", "async", "--set", "server.rounds=4"]),
+    (
+        "period",
+        &[
+            "--profile",
+            "async",
+            "--set",
+            "server.strategy={semi_sync: {period: 10 s, concurrency: 10}}",
+            "--set",
+            "server.rounds=3",
+        ],
+    ),
+    (
+        "each",
+        &["--profile", "async", "--set", "server.strategy={fedasync: {concurrency: 6}}", "--set", "server.rounds=12"],
+    ),
+    (
+        "late",
+        &[
+            "--set",
+            "server.late_updates=fold",
+            "--set",
+            "server.deadline=6 s",
+            "--set",
+            "clients.uploads.when_interrupted=resume",
+        ],
+    ),
+];
+
+#[test]
+fn other_ways_of_making_models_give_the_same_bytes_with_any_number_of_workers() {
+    let folder = tempfile::tempdir().unwrap();
+    for (mode, settings) in MODES {
+        let runs: Vec<_> = ["1", "2", "4"]
+            .iter()
+            .map(|workers| {
+                let settings = [&SHORT[..], settings, &["-j", workers]].concat();
+                contents(&run("quickstart", &folder.path().join(format!("{mode}-{workers}")), &settings))
+            })
+            .collect();
+        all_equal(&runs);
+        assert!(runs[0].contains_key("adapters/final/adapter_model.safetensors"), "{mode} trains");
     }
 }
 

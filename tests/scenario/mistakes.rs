@@ -205,6 +205,95 @@ const MISTAKES: &[Mistake] = &[
             "clients.sequence_length=64",
         ],
     ),
+    edit(
+        "an asynchronous strategy with settings of rounds",
+        &[(
+            "  clients_per_round: 4",
+            "  strategy: { fedbuff: { buffer_size: 2, concurrency: 4 } }\n  deadline: 5 min\n  over_selection: 1.5",
+        )],
+    ),
+    edit(
+        "more clients at work than there are",
+        &[("  clients_per_round: 4", "  strategy: { fedasync: { concurrency: 40 } }")],
+    ),
+    edit(
+        "a period of nothing",
+        &[("  clients_per_round: 4", "  strategy: { semi_sync: { period: 0 s, concurrency: 4 } }")],
+    ),
+    edit("rounds of nobody knows how many", &[("\n  clients_per_round: 4", "")]),
+    edit(
+        "late updates that are all refused",
+        &[("  rounds: 2", "  rounds: 2\n  late_updates: { fold: { max_staleness: 0 } }")],
+    ),
+    edit("an extension by nothing", &[("  rounds: 2", "  rounds: 2\n  below_min_updates: { extend: { by: 0 s } }")]),
+    edit("no patience", &[("  rounds: 2", "  rounds: 2\n  give_up_after: 0 s")]),
+    edit(
+        "a restart during a restart",
+        &[(
+            "  rounds: 2",
+            "  rounds: 2\n  restarts:\n    - { at: 1 h, downtime: 20 min }\n    - { at: 70 min, downtime: 5 min }",
+        )],
+    ),
+    edit(
+        "an outage of a region that is not there",
+        &[("  total: 8", "  total: 8\n  outages:\n    - { start: 1 h, duration: 10 min, region: north }")],
+    ),
+    edit(
+        "a class whose outage never ends",
+        &[(
+            "  total: 8",
+            "  total: 8\n  outages:\n    - { start: 1 h, duration: 10 min, every: 10 min, network: lte, fraction: 0 }",
+        )],
+    ),
+    edit(
+        "regions that are not all",
+        &[("  total: 8", "  total: 8\n  regions:\n    north: { share: 0.5, uplink: 0 bps }")],
+    ),
+    edit("no crash-free moment", &[("  total: 8", "  total: 8\n  crashes: { mean_time_between: 0 s }")]),
+    edit(
+        "uploads without retries",
+        &[("  total: 8", "  total: 8\n  uploads: { when_interrupted: resume, retries: 0 }")],
+    ),
+    edit(
+        "windows that overlap, end before they start, or name nobody",
+        &[(
+            "  total: 8",
+            "  total: 8\n  availability: { trace: { file: tests/scenario/traces/availability.csv, end: loop } }",
+        )],
+    ),
+    edit(
+        "a trace that is not there",
+        &[("  total: 8", "  total: 8\n  availability: { trace: { file: nowhere.csv, end: loop } }")],
+    ),
+    edit(
+        "a trace of rates that are none",
+        &[(
+            "downlink: 5.4 Mbps, uplink: 1.1 Mbps,",
+            "trace: { file: tests/scenario/traces/bandwidth.csv, end: hold },",
+        )],
+    ),
+    edit(
+        "a trace beside rates",
+        &[(
+            "downlink: 5.4 Mbps,",
+            "downlink: 5.4 Mbps, trace: { file: tests/scenario/traces/bandwidth.csv, end: hold },",
+        )],
+    ),
+    edit(
+        "a table of devices with mistakes",
+        &[(
+            "compute: { time_per_sample: 90 ms }",
+            "compute: { table: { file: tests/scenario/traces/devices.csv, assign: by_id } }",
+        )],
+    ),
+    edit("packets that are all lost", &[("latency: 60 ms", "latency: 60 ms, packet_loss: 1.0")]),
+    edit(
+        "a battery without power",
+        &[(
+            "compute: { time_per_sample: 90 ms }",
+            "compute: { time_per_sample: 90 ms }, battery: { capacity: 15 Wh, start_above: 0.3 }",
+        )],
+    ),
     set(
         "longer than the model's positions",
         &[

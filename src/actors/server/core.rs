@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{RoundSettings, ServerError, Turn, View};
+use crate::actors::batteries::Batteries;
 use crate::actors::messages::{Alarm, Command, GlobalModel, RoundEnd, TaskId, Unused};
 use crate::params::Params;
 use crate::seed::{Purpose, Seeds};
@@ -80,8 +81,11 @@ impl Core {
     /// Chooses up to `n` clients that are online and not at work.
     pub(super) fn choose(&mut self, n: usize, turn: &Turn<'_>) -> Vec<u32> {
         let view = turn.view;
-        let is_available =
-            |client_id| !self.busy.contains(&client_id) && view.availability.is_online(client_id, turn.now);
+        let is_available = |client_id| {
+            !self.busy.contains(&client_id)
+                && view.availability.is_online(client_id, turn.now)
+                && view.can_begin(client_id, turn.now)
+        };
         let candidates = Candidates {
             n_clients: view.population.n_clients,
             is_available: &is_available,
@@ -234,9 +238,13 @@ impl Core {
     }
 }
 
-/// When the next client that is offline now and not at work comes online.
+/// When the next client that is not at work and cannot be asked now may be asked: it comes online, or its battery, which
+/// is looked at again after a while, has been charged.
 fn next_arrival(view: &View, busy: &BTreeSet<u32>, now: SimTime) -> Option<SimTime> {
     let idle = (0..view.population.n_clients).filter(|client_id| !busy.contains(client_id));
-    let offline = idle.filter(|&client_id| !view.availability.is_online(client_id, now));
-    offline.map(|client_id| view.availability.next_online(client_id, now)).min().filter(|&at| at != NEVER)
+    let next = idle.filter_map(|client_id| match view.availability.is_online(client_id, now) {
+        false => Some(view.availability.next_online(client_id, now)),
+        true => (!view.can_begin(client_id, now)).then(|| Batteries::next_look(now)),
+    });
+    next.min().filter(|&at| at != NEVER)
 }

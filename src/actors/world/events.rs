@@ -17,6 +17,8 @@ pub(super) enum Event {
     UploadResumes { task: TaskId },
     /// Local training is done.
     TrainingEnds { task: TaskId },
+    /// The battery of the task's client is down to its reserve, unless its draw has changed since.
+    BatteryEmpty { task: TaskId, serial: u32 },
     /// The task's client fails, unless the task is over by then.
     Fails { task: TaskId, reason: Reason },
     /// The server goes down: number of the restart in the plan.

@@ -387,6 +387,24 @@ impl<'a> Journal<'a> {
         self.observer.host(round, now, work)
     }
 
+    /// Conservation, when nothing is under way any more: every task that was begun has one end, and what was moved is
+    /// charged to the clients.
+    ///
+    /// # Panics
+    /// If it does not hold: the books, and so the results, would be wrong.
+    pub(super) fn check_conservation(&self) {
+        let totals = &self.totals;
+        let ended = totals.aggregated
+            + totals.late.values().sum::<u64>()
+            + totals.dropped.values().sum::<u64>()
+            + totals.rejected.values().sum::<u64>();
+        assert!(totals.selected == ended, "{} tasks were begun and {ended} have ended", totals.selected);
+        let moved: Bytes = self.clients.iter().map(|client| client.bytes_down + client.bytes_up).sum();
+        let charged = totals.bytes_down + totals.bytes_up;
+        assert!(moved == charged, "clients moved {} B, and {} B are charged", moved.get(), charged.get());
+        assert!(totals.bytes_wasted <= charged, "more is wasted than was moved");
+    }
+
     pub(super) fn into_ledgers(self) -> (Vec<ClientLedger>, Totals) {
         (self.clients, self.totals)
     }

@@ -19,9 +19,8 @@ impl World<'_> {
             true => task.round,
             false => self.journal.n_selected(client_id) + 1,
         };
-        task.device_class = population.device_class(client_id);
-        task.network_class = population.network_class(client_id);
-        task.region = population.region(client_id);
+        let member = population.membership(client_id);
+        (task.device_class, task.network_class, task.region) = (member.device, member.network, member.region);
         task.power = population.devices[task.device_class].model.power();
         task.to_upload = population.uplink_payload;
         task.failure = plan.dropout.draw(&mut population.seeds.task(Purpose::Dropout, client_id, task.address));
@@ -50,6 +49,27 @@ impl World<'_> {
         }
     }
 
+    /// The task's client draws another power from now on: that of the stage that the task is in.
+    fn change_draw(&mut self, id: TaskId) {
+        let Some(batteries) = &self.batteries else { return };
+        let task = self.tasks.get_mut(id).expect("only a task under way draws power");
+        let Some(power) = task.power else { return };
+        let watts = match task.stage {
+            Stage::Download | Stage::Upload => power.radio_w,
+            Stage::Train => power.compute_w,
+            Stage::Paused | Stage::Arrived => 0.0,
+        };
+        let before = std::mem::replace(&mut task.draw_w, watts);
+        task.draws += 1;
+        let empty_at = batteries.change_draw(task.client_id, self.now, before, watts);
+        if let Some(at) = empty_at.filter(|at| *at != NEVER)
+            && task.stage != Stage::Arrived
+        {
+            let event = Event::BatteryEmpty { task: id, serial: task.draws };
+            self.calendar.push(at.max(self.now), sender_of(task.client_id), event);
+        }
+    }
+
     pub(super) fn begin_transfer(&mut self, id: TaskId, direction: Direction) -> Result<(), WorldError> {
         let population = &self.plan.population;
         let task = self.tasks.get_mut(id).expect("only a task under way transfers");
@@ -67,6 +87,7 @@ impl World<'_> {
         let sender = sender_of(task.client_id);
         self.journal.phase_starts(self.now, kind, id, task, Some(payload))?;
         self.calendar.push(self.now + own + shared, sender, Event::TransferBegins { task: id, direction, attempt });
+        self.change_draw(id);
         Ok(())
     }
 
@@ -163,6 +184,7 @@ impl World<'_> {
                 self.journal.phase_ends(self.now, EventKind::UploadEnd, id, task, Some(bytes))?;
                 task.enter(Stage::Arrived, self.now);
                 task.is_known_to_client = false;
+                self.change_draw(id);
                 self.tell_client(client_id, ClientMessage::UploadFinished { task: id }).await?;
                 self.tell_server(ServerMessage::Arrived { task: id }).await
             }
@@ -177,6 +199,8 @@ impl World<'_> {
         let client_id = task.client_id;
         task.enter(Stage::Train, self.now);
         self.journal.phase_starts(self.now, EventKind::TrainStart, id, task, None)?;
+        self.change_draw(id);
+        let task = self.tasks.get_mut(id).expect("it has just begun");
         let device = &population.devices[task.device_class].model;
         if !sim::fits(device.memory(client_id), population.training_memory) {
             self.calendar.push(self.now, sender_of(client_id), Event::Fails { task: id, reason: Reason::Memory });
@@ -241,6 +265,8 @@ impl World<'_> {
         self.journal.interrupt(self.now, id, task, reason, moved)?;
         task.enter(Stage::Paused, self.now);
         task.paused_at = self.now;
+        self.change_draw(id);
+        let task = self.tasks.get_mut(id).expect("it waits for its client");
         task.attempt += 1;
         task.to_upload = match self.plan.uploads.when_interrupted {
             sim::WhenInterrupted::Resume => task.to_upload - moved,
@@ -272,6 +298,11 @@ impl World<'_> {
             task.moved(Transfer::of_flow(flow.id).direction, task.moved_now);
         }
         task.job = None;
+        if let (Some(batteries), Some(_)) = (&self.batteries, task.power)
+            && task.stage != Stage::Arrived
+        {
+            batteries.change_draw(task.client_id, self.now, task.draw_w, 0.0);
+        }
         if task.is_known_to_client {
             self.tell_client(task.client_id, ClientMessage::Stopped { task: id }).await?;
         }

@@ -40,6 +40,10 @@ pub(super) struct Task {
     pub(super) network_class: usize,
     pub(super) region: usize,
     pub(super) power: Option<PowerDraw>,
+    /// Watts that the task draws now, beside idle.
+    pub(super) draw_w: f64,
+    /// How often that has changed.
+    pub(super) draws: u32,
     pub(super) failure: Option<Failure>,
     pub(super) offline_at: SimTime,
     /// When the device crashes if it stays at work.
@@ -84,6 +88,8 @@ impl Task {
             network_class: 0,
             region: 0,
             power: None,
+            draw_w: 0.0,
+            draws: 0,
             failure: None,
             offline_at: NEVER,
             crash_at: NEVER,

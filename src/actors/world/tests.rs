@@ -6,7 +6,7 @@ mod interruptions;
 mod streams;
 
 use super::*;
-use crate::actors::plan::{Class, Learning, Population, SampleCosts, ShardSizes};
+use crate::actors::plan::{Class, Facts, Learning, Population, SampleCosts, ShardSizes};
 use crate::actors::server::RoundSettings;
 use crate::actors::trainer::Trained;
 use crate::actors::trainer::Trainer;
@@ -120,6 +120,7 @@ fn plan() -> Plan {
         n_epochs: 1,
         downlink_payload: Bytes::new(1_000_000),
         uplink_payload: Bytes::new(1_000_000),
+        facts: Facts::new(3000),
     };
     Plan {
         population: Arc::new(population),
@@ -362,5 +363,6 @@ fn sizes_of_timing_only_shards_follow_their_distribution() {
     assert!(sizes[1000].abs_diff(100) < 7, "{}", sizes[1000]);
     let mut fixed = plan;
     population(&mut fixed).shard_sizes = ShardSizes::Fixed(7);
+    population(&mut fixed).facts = Facts::new(10);
     assert_eq!(fixed.population.num_examples(3), 7);
 }

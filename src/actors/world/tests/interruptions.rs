@@ -156,3 +156,44 @@ fn regions_share_their_link() {
     // Four downloads over 16 Mbps take 2 s in place of 1 s; each way has 50 ms more.
     assert_eq!(simulate(&plan).1.times_of(EventKind::RoundEnd), [6.3]);
 }
+
+fn with_battery(battery: serde_json::Value) -> Plan {
+    let mut plan = plan();
+    plan.rounds.rounds = 1;
+    population(&mut plan).devices = vec![device(serde_json::json!({
+        "share": 1.0, "compute": { "time_per_sample": "200 ms" },
+        "energy": { "idle": "0.5 W", "compute": "4 W", "radio": "1.2 W" }, "battery": battery }))];
+    plan
+}
+
+#[test]
+fn a_battery_that_runs_down_ends_the_task() {
+    let plan = with_battery(serde_json::json!({ "capacity": "20 J", "reserve": 0.5, "start_above": 0.6 }));
+    let (outcome, notes) = simulate(&plan);
+    // 1.1 s of download at 0.5 + 1.2 W leave 20 - 1.87 = 18.13 J; at 0.5 + 4 W the 8.13 J above the reserve last 1.80667 s.
+    assert_eq!(outcome.totals.dropped[&(Reason::Battery, Phase::Train)], 4);
+    let times = notes.times_of(EventKind::Dropout);
+    assert!(times.iter().all(|time| (time - 2.906_667).abs() < 1e-6), "{times:?}");
+    // A larger one lasts: the task takes 14.44 J.
+    let plan = with_battery(serde_json::json!({ "capacity": "29 J", "reserve": 0.5, "start_above": 0.6 }));
+    assert_eq!(simulate(&plan).0.totals.aggregated, 4);
+}
+
+#[test]
+fn a_client_with_an_empty_battery_is_not_asked_until_it_is_charged() {
+    let battery = serde_json::json!({ "capacity": "100 J", "initial": 0.1, "reserve": 0.05, "start_above": 0.9 });
+    let mut plan = with_battery(battery);
+    let error = try_simulate(&plan).0.err().expect("nothing charges it").to_string();
+    assert!(error.contains("give_up_after"), "{error}");
+    let charging = serde_json::json!({ "power": "10 W", "from": "1 h", "for": "8 h" });
+    let battery = serde_json::json!({
+        "capacity": "2000 J", "initial": 1.0, "reserve": 0.05, "start_above": 0.9, "charging": charging });
+    plan.population = with_battery(battery).population;
+    plan.rounds.rounds = 2;
+    plan.restarts = vec![restart("1 s", "20 min", "lost")];
+    // Idle drains 0.5 W: after 20 min 1,400 J are left, below the 1,800 J that a task needs; the next looks are every 10 min,
+    // and charging begins at 1 h with 10 W against 0.5 W: from some 200 J at 1 h, 1,800 J are there 168 s after.
+    let (_, notes) = simulate(&plan);
+    let second = notes.times_of(EventKind::RoundStart)[1];
+    assert!(second >= 3600.0 + 168.0 && second <= 3600.0 + 168.0 + 600.0, "{second}");
+}

@@ -3,6 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{HubError, Progress, Repo, RepoFile, is_commit};
 
@@ -153,7 +154,10 @@ pub(super) fn make_folder_of(path: &Path) -> Result<(), HubError> {
 fn write_whole(path: &Path, content: &[u8]) -> Result<(), HubError> {
     make_folder_of(path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let partial = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    // Another process, or another thread of this one, may be writing the same.
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let number = WRITES.fetch_add(1, Ordering::Relaxed);
+    let partial = path.with_file_name(format!(".{name}.{}.{number}", std::process::id()));
     fs::write(&partial, content).map_err(|source| failed(&partial, source))?;
     fs::rename(&partial, path).map_err(|source| failed(path, source))
 }

@@ -1,102 +1,29 @@
 //! From a checked scenario to a [`Plan`]: loads the model and the data, deals the shards, counts what a task costs.
 
 mod dataset;
+mod error;
+mod plan;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use self::error::SetupError;
+use self::plan::plan;
 use super::inputs::Inputs;
-use super::plan::{Class, Facts, Learning, Plan, Population, SampleCosts, ShardSizes};
-use super::server::RoundSettings;
+use super::plan::{Learning, Plan, SampleCosts, ShardSizes};
 use super::trainer::{LearningError, Trained, Trainer};
-use crate::data::{self, CacheUse, DataError, EncodedDataset, PartitionError, PartitionTable};
-use crate::hub::HubError;
-use crate::model::{self, Backbone, EncoderConfig, HostDevice, ModelError};
+use crate::data::{self, CacheUse, EncodedDataset, PartitionTable};
+use crate::model::{self, Backbone, EncoderConfig, HostDevice};
 use crate::params::{Layout, Params};
-use crate::petuning::{TuningError, trainable_tensors, travelling_tensors};
+use crate::petuning::{trainable_tensors, travelling_tensors};
 use crate::scenario::{Examples, Mode, Scenario, ShardSizeConfig};
 use crate::seed::Purpose;
-use crate::sim::{AvailabilityModel, Outages, SimError};
-use crate::strategy::{CodecConfig, CodecError};
+use crate::strategy::CodecConfig;
 use crate::training::{Cancel, Evaluation, Learner, Split, TrainJob, TrainingError, training_flops, training_memory};
 use crate::units::Bytes;
 
 /// Idle client actors that stay alive, so that clients who are asked often need not be brought to life each time. A
 /// resident actor takes about 7 kB.
 const IDLE_CLIENTS_MAX: usize = 1024;
-
-/// What the scenario asks for and cannot be had. Nothing has run.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SetupError {
-    /// The model.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// The hub.
-    #[error(transparent)]
-    Hub(#[from] HubError),
-    /// The data set.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// Pictures for an encoder of texts.
-    #[error("`dataset` holds pictures, but `model.name: {model}` takes texts; name a ViT, or texts")]
-    ImagesForTexts {
-        /// The model.
-        model: String,
-    },
-    /// Texts for an encoder of pictures.
-    #[error("`dataset` holds texts, but `model.name: {model}` takes pictures; name an encoder of texts, or pictures")]
-    TextsForImages {
-        /// The model.
-        model: String,
-    },
-    /// The partition.
-    #[error(transparent)]
-    Partition(#[from] PartitionError),
-    /// A file of traces or of devices.
-    #[error(transparent)]
-    Sim(#[from] SimError),
-    /// The tuning method.
-    #[error(transparent)]
-    Tuning(#[from] TuningError),
-    /// Model, method and data do not fit together.
-    #[error(transparent)]
-    Training(#[from] TrainingError),
-    /// A payload.
-    #[error(transparent)]
-    Codec(#[from] CodecError),
-    /// A metric that the data set has not the labels for.
-    #[error(
-        "metric `{metric}` is for two labels, and the data set has {n_labels}; use macro_f1, in `evaluation.metric` and \
-         `assert`"
-    )]
-    Metric {
-        /// The metric.
-        metric: &'static str,
-        /// Labels of the data set.
-        n_labels: usize,
-    },
-    /// A run of a lock file that would not repeat the locked run.
-    #[error("the lock file was written for another {what}: it says {locked}, here it is {found}")]
-    Lock {
-        /// What differs.
-        what: &'static str,
-        /// What the lock file says.
-        locked: String,
-        /// What is here.
-        found: String,
-    },
-    /// The run would take more memory than the scenario allows.
-    #[error("training with {workers} workers takes about {need}, but `compute.memory_limit` is {limit}")]
-    Memory {
-        /// Jobs at a time.
-        workers: usize,
-        /// The estimate.
-        need: Bytes,
-        /// The limit.
-        limit: Bytes,
-    },
-}
 
 /// A scenario that is ready to run.
 pub struct Setup {
@@ -350,77 +277,6 @@ fn memory_of(
 ) -> Result<Bytes, SetupError> {
     let batch_size = scenario.train().per_device_train_batch_size;
     Ok(training_memory(encoder, scenario.tuning(), n_labels, length, batch_size, scenario.model().dtype)?)
-}
-
-fn plan(
-    scenario: &Scenario,
-    shard_sizes: ShardSizes,
-    sample_costs: SampleCosts,
-    training_memory: Bytes,
-    layout: &Layout,
-) -> Result<Plan, SetupError> {
-    let compression = scenario.compression();
-    let payload = |codec: &CodecConfig| codec.implementation().encoded_len(layout);
-    let context = scenario.build_context();
-    let population = Population {
-        seeds: scenario.seeds(),
-        n_clients: scenario.n_clients(),
-        devices: classes_of(scenario.device_classes(), |class| class.build(&context))?,
-        networks: classes_of(scenario.network_classes(), |class| class.build(&context))?,
-        regions: scenario.regions().iter().map(|(name, region)| (name.clone(), region.clone())).collect(),
-        shard_sizes,
-        sample_costs,
-        training_memory,
-        n_epochs: scenario.train().num_train_epochs as u64,
-        downlink_payload: payload(&compression.downlink)?,
-        uplink_payload: payload(&compression.uplink)?,
-        facts: Facts::new(scenario.n_clients()),
-    };
-    let population = Arc::new(population);
-    let mut availability: Arc<dyn AvailabilityModel> = scenario.availability().implementation().build(&context)?.into();
-    let outages = (!scenario.outages().is_empty()).then(|| {
-        let members = population.clone();
-        let membership = Arc::new(move |client_id| members.membership(client_id));
-        Outages::new(scenario.outages(), &population.group_names(), population.seeds, membership)
-    });
-    if let Some(outages) = &outages {
-        availability = outages.clone().around(availability);
-    }
-    Ok(Plan {
-        population,
-        server_network: scenario.server_network().clone(),
-        availability,
-        dropout: *scenario.dropout(),
-        crashes: scenario.crashes().copied(),
-        outages,
-        uploads: *scenario.uploads(),
-        restarts: scenario.restarts().to_vec(),
-        rounds: RoundSettings {
-            rounds: scenario.rounds(),
-            clients_per_round: scenario.clients_per_round() as usize,
-            dispatches_per_round: scenario.dispatches_per_round() as usize,
-            deadline: scenario.deadline(),
-            min_updates: scenario.min_updates() as usize,
-            below_min_updates: scenario.below_min_updates().clone(),
-            late_updates: scenario.late_updates().clone(),
-            give_up_after: scenario.give_up_after(),
-            evaluate_every: scenario.evaluation().every,
-            strategy: scenario.strategy().clone(),
-            selection: scenario.selection().clone(),
-            downlink_codec: compression.downlink.clone(),
-        },
-        learning: None,
-        idle_clients_max: IDLE_CLIENTS_MAX,
-    })
-}
-
-fn classes_of<C: Clone, M>(
-    classes: &BTreeMap<String, C>,
-    build: impl Fn(&C) -> Result<M, SimError>,
-) -> Result<Vec<Class<C, M>>, SimError> {
-    let class =
-        |(name, config): (&String, &C)| Ok(Class { name: name.clone(), config: config.clone(), model: build(config)? });
-    classes.iter().map(class).collect()
 }
 
 /// The learner with the clients' shards and the codec through which their updates travel.

@@ -10,7 +10,8 @@ use crate::petuning::TuningConfig;
 use crate::registry::Entry;
 use crate::scenario::Metric;
 use crate::sim::{AvailabilityConfig, SharingConfig};
-use crate::strategy::{CodecConfig, SelectionConfig, StrategyConfig};
+use crate::strategy::round::{BelowMinUpdatesConfig, LateUpdatesConfig};
+use crate::strategy::{CodecConfig, SelectionConfig, StalenessConfig, StrategyConfig};
 
 const MODELS: &[Entry] = &[
     Entry {
@@ -42,7 +43,7 @@ const DATASETS: &[Entry] = &[
 ];
 
 /// Everything that can be named in a scenario, by setting.
-fn groups() -> [Vec<Entry>; 10] {
+fn groups() -> [Vec<Entry>; 13] {
     [
         &[MODELS, SHAPES].concat(),
         DATASETS,
@@ -50,6 +51,9 @@ fn groups() -> [Vec<Entry>; 10] {
         TuningConfig::ENTRIES,
         AvailabilityConfig::ENTRIES,
         StrategyConfig::ENTRIES,
+        StalenessConfig::ENTRIES,
+        LateUpdatesConfig::ENTRIES,
+        BelowMinUpdatesConfig::ENTRIES,
         SelectionConfig::ENTRIES,
         SharingConfig::ENTRIES,
         CodecConfig::ENTRIES,

@@ -51,15 +51,20 @@ pub(crate) fn roberta_base() -> EncoderConfig {
 
 /// Three texts of different lengths, or three images.
 pub(crate) fn batch(config: &EncoderConfig) -> Batch {
+    batch_on(config, &Device::Cpu)
+}
+
+/// The same on another device.
+pub(crate) fn batch_on(config: &EncoderConfig, device: &Device) -> Batch {
     if config.vision.is_some() {
-        return Batch::images(&pixels(config), 3, config, &Device::Cpu).unwrap();
+        return Batch::images(&pixels(config), 3, config, device).unwrap();
     }
     let examples: [(&[u32], &[u32]); 3] = [
         (&[2, 17, 5, 33, 9, 3], &[0, 0, 0, 1, 1, 1]),
         (&[2, 8, 3], &[0, 0, 0]),
         (&[2, 39, 21, 11, 3], &[0, 0, 1, 1, 1]),
     ];
-    Batch::new(&examples, config, &Device::Cpu).unwrap()
+    Batch::new(&examples, config, device).unwrap()
 }
 
 /// The pixels of three images, `[3, channels, height, width]`.

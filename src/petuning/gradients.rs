@@ -23,7 +23,7 @@ fn logits(backbone: &Backbone, batch: &Batch, tuning: &TuningConfig, values: Tra
 
 /// The loss with dropout on, whose masks are the same at each call.
 fn loss(backbone: &Backbone, batch: &Batch, tuning: &TuningConfig, values: TrainableVars) -> Tensor {
-    let labels = Tensor::new(&[2u32, 0, 1], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[2u32, 0, 1], backbone.device()).unwrap();
     cross_entropy(&logits(backbone, batch, tuning, values, &mut Pass::training(99, None)), &labels).unwrap()
 }
 
@@ -37,10 +37,10 @@ fn check(tuning: TuningConfig) {
 
 fn check_in(backbone: &Backbone, tuning: &TuningConfig) {
     let kind = backbone.config().kind;
-    let batch = fixture::batch(backbone.config());
+    let batch = fixture::batch_on(backbone.config(), backbone.device());
     let form = LocalForm::new(tuning, backbone.config(), N_LABELS, &Seeds::new(5)).unwrap();
     let received = initial(tuning, backbone);
-    let task = form.begin(&received, &Device::Cpu).unwrap();
+    let task = form.begin(&received, backbone.device()).unwrap();
     // Full tuning starts at values that are stirred already.
     let is_full = matches!(tuning, TuningConfig::Full(_));
     let params = if is_full { task.start().clone() } else { stirred(task.start(), 0.3) };
@@ -171,6 +171,29 @@ fn head() {
 #[test]
 fn full() {
     check(TuningConfig::Full(FullConfig {}));
+}
+
+/// Every method and family on a GPU, against finite differences computed there in `f64`.
+#[cfg(feature = "cuda")]
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn on_a_gpu() {
+    let gpu = crate::model::HostDevice::Cuda.open().unwrap();
+    let adapter = AdapterConfig { bottleneck_dim: Some(3), ..AdapterConfig::default() };
+    let all = [
+        TuningConfig::Lora(LoraConfig { bias: Bias::All, ..lora() }),
+        TuningConfig::Adapter(AdapterConfig { train_layer_norms: true, ..adapter }),
+        TuningConfig::Bitfit(BitfitConfig { biases: TrainedBiases::All }),
+        TuningConfig::Ia3(Ia3Config::default()),
+        TuningConfig::Prefix(PrefixConfig { num_virtual_tokens: 3, ..PrefixConfig::default() }),
+        TuningConfig::Prompt(PromptConfig { num_virtual_tokens: 3, deep: false }),
+        TuningConfig::Head(HeadConfig {}),
+        TuningConfig::Full(FullConfig {}),
+    ];
+    for kind in EncoderKind::ALL {
+        let backbone = fixture::backbone(kind).to_device(&gpu).unwrap();
+        all.iter().for_each(|tuning| check_in(&backbone, tuning));
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod minilm;
 mod program;
 mod random_scenarios;
 mod replay;
+mod traces;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

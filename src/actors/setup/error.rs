@@ -1,0 +1,83 @@
+//! What a scenario asks for and cannot be had.
+
+use crate::data::{DataError, PartitionError};
+use crate::hub::HubError;
+use crate::model::ModelError;
+use crate::petuning::TuningError;
+use crate::sim::SimError;
+use crate::strategy::CodecError;
+use crate::training::TrainingError;
+use crate::units::Bytes;
+
+/// What the scenario asks for and cannot be had. Nothing has run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The hub.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// The data set.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Pictures for an encoder of texts.
+    #[error("`dataset` holds pictures, but `model.name: {model}` takes texts; name a ViT, or texts")]
+    ImagesForTexts {
+        /// The model.
+        model: String,
+    },
+    /// Texts for an encoder of pictures.
+    #[error("`dataset` holds texts, but `model.name: {model}` takes pictures; name an encoder of texts, or pictures")]
+    TextsForImages {
+        /// The model.
+        model: String,
+    },
+    /// The partition.
+    #[error(transparent)]
+    Partition(#[from] PartitionError),
+    /// A file of traces or of devices.
+    #[error(transparent)]
+    Sim(#[from] SimError),
+    /// The tuning method.
+    #[error(transparent)]
+    Tuning(#[from] TuningError),
+    /// Model, method and data do not fit together.
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+    /// A payload.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// A metric that the data set has not the labels for.
+    #[error(
+        "metric `{metric}` is for two labels, and the data set has {n_labels}; use macro_f1, in `evaluation.metric` and \
+         `assert`"
+    )]
+    Metric {
+        /// The metric.
+        metric: &'static str,
+        /// Labels of the data set.
+        n_labels: usize,
+    },
+    /// A run of a lock file that would not repeat the locked run.
+    #[error("the lock file was written for another {what}: it says {locked}, here it is {found}")]
+    Lock {
+        /// What differs.
+        what: &'static str,
+        /// What the lock file says.
+        locked: String,
+        /// What is here.
+        found: String,
+    },
+    /// The run would take more memory than the scenario allows.
+    #[error("training with {workers} workers takes about {need}, but `compute.memory_limit` is {limit}")]
+    Memory {
+        /// Jobs at a time.
+        workers: usize,
+        /// The estimate.
+        need: Bytes,
+        /// The limit.
+        limit: Bytes,
+    },
+}

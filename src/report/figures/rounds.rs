@@ -18,7 +18,7 @@ pub(super) fn rounds(rounds: &RoundsFile) -> Option<String> {
     let rows = &rounds.rows;
     let longest = rows.iter().map(|row| row.sim_end.since(row.sim_start)).max()?;
     let (unit, nanos) = time_unit(longest);
-    let most = rows.iter().map(|row| row.selected).max()?;
+    let most = rows.iter().map(|row| counts(row).iter().sum::<u32>()).max()?;
     let mut svg = Svg::new(720.0, 560.0, "Rounds: duration and tasks");
     let last = f64::from(rows.last()?.round);
     // Half a round on each side, for the bars at the ends.
@@ -44,10 +44,9 @@ pub(super) fn rounds(rounds: &RoundsFile) -> Option<String> {
     Some(svg.finish())
 }
 
-/// What became of a round's tasks, in the order of [`PARTS`].
+/// What became of the tasks that ended in a round, in the order of [`PARTS`].
 fn counts(row: &RoundRow) -> [u32; 4] {
-    let counted = row.aggregated + row.late + row.dropped;
-    [row.aggregated, row.late, row.dropped, row.selected.saturating_sub(counted)]
+    [row.aggregated, row.late, row.dropped, row.rejected]
 }
 
 fn bar(svg: &mut Svg, panel: &Panel, row: &RoundRow, from: f64, to: f64, colour: &str) {

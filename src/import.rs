@@ -6,7 +6,7 @@
 //! | `client_behave_trace` | the same | `availability.csv` and the spans of its clients |
 //! | `state_traces.json` | FLASH (github.com/PKU-Chengxu/FLASH, `models/timer.py`) | the same |
 //!
-//! Pickles are data here: [`pickle`] lets plain dictionaries, lists, texts and numbers through and refuses every object by its
+//! Pickles are data here: `pickle` lets plain dictionaries, lists, texts and numbers through and refuses every object by its
 //! name before anything is built.
 
 mod fedscale;

@@ -16,6 +16,7 @@ mod pretrain;
 mod progress;
 mod recorder;
 mod run;
+mod simulate;
 mod validate;
 
 use std::process::ExitCode;

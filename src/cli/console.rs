@@ -26,6 +26,12 @@ impl Console {
         Self { quiet: global.quiet, verbose: global.verbose, json: global.json }
     }
 
+    /// The same, without progress and notes.
+    #[must_use]
+    pub fn silent(self) -> Self {
+        Self { quiet: true, verbose: false, ..self }
+    }
+
     /// True when progress and notes are not wanted.
     pub fn is_quiet(&self) -> bool {
         self.quiet

@@ -5,7 +5,14 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::actors::setup::SetupError;
+use crate::actors::world::WorldError;
+use crate::hub::HubError;
+use crate::model::ModelError;
+use crate::petuning::TuningError;
+use crate::report::ReportError;
 use crate::scenario::Diagnostics;
+use crate::training::TrainingError;
 
 /// Exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,5 +99,54 @@ impl From<Diagnostics> for CliError {
     fn from(diagnostics: Diagnostics) -> Self {
         let exit = if diagnostics.lacks_only_features() { Exit::Environment } else { Exit::BadInput };
         Self { exit, report: Report::Diagnostics(Box::new(diagnostics)) }
+    }
+}
+
+impl From<SetupError> for CliError {
+    fn from(error: SetupError) -> Self {
+        match &error {
+            SetupError::Memory { .. } => CliError::new(Exit::Environment, "memory", &error)
+                .help("lower compute.workers or clients.train.per_device_train_batch_size"),
+            SetupError::Lock { .. } => CliError::new(Exit::BadInput, "lock", &error)
+                .help("remove that line of its `lock` section to run it all the same, with other results"),
+            SetupError::Model(ModelError::Tensor { .. } | ModelError::Device { .. }) => {
+                CliError::new(Exit::Environment, "model", &error)
+            }
+            SetupError::Model(_) => CliError::new(Exit::BadInput, "model", &error),
+            SetupError::Data(_) | SetupError::ImagesForTexts { .. } | SetupError::TextsForImages { .. } => {
+                CliError::new(Exit::BadInput, "dataset", &error)
+            }
+            SetupError::Hub(hub) => hub_error(hub),
+            SetupError::Sim(_) => CliError::new(Exit::BadInput, "bad-trace", &error),
+            SetupError::Metric { .. } => CliError::new(Exit::BadInput, "metric", &error),
+            SetupError::Partition(_) => CliError::new(Exit::BadInput, "partition", &error),
+            SetupError::Tuning(_) => CliError::new(Exit::BadInput, "tuning", &error),
+            SetupError::Training(TrainingError::Tuning(TuningError::Adapter { .. })) => {
+                CliError::new(Exit::BadInput, "init", &error)
+            }
+            SetupError::Training(_) => CliError::new(Exit::BadInput, "training", &error),
+            SetupError::Codec(_) => CliError::new(Exit::RunFailed, "codec", &error),
+        }
+    }
+}
+
+fn hub_error(error: &HubError) -> CliError {
+    let exit = if error.is_environment() { Exit::Environment } else { Exit::BadInput };
+    CliError::new(exit, "hub", error)
+}
+
+impl From<ReportError> for CliError {
+    fn from(error: ReportError) -> Self {
+        let exit = if matches!(error, ReportError::Name { .. }) { Exit::BadInput } else { Exit::Environment };
+        CliError::new(exit, "results", error)
+    }
+}
+
+impl From<WorldError> for CliError {
+    fn from(error: WorldError) -> Self {
+        match error {
+            WorldError::Observer(error) => error.into(),
+            other => CliError::new(Exit::RunFailed, "run", other),
+        }
     }
 }

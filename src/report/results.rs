@@ -45,6 +45,18 @@ impl ResultsWriter {
         Ok(writer)
     }
 
+    /// Like [`create`](Self::create) in the directory of that very name, which must not exist; nothing links to it.
+    ///
+    /// # Errors
+    /// When the directory exists, or something cannot be made.
+    pub fn create_exactly(directory: &Path, metric: &str) -> Result<Self, ReportError> {
+        if let Some(parent) = directory.parent() {
+            fs::create_dir_all(parent).map_err(ReportError::write(parent))?;
+        }
+        fs::create_dir(directory).map_err(ReportError::write(directory))?;
+        Self::in_directory(directory.into(), metric)
+    }
+
     fn in_directory(directory: PathBuf, metric: &str) -> Result<Self, ReportError> {
         let metric_column = format!("eval_{metric}");
         let round_columns: Vec<&str> = ROUND_COLUMNS.iter().copied().chain([metric_column.as_str()]).collect();

@@ -5,6 +5,7 @@
 //! figures. Everything but `perf.csv` is decided by the simulation alone and is the same in each run of a scenario.
 
 pub mod check;
+pub mod compare;
 mod error;
 pub mod figures;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod args;
 mod check_grads;
+mod compare;
 mod console;
 mod error;
 mod explain;
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) if args.dry_run => validate::dry_run(&args, &console),
         Verb::Run(args) => run::execute(&args, &console),
         Verb::Validate(args) => validate::execute(&args, &console),
+        Verb::Compare(args) => compare::execute(&args, &console),
         Verb::Fetch(args) => fetch::execute(&args, &console),
         Verb::CheckGrads(args) => check_grads::execute(&args, &console),
         Verb::List(args) => list::execute(&args, &console),

@@ -24,6 +24,7 @@ pub use error::ReportError;
 pub use perf::{PerfRow, Stopwatch, peak_rss_mib};
 pub use read::{RoundsFile, TimelineRow, read_clients, read_rounds, read_timeline};
 pub use record::{EventKind, Reason, Record};
+pub(crate) use results::write_whole;
 pub use results::{ResultsWriter, name_problem};
 pub use rows::{ClientRow, RoundRow};
 pub use summary::{EnergySpent, SCHEMA_VERSION, Status, Summary, Target, Test, Traffic, Updates, Validation};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 
+use super::compare::CompareArgs;
 use crate::hub::HubSettings;
 use crate::scenario::{Input, Overrides};
 
@@ -70,6 +71,15 @@ Examples:
   straggler params quickstart
   straggler params sst2.yaml --set tuning.lora.r=16 --json")]
     Params(ParamsArgs),
+    /// Compare runs over seeds: mean, SD, intervals, paired differences, what a target cost
+    #[command(after_help = "\
+Examples:
+  straggler compare results/quickstart/latest results/sst2/latest
+  straggler compare results/study-dropout/latest --baseline during_train=0
+  straggler compare results/quickstart --target 0.8 --format markdown -o table.md
+
+Runs that differ by seed only are one cell. Intervals are Student's t; differences are paired by seed.")]
+    Compare(CompareArgs),
     /// Download what a scenario needs from the Hugging Face hub, for machines without a network
     #[command(after_help = "\
 Examples:

@@ -135,7 +135,7 @@ impl ResultsWriter {
 }
 
 /// Writes a file under another name and renames it, so that it is whole or absent.
-pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<(), ReportError> {
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), ReportError> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(ReportError::write(parent))?;
     }

@@ -95,6 +95,13 @@ impl Group {
         self.runs.iter().zip(&figure.values).filter(|(_, value)| value.is_none()).map(|(run, _)| run.seed()).collect()
     }
 
+    /// The seeds of the runs that were evaluated and never reached the target.
+    pub fn not_reached(&self) -> Vec<u64> {
+        let Some(figure) = self.figure(Quantity::TimeToTarget) else { return Vec::new() };
+        let runs = self.runs.iter().zip(&figure.values);
+        runs.filter(|(run, value)| run.is_evaluated() && value.is_none()).map(|(run, _)| run.seed()).collect()
+    }
+
     /// The figure of a quantity.
     pub fn figure(&self, quantity: Quantity) -> Option<&Figure> {
         self.figures.iter().find(|figure| figure.quantity == quantity)
@@ -233,7 +240,7 @@ fn own_target(groups: &[Vec<Run>], notes: &mut Vec<String>) -> Option<f64> {
 
 fn quantities(groups: &[Vec<Run>], target: Option<f64>) -> Vec<Quantity> {
     let runs = || groups.iter().flatten();
-    let can_reach = target.is_some() && runs().any(|run| run.summary.validation.is_some());
+    let can_reach = target.is_some() && runs().any(Run::is_evaluated);
     let has_energy = runs().any(|run| run.summary.energy.is_some());
     let is_known = |quantity: &Quantity| match quantity {
         // A target that nobody reached is worth saying.
@@ -318,8 +325,11 @@ mod tests {
     /// Writes a run of three rounds of 10 s and 1 MB each, in which the metric rises to `best` by thirds.
     fn write_run(folder: &Path, (name, seed, rate): (&str, u64, f64), best: f64, change: impl Fn(&mut Summary)) {
         std::fs::create_dir_all(folder).unwrap();
-        let lock =
-            format!("version: 1\nname: {name}\nseed: {seed}\nclients:\n  rate: {rate}\ncompute:\n  workers: {seed}\n");
+        // The hash of what is built in and the number of threads are no difference.
+        let lock = format!(
+            "version: 1\nname: {name}\nseed: {seed}\nlock:\n  dataset_hash: {seed}a\ndataset:\n  name: builtin:intents\n\
+             clients:\n  rate: {rate}\ncompute:\n  workers: {seed}\n"
+        );
         std::fs::write(folder.join("scenario.lock.yaml"), lock).unwrap();
         let row = fixture::run().rounds[0].clone();
         let rows = (1..=3).map(|round| RoundRow {

@@ -66,6 +66,11 @@ impl Run {
         }
     }
 
+    /// True when models were trained and evaluated.
+    pub fn is_evaluated(&self) -> bool {
+        self.summary.validation.is_some()
+    }
+
     /// The first round after which the validation metric is at least `target`.
     pub fn reached(&self, target: f64) -> Option<&RoundRow> {
         self.rounds.iter().find(|row| row.eval_metric.is_some_and(|value| value >= target))
@@ -109,6 +114,14 @@ fn scenario(folder: &Path) -> Result<Value, String> {
     if let Some(compute) = settings.get_mut("compute").and_then(Value::as_object_mut) {
         compute.shift_remove("workers");
         compute.shift_remove("memory_limit");
+    }
+    // What is built in may be drawn from the seed, and so may its hash; its name and the program's version say which it is.
+    for (input, hash) in [("dataset", "dataset_hash"), ("model", "model_hash")] {
+        let name = settings.get(input).and_then(|input| input.get("name")).and_then(Value::as_str);
+        let is_built_in = name.is_some_and(|name| name.starts_with("builtin:"));
+        if let Some(lock) = settings.get_mut("lock").and_then(Value::as_object_mut).filter(|_| is_built_in) {
+            lock.shift_remove(hash);
+        }
     }
     Ok(scenario)
 }

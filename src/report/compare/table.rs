@@ -2,6 +2,7 @@
 
 use super::comparison::{Comparison, Figure, Group};
 use super::quantity::{Quantity, Unit};
+use super::run::Run;
 
 /// A comparison for a terminal: an overview (mean ± SD), then a table with intervals for each of `details`, with the
 /// differences where there is a baseline. One group alone is a table of its quantities.
@@ -95,7 +96,7 @@ fn alone(comparison: &Comparison, group: &Group) -> Vec<Vec<String>> {
     for figure in &group.figures {
         let scale = Scale::of(figure.quantity, [figure]);
         let name = format!("{}{}", figure.quantity.label(comparison.target), scale.bracket());
-        rows.push([vec![name], estimate(figure, &scale)].concat());
+        rows.push([vec![name], estimate(group, figure, &scale)].concat());
     }
     rows
 }
@@ -123,7 +124,7 @@ fn overview(comparison: &Comparison) -> Vec<Vec<String>> {
     let mut rows = vec![["cell".to_owned(), "seeds".to_owned()].into_iter().chain(names).collect::<Vec<_>>()];
     for (index, group) in comparison.groups.iter().enumerate() {
         let figures = columns.iter().map(|(quantity, scale)| {
-            group.figure(*quantity).map_or(String::new(), |figure| mean_and_sd(figure, scale))
+            group.figure(*quantity).map_or(String::new(), |figure| mean_and_sd(group, figure, scale))
         });
         let first = [name(comparison, index), group.runs.len().to_string()];
         rows.push(first.into_iter().chain(figures).collect());
@@ -136,9 +137,15 @@ fn name(comparison: &Comparison, index: usize) -> String {
     format!("{}{mark}", comparison.groups[index].name)
 }
 
-fn mean_and_sd(figure: &Figure, scale: &Scale) -> String {
+/// What stands for a mean that no run has a value of.
+fn no_value(group: &Group, figure: &Figure) -> &'static str {
+    let is_missed = figure.quantity.is_to_target() && group.runs.iter().any(Run::is_evaluated);
+    if is_missed { "not reached" } else { "" }
+}
+
+fn mean_and_sd(group: &Group, figure: &Figure, scale: &Scale) -> String {
     let Some(estimate) = figure.estimate else {
-        return if figure.quantity.is_to_target() { "not reached".into() } else { String::new() };
+        return no_value(group, figure).into();
     };
     let sd = estimate.sd.map_or(String::new(), |sd| format!(" ± {}", scale.number(sd)));
     let some = match figure.n_missing() {
@@ -160,7 +167,7 @@ fn detail(comparison: &Comparison, quantity: Quantity) -> Vec<Vec<String>> {
     for (index, group) in comparison.groups.iter().enumerate() {
         let Some(figure) = group.figure(quantity) else { continue };
         let mut row = vec![name(comparison, index)];
-        row.extend(estimate(figure, &scale));
+        row.extend(estimate(group, figure, &scale));
         if comparison.baseline.is_some() {
             row.extend(difference(figure, &scale));
         }
@@ -170,10 +177,10 @@ fn detail(comparison: &Comparison, quantity: Quantity) -> Vec<Vec<String>> {
 }
 
 /// n, mean, SD, interval.
-fn estimate(figure: &Figure, scale: &Scale) -> Vec<String> {
+fn estimate(group: &Group, figure: &Figure, scale: &Scale) -> Vec<String> {
     let Some(estimate) = figure.estimate else {
-        let word = if figure.quantity.is_to_target() { "not reached" } else { "" };
-        return vec![format!("0 of {}", figure.values.len()), word.into(), String::new(), String::new()];
+        let n = format!("0 of {}", figure.values.len());
+        return vec![n, no_value(group, figure).into(), String::new(), String::new()];
     };
     let n = match figure.n_missing() {
         0 => estimate.n.to_string(),
@@ -208,8 +215,7 @@ fn remarks(comparison: &Comparison) -> Vec<String> {
         lines.push("one seed each: no SD and no interval; run more seeds for them".into());
     }
     for group in &comparison.groups {
-        let Some(figure) = group.figure(Quantity::TimeToTarget) else { continue };
-        let missing = group.missing(figure);
+        let missing = group.not_reached();
         let Some(target) = comparison.target.filter(|_| !missing.is_empty()) else { continue };
         let seeds = missing.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
         let (n, all) = (missing.len(), group.runs.len());

@@ -6,17 +6,20 @@
 mod args;
 mod check_grads;
 mod compare;
+mod completions;
 mod console;
 mod error;
 mod explain;
 mod fetch;
 mod import;
+mod init;
 mod list;
 mod params;
 mod pretrain;
 mod progress;
 mod recorder;
 mod run;
+mod schema;
 mod simulate;
 mod validate;
 
@@ -49,6 +52,10 @@ pub fn main() -> ExitCode {
         Verb::Compare(args) => compare::execute(&args, &console),
         Verb::Fetch(args) => fetch::execute(&args, &console),
         Verb::CheckGrads(args) => check_grads::execute(&args, &console),
+        Verb::Init(args) => init::execute(&args, &console),
+        Verb::Schema(args) => schema::execute(&args, &console),
+        Verb::Completions(args) => completions::completions(&args, &console),
+        Verb::Man(args) => completions::man(&args, &console),
         Verb::List(args) => list::execute(&args, &console),
         Verb::Params(args) => params::execute(&args, &console),
         Verb::Pretrain(args) => pretrain::execute(&args, &console),

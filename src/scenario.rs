@@ -26,6 +26,7 @@ pub use diagnostic::{Diagnostic, Diagnostics};
 pub use explain::{ResolvedValue, explain};
 pub use load::load;
 pub use lock::LockHeader;
+pub use schema::json_schema;
 pub use settings::{
     CompressionConfig, DrawnShardSize, EvaluationConfig, EvaluationSplit, ExecutionConfig, LognormalSize, Metric, Mode,
     OutputConfig, ShardSizeConfig, Workers,

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 
 use super::compare::CompareArgs;
+use super::completions::{CompletionsArgs, ManArgs};
+use super::init::InitArgs;
+use super::schema::SchemaArgs;
 use crate::hub::HubSettings;
 use crate::scenario::{Input, Overrides};
 
@@ -20,7 +23,9 @@ Examples:
   straggler                                   run the built-in quickstart
   straggler run scenarios/sentiment.yaml      run a scenario
   straggler validate --explain FILE           show what a scenario comes to
+  straggler init study.yaml                   write a scenario to start from
   straggler list                              show what is built in
+  straggler help run                          say more about one verb
 
 Exit codes: 0 ok, 1 run failed, 2 bad usage or input (nothing ran), 3 environment, 4 an assert is unmet"
 )]
@@ -65,6 +70,23 @@ Examples:
   straggler validate scenarios/quickstart.yaml
   straggler validate --explain sst2.yaml --profile async")]
     Validate(ValidateArgs),
+    /// Write a commented scenario to start from, which runs as it is
+    #[command(after_help = "\
+Examples:
+  straggler init
+  straggler init study.yaml
+  straggler init timing.yaml --preset timing
+
+The JSON Schema of scenarios is written beside it: editors that know the YAML language server complete and check by it.")]
+    Init(InitArgs),
+    /// Print the JSON Schema of scenarios, for editors
+    #[command(after_help = "\
+Examples:
+  straggler schema -o scenario.schema.json
+  straggler schema | jq .properties.server
+
+A scenario names it in its first line: # yaml-language-server: $schema=./scenario.schema.json")]
+    Schema(SchemaArgs),
     /// Count what each tuning method trains, sends and costs on a scenario's model and data
     #[command(after_help = "\
 Examples:
@@ -95,6 +117,19 @@ Examples:
   straggler list tuning
   straggler list --json")]
     List(ListArgs),
+    /// Print a script that completes this command line in a shell
+    #[command(after_help = "\
+Examples:
+  straggler completions bash > ~/.local/share/bash-completion/completions/straggler
+  straggler completions zsh > ~/.zfunc/_straggler
+  straggler completions fish > ~/.config/fish/completions/straggler.fish")]
+    Completions(CompletionsArgs),
+    /// Write manual pages, one for each verb
+    #[command(after_help = "\
+Examples:
+  straggler man ~/.local/share/man/man1
+  straggler man | man -l -")]
+    Man(ManArgs),
     /// Compare the gradient of every trained tensor with finite differences
     #[command(
         hide = true,

@@ -3,11 +3,13 @@
 //! The schema is the one that editors use, so what they accept and what this accepts cannot differ.
 
 mod definitions;
+mod editor;
 mod suggest;
 
 use serde_json::{Map, Number, Value as Schema};
 
 pub(super) use definitions::{Definitions, is_one_of, join};
+pub use editor::json_schema;
 pub(super) use suggest::suggest;
 
 use definitions::{LATER, bare_keys, choices, type_of, words};

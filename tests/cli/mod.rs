@@ -1,6 +1,8 @@
 //! The program as a shell sees it: what goes to stdout and stderr, and the exit code.
 
 mod import;
+mod init;
+mod pages;
 
 use std::process::{Command, Output};
 

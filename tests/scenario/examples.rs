@@ -7,7 +7,7 @@ use straggler::scenario::{Input, Overrides, load};
 /// Problems that only say that a user's own data or weights are not on this machine.
 const NEEDS_FILES: [&str; 2] = ["missing-file", "missing-model"];
 
-fn files() -> Vec<PathBuf> {
+pub(super) fn files() -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = std::fs::read_dir("scenarios").unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
@@ -30,7 +30,8 @@ fn every_example_is_named_like_its_file_and_says_what_it_shows() {
     for path in files() {
         let text = std::fs::read_to_string(&path).unwrap();
         let stem = path.file_stem().unwrap().to_string_lossy();
-        assert!(text.starts_with("# "), "{} starts with a comment", path.display());
+        let second = text.lines().nth(1).unwrap_or_default();
+        assert!(second.starts_with("# "), "{} says what it shows, below the line for editors", path.display());
         assert!(text.contains(&format!("\nname: {stem}\n")), "{} is named {stem}", path.display());
     }
 }

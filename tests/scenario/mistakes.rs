@@ -307,17 +307,22 @@ const MISTAKES: &[Mistake] = &[
     ),
 ];
 
+/// The texts of the mistakes that are made in the file itself.
+pub(super) fn mistaken_texts() -> impl Iterator<Item = (&'static str, String)> {
+    MISTAKES.iter().filter(|mistake| mistake.set.is_empty()).map(|mistake| (mistake.name, text_of(mistake)))
+}
+
+fn text_of(mistake: &Mistake) -> String {
+    mistake.changes.iter().fold(RIGHT.to_string(), |text, (from, to)| text.replacen(from, to, 1))
+}
+
 #[test]
 fn every_mistake_is_explained() {
     let mut written = String::new();
     for mistake in MISTAKES {
-        let mut text = RIGHT.to_string();
-        for (from, to) in mistake.changes {
-            text = text.replacen(from, to, 1);
-        }
         let overrides =
             Overrides { profiles: Vec::new(), set: mistake.set.iter().map(|set| (*set).to_string()).collect() };
-        let input = Input::Embedded { name: "small.yaml".into(), text };
+        let input = Input::Embedded { name: "small.yaml".into(), text: text_of(mistake) };
         let diagnostics = load(&input, &overrides).expect_err(mistake.name);
         written += &format!("== {}\n{diagnostics}\n\n", mistake.name);
     }

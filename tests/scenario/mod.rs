@@ -4,3 +4,4 @@ mod examples;
 mod layers;
 mod mistakes;
 mod robust;
+mod schema;

@@ -29,7 +29,7 @@ pub use availability::{
     TraceConfig, TraceEnd, WeibullConfig, WeibullLength,
 };
 pub use battery::{Battery, BatteryConfig, BatteryState, ChargingConfig, DrawnLevel, InitialLevel};
-pub use calendar::Calendar;
+pub use calendar::{Calendar, CalendarState};
 pub use crash::CrashConfig;
 pub use device::{
     ComputeConfig, DeviceClass, DeviceClassConfig, DrawnTimePerSample, EnergyConfig, Jitter, LognormalJitter,
@@ -73,6 +73,12 @@ pub enum SimError {
         client_id: u32,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A saved network that cannot be gone on from.
+    #[error("the saved transfers cannot be used: {message}")]
+    Saved {
+        /// What is wrong with them.
+        message: String,
     },
     /// A class of links without rates.
     #[error("a class of networks has neither rates nor a trace")]

@@ -81,8 +81,8 @@ macro_rules! quantity_in_yaml {
     };
 }
 
-/// An instant of simulated time, in nanoseconds since the start of the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+/// An instant of simulated time, in nanoseconds since the start of the run; in files their number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct SimTime(u64);
 
 impl SimTime {

@@ -145,7 +145,7 @@ pub struct Battery {
 }
 
 /// What a battery holds at an instant.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BatteryState {
     /// Energy left.
     pub joules: f64,

@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::units::SimTime;
 
 /// Pending events, which leave in the order of (time, sender, the sender's own sequence).
@@ -86,14 +88,39 @@ impl<E> Calendar<E> {
         self.heap.is_empty()
     }
 
+    /// What is pending, in order: all there is to go on from.
+    pub fn save(&self) -> CalendarState<E>
+    where
+        E: Clone,
+    {
+        let mut pending: Vec<_> = self.heap.iter().map(|Entry { key, event }| (*key, event.clone())).collect();
+        pending.sort_unstable_by_key(|(key, _)| *key);
+        CalendarState { now: self.now, pushed: self.pushed, pending }
+    }
+
+    /// A calendar that goes on from a saved state. Its count of popped events starts anew.
+    pub fn restore(state: CalendarState<E>) -> Self {
+        let heap = state.pending.into_iter().map(|(key, event)| Entry { key, event }).collect();
+        Self { heap, now: state.now, pushed: state.pushed, popped: 0 }
+    }
+
     /// How many events have been popped.
     pub fn n_popped(&self) -> u64 {
         self.popped
     }
 }
 
+/// A calendar as it is kept in a checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalendarState<E> {
+    now: SimTime,
+    pushed: u64,
+    pending: Vec<(Key, E)>,
+}
+
 /// Place of an event in the order; the derived comparison goes field by field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Key {
     time: SimTime,
     sender: u32,

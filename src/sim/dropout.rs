@@ -21,7 +21,8 @@ pub struct DropoutConfig {
 }
 
 /// The parts of a client's task, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// The model travels to the client.
     Download,
@@ -32,7 +33,7 @@ pub enum Phase {
 }
 
 /// How a task is going to fail.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     /// The part in which it fails; those before it succeed.
     pub phase: Phase,

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::one_of;
 use crate::registry::Problem;
+use crate::sim::SimError;
 use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 
 /// The server's own link: `server.network`.
@@ -79,6 +80,19 @@ impl ServerNetworkConfig {
         self.sharing.implementation().build(self, regions)
     }
 
+    /// The network of a run that goes on from a checkpoint; see [`Sharing::restore`].
+    ///
+    /// # Errors
+    /// When the state does not fit.
+    pub fn restore(
+        &self,
+        regions: &[RegionConfig],
+        saved: &str,
+        now: SimTime,
+    ) -> Result<Box<dyn NetworkModel>, SimError> {
+        self.sharing.implementation().restore(self, regions, saved, now)
+    }
+
     /// Rate of the server's link for transfers in one direction; `None` is no limit.
     pub fn rate(&self, direction: Direction) -> Option<Bandwidth> {
         match direction {
@@ -95,7 +109,8 @@ fn rate_problem(path: &str, rate: Bandwidth) -> Option<Problem> {
 }
 
 /// Which way a transfer goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// From the server to a client, over the server's uplink and the client's downlink.
     Down,
@@ -128,6 +143,23 @@ pub trait Sharing {
 
     /// An empty network with the server's link and those of the regions as given.
     fn build(&self, server: &ServerNetworkConfig, regions: &[RegionConfig]) -> Box<dyn NetworkModel>;
+
+    /// The network that [`NetworkModel::save`] told the state of, which goes on exactly as that one. Where the links have
+    /// other rates now, its flows share those from `now` on, each with what it had left.
+    ///
+    /// # Errors
+    /// When the state is not one of this model, or names a region that is not there.
+    fn restore(
+        &self,
+        server: &ServerNetworkConfig,
+        regions: &[RegionConfig],
+        saved: &str,
+        now: SimTime,
+    ) -> Result<Box<dyn NetworkModel>, SimError>;
+}
+
+fn unusable(message: impl ToString) -> SimError {
+    SimError::Saved { message: message.to_string() }
 }
 
 /// The transfers in flight. Time never goes back from one call to the next, and never beyond [`next`](Self::next)
@@ -163,6 +195,9 @@ pub trait NetworkModel: Send {
 
     /// How many flows are in flight, ended ones that have not been taken out included.
     fn n_flows(&self) -> usize;
+
+    /// The whole state as JSON, for [`Sharing::restore`].
+    fn save(&self) -> String;
 }
 
 /// Time to move `bytes` at `bytes_per_s`, rounded up to a nanosecond. Excess below a thousandth of a nanosecond is

@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BinaryHeap};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Flow, NetworkModel, RegionConfig, ServerNetworkConfig, Sharing, transfer_time, whole_bytes};
-use crate::sim::NEVER;
+use super::{
+    Direction, Flow, NetworkModel, RegionConfig, ServerNetworkConfig, Sharing, transfer_time, unusable, whole_bytes,
+};
+use crate::sim::{NEVER, SimError};
 use crate::units::{Bandwidth, Bytes, SimTime};
 
 /// No interaction between transfers. Has no settings.
@@ -17,15 +19,31 @@ pub struct ConstantConfig {}
 
 impl Sharing for ConstantConfig {
     fn build(&self, server: &ServerNetworkConfig, regions: &[RegionConfig]) -> Box<dyn NetworkModel> {
-        let bytes_per_s = |rate: Option<Bandwidth>| rate.map_or(f64::INFINITY, Bandwidth::bytes_per_s);
-        let limits = [Direction::Down, Direction::Up].map(|direction| {
-            let server = bytes_per_s(server.rate(direction));
-            match regions {
-                [] => vec![server],
-                regions => regions.iter().map(|region| bytes_per_s(region.rate(direction)).min(server)).collect(),
+        Box::new(Constant::new(server, regions))
+    }
+
+    fn restore(
+        &self,
+        server: &ServerNetworkConfig,
+        regions: &[RegionConfig],
+        saved: &str,
+        now: SimTime,
+    ) -> Result<Box<dyn NetworkModel>, SimError> {
+        let flows: BTreeMap<u64, InFlight> = serde_json::from_str(saved).map_err(unusable)?;
+        let mut network = Constant::new(server, regions);
+        for (id, mut flow) in flows {
+            let limits = &network.limits[flow.direction as usize];
+            let limit = *limits.get(flow.region).ok_or_else(|| unusable(format!("no region {}", flow.region)))?;
+            if flow.rate != flow.client_rate.min(limit) && flow.end > now {
+                flow.left = flow.left_at(now);
+                flow.run_at(now, flow.client_rate, limit);
             }
-        });
-        Box::new(Constant { limits, flows: BTreeMap::new(), ends: BinaryHeap::new() })
+            if flow.end < NEVER {
+                network.ends.push(Reverse((flow.end, id)));
+            }
+            network.flows.insert(id, flow);
+        }
+        Ok(Box::new(network))
     }
 }
 
@@ -37,10 +55,36 @@ struct Constant {
     ends: BinaryHeap<Reverse<(SimTime, u64)>>,
 }
 
+impl Constant {
+    fn new(server: &ServerNetworkConfig, regions: &[RegionConfig]) -> Self {
+        let bytes_per_s = |rate: Option<Bandwidth>| rate.map_or(f64::INFINITY, Bandwidth::bytes_per_s);
+        let limits = [Direction::Down, Direction::Up].map(|direction| {
+            let server = bytes_per_s(server.rate(direction));
+            match regions {
+                [] => vec![server],
+                regions => regions.iter().map(|region| bytes_per_s(region.rate(direction)).min(server)).collect(),
+            }
+        });
+        Self { limits, flows: BTreeMap::new(), ends: BinaryHeap::new() }
+    }
+
+    fn drop_stale(&mut self) {
+        while let Some(Reverse((end, id))) = self.ends.peek()
+            && self.flows.get(id).is_none_or(|flow| flow.end != *end)
+        {
+            self.ends.pop();
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct InFlight {
+    direction: Direction,
+    region: usize,
     bytes: Bytes,
-    /// What the shared links allow, bytes per second.
-    limit: f64,
+    /// Rate of the client's link, bytes per second.
+    client_rate: f64,
     /// The present rate, bytes per second, since `since`, when `left` bytes were left.
     rate: f64,
     since: SimTime,
@@ -50,10 +94,11 @@ struct InFlight {
 }
 
 impl InFlight {
-    fn run_at(&mut self, now: SimTime, client_rate: Bandwidth) {
-        let rate = client_rate.bytes_per_s();
-        assert!(rate >= 0.0 && rate.is_finite(), "a flow has no usable rate: {rate} B/s");
-        self.rate = rate.min(self.limit);
+    /// Runs on at what the client's link and the shared ones allow, bytes per second.
+    fn run_at(&mut self, now: SimTime, client_rate: f64, limit: f64) {
+        assert!(client_rate >= 0.0 && client_rate.is_finite(), "a flow has no usable rate: {client_rate} B/s");
+        self.client_rate = client_rate;
+        self.rate = client_rate.min(limit);
         self.since = now;
         self.end = match self.left {
             _ if self.rate > 0.0 => now + transfer_time(self.left, self.rate),
@@ -67,22 +112,13 @@ impl InFlight {
     }
 }
 
-impl Constant {
-    fn drop_stale(&mut self) {
-        while let Some(Reverse((end, id))) = self.ends.peek()
-            && self.flows.get(id).is_none_or(|flow| flow.end != *end)
-        {
-            self.ends.pop();
-        }
-    }
-}
-
 impl NetworkModel for Constant {
     fn start(&mut self, now: SimTime, flow: Flow) {
-        let limit = self.limits[flow.direction as usize][flow.region];
-        let left = flow.bytes.get() as f64;
-        let mut in_flight = InFlight { bytes: flow.bytes, limit, rate: 0.0, since: now, left, end: now };
-        in_flight.run_at(now, flow.client_rate);
+        let Flow { direction, region, bytes, .. } = flow;
+        let left = bytes.get() as f64;
+        let mut in_flight =
+            InFlight { direction, region, bytes, client_rate: 0.0, rate: 0.0, since: now, left, end: now };
+        in_flight.run_at(now, flow.client_rate.bytes_per_s(), self.limits[direction as usize][region]);
         if in_flight.end < NEVER {
             self.ends.push(Reverse((in_flight.end, flow.id)));
         }
@@ -97,7 +133,7 @@ impl NetworkModel for Constant {
         }
         let before = flow.end;
         flow.left = flow.left_at(now);
-        flow.run_at(now, rate);
+        flow.run_at(now, rate.bytes_per_s(), self.limits[flow.direction as usize][flow.region]);
         if flow.end < NEVER && flow.end != before {
             self.ends.push(Reverse((flow.end, id)));
         }
@@ -130,6 +166,10 @@ impl NetworkModel for Constant {
 
     fn n_flows(&self) -> usize {
         self.flows.len()
+    }
+
+    fn save(&self) -> String {
+        serde_json::to_string(&self.flows).expect("numbers and words are what JSON can hold")
     }
 }
 

@@ -37,7 +37,8 @@ use serde::{Deserialize, Serialize};
 
 use self::heap::Slot;
 use self::tree::Tree;
-use super::{Direction, Flow, NetworkModel, RegionConfig, ServerNetworkConfig, Sharing};
+use super::{Direction, Flow, NetworkModel, RegionConfig, ServerNetworkConfig, Sharing, unusable};
+use crate::sim::SimError;
 use crate::units::{Bandwidth, Bytes, SimTime};
 
 /// Max-min fairness (water filling). Has no settings.
@@ -47,23 +48,27 @@ pub struct MaxMinFairConfig {}
 
 impl Sharing for MaxMinFairConfig {
     fn build(&self, server: &ServerNetworkConfig, regions: &[RegionConfig]) -> Box<dyn NetworkModel> {
-        let capacity = |rate: Option<Bandwidth>| fixed::capacity(rate.map(Bandwidth::bytes_per_s));
-        let trees = [Direction::Down, Direction::Up].map(|direction| {
-            let of_regions: Vec<_> = regions.iter().map(|region| capacity(region.rate(direction))).collect();
-            let of_regions = if regions.is_empty() { vec![None] } else { of_regions };
-            Tree::new(capacity(server.rate(direction)), &of_regions)
-        });
-        Box::new(MaxMinFair {
-            trees,
-            slots: BTreeMap::new(),
-            flows: Vec::new(),
-            free: Vec::new(),
-            ended: BTreeSet::new(),
-            ended_at: SimTime::ZERO,
-        })
+        Box::new(MaxMinFair::new(server, regions))
+    }
+
+    fn restore(
+        &self,
+        server: &ServerNetworkConfig,
+        regions: &[RegionConfig],
+        saved: &str,
+        now: SimTime,
+    ) -> Result<Box<dyn NetworkModel>, SimError> {
+        let saved: MaxMinFair = serde_json::from_str(saved).map_err(unusable)?;
+        let fresh = MaxMinFair::new(server, regions);
+        match saved.trees.iter().zip(&fresh.trees).all(|(saved, fresh)| saved.has_the_links_of(fresh)) {
+            true => Ok(Box::new(saved)),
+            false => saved.moved_to(fresh, now).map(|network| Box::new(network) as Box<dyn NetworkModel>),
+        }
     }
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct MaxMinFair {
     /// For downloads and for uploads, in the order of [`Direction`].
     trees: [Tree; 2],
@@ -77,6 +82,8 @@ struct MaxMinFair {
     ended_at: SimTime,
 }
 
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct InFlight {
     id: u64,
     direction: Direction,
@@ -88,7 +95,7 @@ struct InFlight {
 }
 
 /// Where a flow is that has not been taken out.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 enum Place {
     /// On its links, in this class with this tag.
     Moving { class: Slot, tag: i128 },
@@ -99,6 +106,45 @@ enum Place {
 }
 
 impl MaxMinFair {
+    fn new(server: &ServerNetworkConfig, regions: &[RegionConfig]) -> Self {
+        let capacity = |rate: Option<Bandwidth>| fixed::capacity(rate.map(Bandwidth::bytes_per_s));
+        let trees = [Direction::Down, Direction::Up].map(|direction| {
+            let of_regions: Vec<_> = regions.iter().map(|region| capacity(region.rate(direction))).collect();
+            let of_regions = if regions.is_empty() { vec![None] } else { of_regions };
+            Tree::new(capacity(server.rate(direction)), &of_regions)
+        });
+        Self {
+            trees,
+            slots: BTreeMap::new(),
+            flows: Vec::new(),
+            free: Vec::new(),
+            ended: BTreeSet::new(),
+            ended_at: SimTime::ZERO,
+        }
+    }
+
+    /// The flows of this network on the links of an empty one.
+    fn moved_to(mut self, mut fresh: Self, now: SimTime) -> Result<Self, SimError> {
+        self.settle(now);
+        for (id, slot) in &self.slots {
+            let flow = &self.flows[*slot as usize];
+            if !fresh.trees[flow.direction as usize].has_region(flow.region as usize) {
+                return Err(unusable(format!("transfer {id} is in region {}, which is not there", flow.region)));
+            }
+            let left = match flow.place {
+                Place::Moving { class, tag } => self.trees[flow.direction as usize].left(now, class, tag),
+                Place::Stalled { left } => left,
+                Place::Ended => 0,
+            };
+            let new = fresh.flows.len() as Slot;
+            fresh.flows.push(flow.clone());
+            fresh.slots.insert(*id, new);
+            fresh.join(now, new, Bandwidth::from_bits_per_s(flow.cap * 8.0), left);
+        }
+        fresh.trees.iter_mut().for_each(|tree| tree.share(now));
+        Ok(fresh)
+    }
+
     /// Takes the flows that end by `now` off their links.
     fn settle(&mut self, now: SimTime) {
         for tree in &mut self.trees {
@@ -219,6 +265,10 @@ impl NetworkModel for MaxMinFair {
 
     fn n_flows(&self) -> usize {
         self.slots.len()
+    }
+
+    fn save(&self) -> String {
+        serde_json::to_string(self).expect("numbers and words are what JSON can hold")
     }
 }
 

@@ -1,5 +1,7 @@
 //! Flows that always run at the same rate.
 
+use serde::{Deserialize, Serialize};
+
 use super::fixed::{Clock, quanta};
 use super::heap::{Heap, Slot};
 use crate::units::SimTime;
@@ -7,6 +9,7 @@ use crate::units::SimTime;
 /// The flows of one region whose clients have equal rates. They share a count of virtual bytes, what each of them would
 /// have been served since the class came up; a flow ends when the count reaches the flow's tag, its value at the start
 /// plus the flow's size.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Class {
     /// Rate of the clients' links, bytes per second; its bits are the class's key in its region.
     pub(super) cap: f64,
@@ -20,7 +23,7 @@ pub(super) struct Class {
 }
 
 /// What counts the virtual bytes of a class.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) enum Pace {
     /// Its flows run at their own cap.
     Capped(Clock),
@@ -52,6 +55,7 @@ impl Class {
 }
 
 /// All classes of one direction, and those that run at their caps in the order of their next ends.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Classes {
     all: Vec<Class>,
     /// Places in `all` that are free.

@@ -6,6 +6,8 @@
 
 use std::cmp::Ordering;
 
+use serde::{Deserialize, Serialize};
+
 use crate::sim::network::transfer_time;
 use crate::units::{SimDuration, SimTime};
 
@@ -37,7 +39,7 @@ pub(super) fn whole_bytes(parts: i128) -> u64 {
 }
 
 /// A rate that flows are held to: a number of quanta over a number of flows, with both infinities.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Level {
     quanta: i128,
     /// 0 at the infinities, which have one quantum or minus one.
@@ -99,7 +101,7 @@ impl PartialEq for Level {
 impl Eq for Level {}
 
 /// The bytes, in parts, that a flow would have been served at a rate that changes now and then.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Clock {
     /// At the last change.
     pub(super) parts: i128,

@@ -1,6 +1,8 @@
 //! A heap whose items can be found again: the smallest key on top, any item taken out or given another key in
 //! O(log n).
 
+use serde::{Deserialize, Serialize};
+
 /// A number that stands for an item, such as its index in a list.
 pub(super) type Slot = u32;
 
@@ -8,7 +10,7 @@ pub(super) type Slot = u32;
 const ARITY: usize = 4;
 
 /// Items by rising key. Where each item stands is kept in a list by slot, which heaps of disjoint items share.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Heap<K> {
     items: Vec<(K, Slot)>,
 }

@@ -8,7 +8,9 @@ use rand_distr::{Exp1, StandardNormal};
 
 use super::reference::Fluid;
 use crate::seed::{Purpose, Seeds, Stream};
-use crate::sim::network::{Direction, Flow, NetworkModel, RegionConfig, ServerNetworkConfig, SharingConfig};
+use crate::sim::network::{
+    ConstantConfig, Direction, Flow, NetworkModel, RegionConfig, ServerNetworkConfig, SharingConfig,
+};
 use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 
 fn mb_per_s(rate: f64) -> Bandwidth {
@@ -24,6 +26,11 @@ struct Links {
 
 impl Links {
     fn model(&self) -> Box<dyn NetworkModel> {
+        let (server, regions) = self.config(SharingConfig::default());
+        server.build(&regions)
+    }
+
+    fn config(&self, sharing: SharingConfig) -> (ServerNetworkConfig, Vec<RegionConfig>) {
         let limit = |rate: f64| rate.is_finite().then(|| mb_per_s(rate));
         let region = |rate: &f64| RegionConfig {
             share: 1.0,
@@ -31,14 +38,59 @@ impl Links {
             downlink: limit(*rate),
             latency: SimDuration::ZERO,
         };
-        let regions: Vec<_> = self.regions.iter().map(region).collect();
+        let regions = self.regions.iter().map(region).collect();
         let (uplink, downlink) = (limit(self.server), limit(self.server));
-        ServerNetworkConfig { uplink, downlink, sharing: SharingConfig::default() }.build(&regions)
+        (ServerNetworkConfig { uplink, downlink, sharing }, regions)
     }
 
     fn fluid(&self) -> Fluid {
         let regions = if self.regions.is_empty() { &[f64::INFINITY][..] } else { &self.regions };
         Fluid::new(self.server * 1e6, regions.iter().map(|rate| rate * 1e6).collect())
+    }
+}
+
+/// A network that is saved and restored after every change.
+struct Reopened {
+    config: (ServerNetworkConfig, Vec<RegionConfig>),
+    network: Box<dyn NetworkModel>,
+}
+
+impl Reopened {
+    fn after<T>(&mut self, now: SimTime, change: impl FnOnce(&mut dyn NetworkModel) -> T) -> T {
+        let result = change(&mut *self.network);
+        let (server, regions) = &self.config;
+        self.network = server.restore(regions, &self.network.save(), now).expect("it was just saved");
+        result
+    }
+}
+
+impl NetworkModel for Reopened {
+    fn start(&mut self, now: SimTime, flow: Flow) {
+        self.after(now, |network| network.start(now, flow));
+    }
+
+    fn set_rate(&mut self, now: SimTime, id: u64, rate: Bandwidth) {
+        self.after(now, |network| network.set_rate(now, id, rate));
+    }
+
+    fn cancel(&mut self, now: SimTime, id: u64) -> Bytes {
+        self.after(now, |network| network.cancel(now, id))
+    }
+
+    fn next(&self) -> Option<SimTime> {
+        self.network.next()
+    }
+
+    fn finish(&mut self, now: SimTime) -> Option<u64> {
+        self.after(now, |network| network.finish(now))
+    }
+
+    fn n_flows(&self) -> usize {
+        self.network.n_flows()
+    }
+
+    fn save(&self) -> String {
+        self.network.save()
     }
 }
 
@@ -115,6 +167,57 @@ fn assert_same(model: &Outcome, fluid: &Outcome) {
             }
             both => panic!("flow {id}: {both:?}"),
         }
+    }
+}
+
+proptest! {
+    /// Nothing shows that a network was saved and restored, however often: every end to the nanosecond, every byte.
+    #[test]
+    fn a_restored_network_goes_on_exactly(
+        (links, actions) in links().prop_flat_map(|links| { let n = links.regions.len(); (Just(links), actions(n, 1..25)) }),
+        is_constant in any::<bool>(),
+    ) {
+        let sharing = match is_constant {
+            true => SharingConfig::Constant(ConstantConfig {}),
+            false => SharingConfig::default(),
+        };
+        let config = links.config(sharing);
+        let mut whole = config.0.build(&config.1);
+        let mut reopened = Reopened { network: config.0.build(&config.1), config };
+        prop_assert_eq!(play(&mut *whole, &actions), play(&mut reopened, &actions));
+    }
+}
+
+/// 10 MB/s for two flows of 20 MB with caps of 4 and 100 MB/s: 4 and 6 MB/s. After 2 s, 12 and 8 MB are left, and the
+/// link has 5 MB/s from then on: 2.5 MB/s each. The second ends at 2 + 8 / 2.5 = 5.2 s, when the first has
+/// 12 - 8 = 4 MB left at its cap of 4 MB/s: 6.2 s. On links that are not shared: 20 MB at 4 MB/s, 5 s either way, and
+/// 20 MB at 10 and then 5 MB/s: nothing is left after 2 s.
+#[test]
+fn restored_flows_share_the_links_that_there_are_then() {
+    for (sharing, expected) in [
+        (SharingConfig::default(), [(5_200_000_000, 2), (6_200_000_000, 1)]),
+        (SharingConfig::Constant(ConstantConfig {}), [(2_000_000_000, 2), (5_000_000_000, 1)]),
+    ] {
+        let config = |server| Links { server, regions: Vec::new() }.config(sharing.clone()).0;
+        let mut network = config(10.0).build(&[]);
+        for (id, cap) in [(1, 4.0), (2, 100.0)] {
+            let flow = Flow {
+                id,
+                direction: Direction::Up,
+                client_rate: mb_per_s(cap),
+                bytes: Bytes::new(20_000_000),
+                region: 0,
+            };
+            network.start(SimTime::ZERO, flow);
+        }
+        let now = SimTime::from_nanos(2_000_000_000);
+        let mut network = config(5.0).restore(&[], &network.save(), now).expect("it was just saved");
+        let mut ends = Vec::new();
+        while let Some(now) = network.next() {
+            ends.push((now.as_nanos(), network.finish(now).expect("announced")));
+        }
+        assert_eq!(ends, expected);
+        assert!(config(5.0).restore(&[], "{}x", now).is_err());
     }
 }
 

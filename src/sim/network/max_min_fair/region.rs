@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::class::{Class, Classes, Pace};
 use super::fixed::{Clock, Level};
 use super::heap::{Heap, Slot};
@@ -11,6 +13,7 @@ use crate::units::SimTime;
 ///
 /// The caps of the capped classes are all below those of the shared ones; the region's level lies between them. A
 /// region is *tight* when its own link sets its level, else *loose*, and the level is that of the server's link.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Region {
     number: u32,
     /// Of the region's link, in quanta.
@@ -29,7 +32,7 @@ pub(super) struct Region {
 }
 
 /// What counts the virtual bytes of a region.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 enum Count {
     /// The region is tight and has its own clock.
     Tight(Clock),
@@ -49,6 +52,11 @@ impl Region {
             ends: Heap::new(),
             count: Count::Loose(0),
         }
+    }
+
+    /// Capacity of the region's link, in quanta.
+    pub(super) fn capacity(&self) -> Option<i128> {
+        self.capacity
     }
 
     pub(super) fn is_tight(&self) -> bool {

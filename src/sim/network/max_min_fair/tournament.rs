@@ -1,7 +1,9 @@
 //! The best of a fixed number of entrants, kept up to date in O(log n) when one of them changes.
 
+use serde::{Deserialize, Serialize};
+
 /// Entrants with a key each, or none; the largest key wins, the lower number among equals.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Tournament<K> {
     keys: Vec<Option<K>>,
     /// Winners of the matches; match `n` is between those of `2 n` and `2 n + 1`, the entrants coming last.

@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use serde::{Deserialize, Serialize};
+
 use super::class::Classes;
 use super::fixed::{Clock, Level};
 use super::heap::Slot;
@@ -11,6 +13,7 @@ use crate::sim::NEVER;
 use crate::units::SimTime;
 
 /// The flows in one direction.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Tree {
     /// Of the server's link, in quanta.
     capacity: Option<i128>,
@@ -77,12 +80,28 @@ impl Tree {
         })
     }
 
+    /// True when the links are those of another tree.
+    pub(super) fn has_the_links_of(&self, other: &Self) -> bool {
+        let links = |tree: &Self| tree.regions.iter().map(Region::capacity).collect::<Vec<_>>();
+        self.capacity == other.capacity && links(self) == links(other)
+    }
+
+    /// True when there is a region of this number.
+    pub(super) fn has_region(&self, number: usize) -> bool {
+        number < self.regions.len()
+    }
+
+    /// How many parts of bytes a flow that has not ended has left.
+    pub(super) fn left(&self, now: SimTime, class: Slot, tag: i128) -> i128 {
+        let class = self.classes.get(class);
+        tag - class.served(now, self.regions[class.region as usize].parts(now, self.clock.at(now)))
+    }
+
     /// Removes a flow that has not ended and returns how many parts of bytes it had left. The rates hold again after
     /// [`share`](Self::share).
     pub(super) fn remove(&mut self, now: SimTime, class: Slot, flow: Slot, tag: i128) -> i128 {
+        let left = self.left(now, class, tag);
         let number = self.classes.get(class).region as usize;
-        let parts = self.regions[number].parts(now, self.clock.at(now));
-        let left = tag - self.classes.get(class).served(now, parts);
         self.mark(number);
         self.change(number, |region, classes| region.remove(classes, class, flow));
         left

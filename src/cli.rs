@@ -5,6 +5,7 @@
 
 mod args;
 mod check_grads;
+mod checkpoint;
 mod compare;
 mod completions;
 mod console;
@@ -13,11 +14,13 @@ mod explain;
 mod fetch;
 mod import;
 mod init;
+mod interrupt;
 mod list;
 mod params;
 mod pretrain;
 mod progress;
 mod recorder;
+mod resume;
 mod run;
 mod schema;
 mod simulate;
@@ -48,6 +51,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.verb.unwrap_or_else(|| Verb::Run(RunArgs::quickstart())) {
         Verb::Run(args) if args.dry_run => validate::dry_run(&args, &console),
         Verb::Run(args) => run::execute(&args, &console),
+        Verb::Resume(args) => resume::execute(&args, &console),
         Verb::Validate(args) => validate::execute(&args, &console),
         Verb::Compare(args) => compare::execute(&args, &console),
         Verb::Fetch(args) => fetch::execute(&args, &console),

@@ -5,6 +5,7 @@
 //! figures. Everything but `perf.csv` is decided by the simulation alone and is the same in each run of a scenario.
 
 pub mod check;
+mod checkpoint;
 pub mod compare;
 mod error;
 pub mod figures;
@@ -20,12 +21,13 @@ mod summary;
 mod text;
 mod timeline;
 
+pub use checkpoint::{CheckpointFiles, checkpoints_of, read_checkpoint, write_checkpoint};
 pub use error::ReportError;
 pub use perf::{PerfRow, Stopwatch, peak_rss_mib};
 pub use read::{RoundsFile, TimelineRow, read_clients, read_rounds, read_timeline};
 pub use record::{EventKind, Reason, Record};
 pub(crate) use results::write_whole;
-pub use results::{ResultsWriter, name_problem};
+pub use results::{ResultsMark, ResultsWriter, name_problem};
 pub use rows::{ClientRow, RoundRow};
 pub use summary::{EnergySpent, SCHEMA_VERSION, Status, Summary, Target, Test, Traffic, Updates, Validation};
 pub use text::summary_text;

@@ -3,6 +3,7 @@
 //! In YAML every quantity carries its unit (`250 ms`, `64 KiB`, `10 Mbps`, `600 GFLOPS`); a bare number or a unit of
 //! another kind is refused with the right spelling. Rates are SI bits per second, sizes are bytes.
 
+pub mod any_f64;
 mod text;
 
 use std::borrow::Cow;

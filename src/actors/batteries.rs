@@ -39,6 +39,16 @@ impl Batteries {
         self.states().get(&client_id).copied().unwrap_or_else(|| battery.initial(client_id))
     }
 
+    /// What is known of clients that have worked, for a checkpoint.
+    pub fn save(&self) -> BTreeMap<u32, BatteryState> {
+        self.states().clone()
+    }
+
+    /// Takes over what was saved.
+    pub fn restore(&self, states: BTreeMap<u32, BatteryState>) {
+        *self.states() = states;
+    }
+
     /// True when the client, which is not at work, has enough left to begin a task. A device without a battery always has.
     pub fn can_begin(&self, client_id: u32, now: SimTime) -> bool {
         self.battery_of(client_id).is_none_or(|battery| {

@@ -1,5 +1,7 @@
 //! A client: downloads, trains, uploads, one task at a time.
 
+use serde::{Deserialize, Serialize};
+
 use super::messages::{ClientMessage, Command, TaskId};
 
 /// A message that makes no sense in the client's state: a bug of the world.
@@ -12,7 +14,8 @@ pub struct ClientConfusion {
 }
 
 /// A client's behaviour and all of its state, which is written back when it falls idle.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Client {
     client_id: u32,
     current: Option<TaskId>,
@@ -22,6 +25,11 @@ impl Client {
     /// A client that has not done anything yet.
     pub fn new(client_id: u32) -> Self {
         Self { client_id, current: None }
+    }
+
+    /// The client's number.
+    pub fn client_id(&self) -> u32 {
+        self.client_id
     }
 
     /// Decides what to do about a message.

@@ -6,14 +6,15 @@
 //! call whose answer is awaited; that a task is over is only noted, and what went wrong then is told at the next call.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use ractor::rpc::CallResult;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::task::JoinHandle;
 
 use super::client::{Client, ClientConfusion};
-use super::messages::{ClientMessage, Command, ServerMessage};
-use super::server::{Server, ServerError, View};
+use super::messages::{ClientMessage, Command, GlobalModel, ServerMessage};
+use super::server::{Server, ServerError, ServerState, View};
 use crate::units::SimTime;
 
 /// Why an actor gave no answer.
@@ -37,10 +38,17 @@ pub enum HouseError {
 }
 
 type ServerReply = Result<Vec<Command>, ServerError>;
+/// The server's state, and the models that it names.
+type SavedServer = (ServerState, Vec<Arc<GlobalModel>>);
 type ClientReply = Result<Vec<Command>, ClientConfusion>;
+type ClientState = Result<Client, ClientConfusion>;
 
 /// What the server's shell receives.
-struct ServerCall(SimTime, ServerMessage, RpcReplyPort<ServerReply>);
+enum ServerCall {
+    Tell(SimTime, ServerMessage, RpcReplyPort<ServerReply>),
+    /// Show the state.
+    Show(RpcReplyPort<serde_json::Result<SavedServer>>),
+}
 
 struct ServerShell {
     view: View,
@@ -58,10 +66,14 @@ impl Actor for ServerShell {
     async fn handle(
         &self,
         _: ActorRef<ServerCall>,
-        ServerCall(now, message, reply): ServerCall,
+        call: ServerCall,
         server: &mut Server,
     ) -> Result<(), ActorProcessingErr> {
-        Ok(reply.send(server.on(now, message, &self.view))?)
+        match call {
+            ServerCall::Tell(now, message, reply) => reply.send(server.on(now, message, &self.view))?,
+            ServerCall::Show(reply) => reply.send(server.save())?,
+        }
+        Ok(())
     }
 }
 
@@ -70,8 +82,10 @@ enum ClientCall {
     Deliver(ClientMessage, RpcReplyPort<ClientReply>),
     /// The task is over. Nothing comes of it at once, so nobody waits for an answer.
     Note(ClientMessage),
+    /// Show the behaviour.
+    Show(RpcReplyPort<ClientState>),
     /// Hand over the behaviour and stop.
-    Leave(RpcReplyPort<Result<Client, ClientConfusion>>),
+    Leave(RpcReplyPort<ClientState>),
 }
 
 struct ClientShell;
@@ -83,6 +97,13 @@ struct Inhabitant {
 }
 
 impl Inhabitant {
+    fn show(&mut self) -> ClientState {
+        match self.confusion.take() {
+            Some(confusion) => Err(confusion),
+            None => Ok(self.client.clone()),
+        }
+    }
+
     fn on(&mut self, message: ClientMessage) -> ClientReply {
         match self.confusion.take() {
             Some(confusion) => Err(confusion),
@@ -108,13 +129,10 @@ impl Actor for ClientShell {
     ) -> Result<(), ActorProcessingErr> {
         match call {
             ClientCall::Deliver(message, reply) => reply.send(inhabitant.on(message))?,
+            ClientCall::Show(reply) => reply.send(inhabitant.show())?,
             ClientCall::Note(message) => inhabitant.confusion = inhabitant.on(message).err(),
             ClientCall::Leave(reply) => {
-                let left = match inhabitant.confusion.take() {
-                    Some(confusion) => Err(confusion),
-                    None => Ok(inhabitant.client.clone()),
-                };
-                reply.send(left)?;
+                reply.send(inhabitant.show())?;
                 myself.stop(None);
             }
         }
@@ -173,7 +191,7 @@ impl House {
     /// # Errors
     /// What the server answers, or that it does not.
     pub async fn tell_server(&self, now: SimTime, message: ServerMessage) -> Result<Vec<Command>, HouseError> {
-        let answer = self.server.call(|reply| ServerCall(now, message, reply), None).await;
+        let answer = self.server.call(|reply| ServerCall::Tell(now, message, reply), None).await;
         Ok(received(answer, || "the server".into())??)
     }
 
@@ -228,6 +246,28 @@ impl House {
             }
         }
         Ok(())
+    }
+
+    /// The states of all actors, of the dormant ones too; those of clients that have nothing to remember are left out.
+    ///
+    /// # Errors
+    /// When an actor does not answer, or a client was told something that makes no sense to it.
+    pub async fn save(&self) -> Result<(SavedServer, Vec<Client>), HouseError> {
+        let server = received(self.server.call(ServerCall::Show, None).await, || "the server".into())?;
+        let server = server.map_err(|cause| no_answer("the server", cause))?;
+        let mut clients = self.dormant.clone();
+        for (client_id, resident) in &self.residents {
+            let client = received(resident.actor.call(ClientCall::Show, None).await, || client_name(*client_id))??;
+            if client != Client::new(*client_id) {
+                clients.insert(*client_id, client);
+            }
+        }
+        Ok((server, clients.into_values().collect()))
+    }
+
+    /// Puts saved clients to sleep until they are spoken to.
+    pub fn restore(&mut self, clients: Vec<Client>) {
+        self.dormant = clients.into_iter().map(|client| (client.client_id(), client)).collect();
     }
 
     /// How many client actors are alive.

@@ -3,7 +3,10 @@
 //! An actor never touches the clock, the network, the pool or a file. It is told what happened and answers with
 //! [`Command`]s, which the world carries out in order.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::params::Params;
 use crate::training::Update;
@@ -21,6 +24,33 @@ pub struct GlobalModel {
     pub params: Option<Arc<Params>>,
     /// Length of the encoded payload.
     pub payload: Bytes,
+}
+
+/// The versions of the global model that a run goes on with.
+#[derive(Debug, Default)]
+pub struct Models {
+    by_version: BTreeMap<u32, Arc<GlobalModel>>,
+}
+
+impl Models {
+    /// Versions with their values.
+    pub fn new(params: BTreeMap<u32, Option<Arc<Params>>>, payload: Bytes) -> Self {
+        let model = |(version, params)| (version, Arc::new(GlobalModel { version, params, payload }));
+        Self { by_version: params.into_iter().map(model).collect() }
+    }
+
+    /// True when the version is there.
+    pub fn has(&self, version: u32) -> bool {
+        self.by_version.contains_key(&version)
+    }
+
+    /// A version of the model.
+    ///
+    /// # Panics
+    /// If it is not there: whoever restores a run looks first.
+    pub fn of(&self, version: u32) -> Arc<GlobalModel> {
+        self.by_version.get(&version).expect("the versions that a state names are there").clone()
+    }
 }
 
 /// What the server is told.
@@ -66,7 +96,8 @@ pub enum UpdateValue {
 }
 
 /// Why the server wants to be woken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Alarm {
     /// The round's time is up.
     Deadline {

@@ -112,6 +112,8 @@ pub struct Plan {
     pub rounds: RoundSettings,
     /// Learning; none in timing-only runs.
     pub learning: Option<Learning>,
+    /// The state is told after every so many rounds.
+    pub checkpoint_every: Option<u32>,
     /// Idle client actors that stay alive.
     pub idle_clients_max: usize,
 }
@@ -181,6 +183,11 @@ impl Population {
     /// True when some device states the power that it draws.
     pub fn counts_energy(&self) -> bool {
         self.devices.iter().any(|class| class.model.power().is_some())
+    }
+
+    /// The regions' shared links.
+    pub fn links_of_regions(&self) -> Vec<RegionConfig> {
+        self.regions.iter().map(|(_, region)| region.clone()).collect()
     }
 
     /// A client's part of the training work.

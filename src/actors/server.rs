@@ -11,11 +11,15 @@ mod stream;
 
 use std::sync::Arc;
 
-use self::core::Core;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use self::core::{Core, CoreState};
+use self::intake::Intake;
 use self::rounds::Rounds;
 use self::stream::Stream;
 use super::batteries::Batteries;
-use super::messages::{Alarm, Command, GlobalModel, ServerMessage, TaskId, UpdateValue};
+use super::messages::{Alarm, Command, GlobalModel, Models, ServerMessage, TaskId, UpdateValue};
 use super::plan::Population;
 use crate::seed::Seeds;
 use crate::sim::AvailabilityModel;
@@ -129,8 +133,32 @@ struct Turn<'a> {
     commands: Vec<Command>,
 }
 
+/// A server between two messages, as it is kept in a checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerState {
+    core: CoreState,
+    policy: Value,
+}
+
+impl ServerState {
+    /// The versions of the model that it names.
+    pub fn versions(&self) -> impl Iterator<Item = u32> {
+        self.core.versions()
+    }
+}
+
 /// A way of making models.
 trait Policy: Send {
+    /// What it is between two messages.
+    fn save(&self) -> serde_json::Result<Value>;
+
+    /// Goes on from what was saved.
+    fn restore(&mut self, saved: &Value) -> serde_json::Result<()>;
+
+    /// The updates on their way into the next model.
+    fn intake(&mut self) -> &mut Intake;
+
     /// The run begins, or goes on after the server was down.
     fn begin(&mut self, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError>;
 
@@ -165,16 +193,36 @@ pub struct Server {
 impl Server {
     /// A server that starts from `model`.
     pub fn new(settings: RoundSettings, seeds: Seeds, model: Arc<GlobalModel>) -> Self {
-        let policy: Box<dyn Policy> = match settings.strategy.implementation().pace() {
-            Pace::Rounds => Box::new(Rounds::new()),
-            Pace::Buffer { buffer_size, concurrency, max_staleness } => {
-                Box::new(Stream::new(stream::Trigger::Updates(buffer_size), concurrency, max_staleness))
-            }
-            Pace::Period { period, concurrency, max_staleness } => {
-                Box::new(Stream::new(stream::Trigger::Time(period), concurrency, max_staleness))
-            }
-        };
-        Self { core: Core::new(settings, seeds, model), policy }
+        Self { policy: policy_of(&settings), core: Core::new(settings, seeds, model) }
+    }
+
+    /// The server as it is between two messages, and the models that it names.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn save(&self) -> serde_json::Result<(ServerState, Vec<Arc<GlobalModel>>)> {
+        Ok((ServerState { core: self.core.save(), policy: self.policy.save()? }, self.core.models()))
+    }
+
+    /// A server that goes on from a saved state. `value_of` gives the values of updates that are part of the next model
+    /// already, once more.
+    ///
+    /// # Errors
+    /// When the state is not one of a server with these settings, or a value cannot be had.
+    pub fn restore<E: From<serde_json::Error>>(
+        settings: RoundSettings,
+        seeds: Seeds,
+        state: ServerState,
+        models: &Models,
+        mut value_of: impl FnMut(TaskId) -> Result<UpdateValue, E>,
+    ) -> Result<Self, E> {
+        let mut policy = policy_of(&settings);
+        policy.restore(&state.policy)?;
+        let core = Core::restore(settings, seeds, state.core, models);
+        for task in policy.intake().tasks_to_fold_again() {
+            policy.intake().fold_again(task, &value_of(task)?, &core);
+        }
+        Ok(Self { core, policy })
     }
 
     /// Decides what to do about a message.
@@ -204,5 +252,17 @@ impl Server {
             }
         }
         Ok(turn.commands)
+    }
+}
+
+fn policy_of(settings: &RoundSettings) -> Box<dyn Policy> {
+    match settings.strategy.implementation().pace() {
+        Pace::Rounds => Box::new(Rounds::new()),
+        Pace::Buffer { buffer_size, concurrency, max_staleness } => {
+            Box::new(Stream::new(stream::Trigger::Updates(buffer_size), concurrency, max_staleness))
+        }
+        Pace::Period { period, concurrency, max_staleness } => {
+            Box::new(Stream::new(stream::Trigger::Time(period), concurrency, max_staleness))
+        }
     }
 }

@@ -8,15 +8,18 @@ mod events;
 mod journal;
 mod learning;
 mod ledger;
+mod observer;
 mod phases;
+mod snapshot;
 mod tasks;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use journal::{HostWork, Observer, RoundReport};
 pub use ledger::{ClientLedger, Totals};
+pub use observer::{HostWork, Observer, RoundReport};
+pub use snapshot::{Snapshot, resume};
 
 use self::events::Event;
 use self::journal::Journal;
@@ -66,6 +69,20 @@ pub enum WorldError {
         /// Simulated seconds.
         seconds: f64,
     },
+    /// The observer wanted the run to stop; its state has been told.
+    #[error("stopped in round {round} at {seconds} s of simulated time")]
+    Stopped {
+        /// The round.
+        round: u32,
+        /// Simulated seconds.
+        seconds: f64,
+    },
+    /// A saved state that this plan cannot go on from.
+    #[error("the saved state does not fit this scenario: {message}")]
+    Snapshot {
+        /// What does not fit.
+        message: String,
+    },
     /// Nothing is left to happen although the run is not over: a bug.
     #[error("the run stands still at {seconds} s: nothing is left to happen, but the server waits")]
     StandStill {
@@ -111,6 +128,8 @@ struct World<'a> {
     tasks: Tasks,
     journal: Journal<'a>,
     network_events: u64,
+    /// The round that had ended last when it was last looked at whether the state is to be saved.
+    checkpointed: u32,
     last_model: Option<Arc<GlobalModel>>,
     evaluation_nanos: Arc<AtomicU64>,
 }
@@ -125,39 +144,44 @@ pub async fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, Wo
     let model = Arc::new(GlobalModel { version: 0, params, payload: plan.population.downlink_payload });
     let server = Server::new(plan.rounds.clone(), plan.population.seeds, model);
     let batteries = Batteries::new(&plan.population);
-    let view = View {
-        population: plan.population.clone(),
-        availability: plan.availability.clone(),
-        batteries: batteries.clone(),
-    };
-    let regions: Vec<_> = plan.population.regions.iter().map(|(_, region)| region.clone()).collect();
+    let view = view_of(plan, batteries.clone());
     let mut world = World {
         plan,
         pool: learning.map(|learning| Pool::new(learning.workers)).transpose()?,
         house: House::open(server, view, plan.idle_clients_max).await?,
         calendar: Calendar::new(),
         batteries,
-        network: plan.server_network.build(&regions),
+        network: plan.server_network.build(&plan.population.links_of_regions()),
         now: SimTime::ZERO,
-        has_rounds: plan.rounds.strategy.implementation().pace() == Pace::Rounds,
+        has_rounds: has_rounds(plan),
         down_until: None,
         tasks: Tasks::new(),
         journal: Journal::new(plan, observer),
         network_events: 0,
+        checkpointed: 0,
         last_model: None,
         evaluation_nanos: Arc::default(),
     };
     for (index, restart) in plan.restarts.iter().enumerate() {
         world.calendar.push(SimTime::ZERO + restart.at, SERVER, Event::ServerDown { restart: index });
     }
+    world.journal.run_event(world.now, EventKind::RunStart)?;
+    world.tell_server(ServerMessage::Start).await?;
     world.run().await?;
     world.finish().await
 }
 
+/// What the server of a plan knows.
+fn view_of(plan: &Plan, batteries: Option<Arc<Batteries>>) -> View {
+    View { population: plan.population.clone(), availability: plan.availability.clone(), batteries }
+}
+
+fn has_rounds(plan: &Plan) -> bool {
+    plan.rounds.strategy.implementation().pace() == Pace::Rounds
+}
+
 impl World<'_> {
     async fn run(&mut self) -> Result<(), WorldError> {
-        self.journal.run_event(self.now, EventKind::RunStart)?;
-        self.tell_server(ServerMessage::Start).await?;
         let known_until = self.plan.availability.known_until();
         while self.last_model.is_none() {
             if self.now >= known_until {
@@ -178,6 +202,7 @@ impl World<'_> {
                 }
                 (_, None) => return Err(WorldError::StandStill { seconds: self.now.as_secs_f64() }),
             }
+            self.checkpoint().await?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use super::compare::CompareArgs;
 use super::completions::{CompletionsArgs, ManArgs};
 use super::init::InitArgs;
 use super::schema::SchemaArgs;
+use super::resume::ResumeArgs;
 use crate::hub::HubSettings;
 use crate::scenario::{Input, Overrides};
 
@@ -64,6 +65,15 @@ Examples:
   straggler run sst2.yaml --init results/sst2/latest/adapters/best
   straggler run results/quickstart/latest/scenario.lock.yaml")]
     Run(RunArgs),
+    /// Go on with a run that was interrupted or killed, from its last checkpoint, or branch from one
+    #[command(after_help = "\
+Examples:
+  straggler resume latest
+  straggler resume results/sst2/20261121T184500Z-3fa2 -j 4
+  straggler resume sst2 --fork --set 'server.network.downlink=10 Mbps'
+
+A run that goes on gives the bytes of one that was never interrupted.")]
+    Resume(ResumeArgs),
     /// Check a scenario without running it
     #[command(after_help = "\
 Examples:

@@ -25,6 +25,10 @@ pub enum Exit {
     Environment = 3,
     /// The run finished, and an `assert` of the scenario does not hold.
     AssertUnmet = 4,
+    /// Ctrl-C; the state of the run is saved.
+    Interrupted = 130,
+    /// SIGTERM; the state of the run is saved.
+    Terminated = 143,
 }
 
 impl From<Exit> for ExitCode {
@@ -137,7 +141,9 @@ fn hub_error(error: &HubError) -> CliError {
 
 impl From<ReportError> for CliError {
     fn from(error: ReportError) -> Self {
-        let exit = if matches!(error, ReportError::Name { .. }) { Exit::BadInput } else { Exit::Environment };
+        let is_input =
+            matches!(error, ReportError::Name { .. } | ReportError::Altered { .. } | ReportError::Checkpoint { .. });
+        let exit = if is_input { Exit::BadInput } else { Exit::Environment };
         CliError::new(exit, "results", error)
     }
 }
@@ -146,6 +152,7 @@ impl From<WorldError> for CliError {
     fn from(error: WorldError) -> Self {
         match error {
             WorldError::Observer(error) => error.into(),
+            error @ WorldError::Snapshot { .. } => CliError::new(Exit::BadInput, "checkpoint", error),
             other => CliError::new(Exit::RunFailed, "run", other),
         }
     }

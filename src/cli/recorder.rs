@@ -1,31 +1,15 @@
 //! Writes what a run makes known, keeps the best model, shows progress.
 
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
-use super::Console;
+use super::checkpoint::{self, Evaluated, Progress, Reached, Saved};
 use super::progress::{Bar, Throttle};
-use crate::actors::world::{HostWork, Observer, RoundReport};
-use crate::params::Params;
+use super::{Console, interrupt};
+use crate::actors::plan::Plan;
+use crate::actors::world::{HostWork, Observer, RoundReport, Snapshot};
 use crate::report::{PerfRow, Record, ReportError, ResultsWriter, RoundRow, Stopwatch, peak_rss_mib};
-use crate::scenario::Metric;
-use crate::training::Evaluation;
-use crate::units::{Bytes, SimTime};
-
-/// An evaluated model.
-#[derive(Debug, Clone)]
-pub(super) struct Evaluated {
-    pub(super) round: u32,
-    pub(super) evaluation: Evaluation,
-    pub(super) params: Arc<Params>,
-}
-
-/// When the target was first met.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Reached {
-    pub(super) round: u32,
-    pub(super) at: SimTime,
-    pub(super) bytes: Bytes,
-}
+use crate::scenario::{Metric, Scenario};
+use crate::units::SimTime;
 
 /// The observer of `straggler run`.
 pub(super) struct Recorder<'a> {
@@ -38,6 +22,10 @@ pub(super) struct Recorder<'a> {
     n_rounds: u32,
     workers: u32,
     counts_energy: bool,
+    /// SHA-256 of the run's lock file.
+    scenario: String,
+    /// The checkpoint that was written last.
+    pub(super) checkpoint: Option<PathBuf>,
     pub(super) best: Option<Evaluated>,
     pub(super) last: Option<Evaluated>,
     pub(super) reached: Option<Reached>,
@@ -46,31 +34,44 @@ pub(super) struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
+    /// The recorder of a plan's run; `scenario_hash` is that of its lock file.
     pub(super) fn new(
         writer: ResultsWriter,
+        scenario: &Scenario,
+        scenario_hash: String,
+        plan: &Plan,
         console: &'a Console,
-        metric: Metric,
-        target: Option<f64>,
-        n_rounds: u32,
-        workers: u32,
-        counts_energy: bool,
     ) -> Self {
         Self {
             writer,
             console,
             bar: Bar::new(console, "rounds"),
             throttle: Throttle::every_10_s(),
-            metric,
-            target,
-            n_rounds,
-            workers,
-            counts_energy,
+            metric: scenario.metric(),
+            target: scenario.evaluation().target,
+            n_rounds: scenario.rounds(),
+            workers: plan.learning.as_ref().map_or(0, |learning| learning.workers as u32),
+            counts_energy: plan.population.counts_energy(),
+            scenario: scenario_hash,
+            checkpoint: None,
             best: None,
             last: None,
             reached: None,
             lap: Stopwatch::start(),
             work_before: HostWork::default(),
         }
+    }
+
+    /// Takes over what was known when the state was saved.
+    pub(super) fn restore(&mut self, saved: &Saved) {
+        self.best = saved.best.clone();
+        self.last = saved.last.clone();
+        self.reached = saved.state.reached;
+    }
+
+    /// The folder of the run.
+    pub(super) fn directory(&self) -> &Path {
+        self.writer.directory()
     }
 
     pub(super) fn into_writer(self) -> ResultsWriter {
@@ -117,7 +118,7 @@ impl Observer for Recorder<'_> {
         })?;
         self.writer.flush()?;
         let Some((evaluation, params)) = report.evaluation.clone() else { return Ok(()) };
-        let evaluated = Evaluated { round: report.round, evaluation, params };
+        let evaluated = Evaluated { round: report.round, model_version: report.model_version, evaluation, params };
         let value = self.metric.of(&evaluated.evaluation);
         let is_better = self.best.as_ref().is_none_or(|best| value > self.metric.of(&best.evaluation));
         if is_better {
@@ -128,6 +129,22 @@ impl Observer for Recorder<'_> {
         }
         self.last = Some(evaluated);
         Ok(())
+    }
+
+    fn checkpoint(&mut self, snapshot: &Snapshot) -> Result<(), ReportError> {
+        let progress = Progress {
+            scenario: &self.scenario,
+            files: self.writer.mark()?,
+            best: self.best.as_ref(),
+            last: self.last.as_ref(),
+            reached: self.reached,
+        };
+        self.checkpoint = Some(checkpoint::save(self.writer.directory(), snapshot, &progress)?);
+        Ok(())
+    }
+
+    fn is_to_stop(&self) -> bool {
+        interrupt::exit().is_some()
     }
 
     fn host(&mut self, round: u32, now: SimTime, work: &HostWork) -> Result<(), ReportError> {

@@ -3,25 +3,35 @@
 use std::path::Path;
 
 use super::args::RunArgs;
-use super::simulate::{Place, check_assertions, simulate};
-use super::{CliError, Console};
+use super::simulate::{Found, Place, check_assertions, simulate};
+use super::{CliError, Console, Exit};
 use crate::report::summary_text;
-use crate::scenario;
+use crate::scenario::{self, Scenario};
 
 /// Runs it.
 pub(super) fn execute(args: &RunArgs, console: &Console) -> Result<(), CliError> {
     let scenario = scenario::load(&args.scenario.input(), &args.scenario.overrides())?;
     let out = args.out.clone().unwrap_or_else(|| scenario.output().dir.clone().into());
+    if let Some(origin) = scenario.lock().and_then(|lock| lock.forked_from.as_ref()) {
+        let message = format!("this run branched from {origin}: its first rounds do not follow from this file");
+        return Err(CliError::new(Exit::BadInput, "fork", message)
+            .help("branch again: `straggler resume RUN --fork --checkpoint NAME --set …`"));
+    }
     let found = simulate(&scenario, args.scenario.hub(), &Place::Under(out), console)?;
+    tell(&scenario, &found, console)?;
+    check_assertions(scenario.assertions(), &found)
+}
+
+/// Prints what a run found out.
+pub(super) fn tell(scenario: &Scenario, found: &Found, console: &Console) -> Result<(), CliError> {
     match console.is_json() {
-        true => console.result(found.summary.to_json().trim_end())?,
+        true => console.result(found.summary.to_json().trim_end()),
         false => console.result(summary_text(
             &found.summary,
             &found.directory,
             &next_steps(scenario.name(), &found.directory),
-        ))?,
+        )),
     }
-    check_assertions(scenario.assertions(), &found)
 }
 
 /// Commands worth trying after a run.

@@ -2,15 +2,16 @@
 
 mod finish;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 pub(super) use self::finish::{Found, check_assertions};
+use super::checkpoint::Opened;
 use super::recorder::Recorder;
-use super::{CliError, Console, Exit, fetch};
+use super::{CliError, Console, Exit, fetch, interrupt};
 use crate::actors::setup::{self, Setup};
-use crate::actors::world;
+use crate::actors::world::{self, Outcome, WorldError};
 use crate::data::CacheUse;
 use crate::hub::HubSettings;
 use crate::report::ResultsWriter;
@@ -34,10 +35,30 @@ pub(super) fn simulate(
     place: &Place,
     console: &Console,
 ) -> Result<Found, CliError> {
+    let (setup, header) = prepare(scenario, hub, console)?;
+    let lock = scenario.to_lock_yaml(header);
+    let hash = hash_of(&lock);
+    let metric = scenario.metric();
+    let writer = match place {
+        Place::Under(out) => ResultsWriter::create(out, scenario.name(), &hash, metric.key())?,
+        Place::Exactly(directory) => ResultsWriter::create_exactly(directory, metric.key())?,
+    };
+    writer.file("scenario.lock.yaml", lock.as_bytes())?;
+    let mut recorder = Recorder::new(writer, scenario, hash, &setup.plan, console);
+    let outcome = block_on(&mut recorder, async |recorder| world::run(&setup.plan, recorder).await, console)?;
+    finish::finish(scenario, &setup, &outcome, recorder)
+}
+
+/// Loads what a scenario names, and says what a lock file keeps of it.
+pub(super) fn prepare(
+    scenario: &Scenario,
+    hub: HubSettings,
+    console: &Console,
+) -> Result<(Setup, LockHeader), CliError> {
     let inputs = fetch::gather(scenario, hub, console)?;
     let setup = setup::prepare(scenario, &inputs)?;
     tell_notes(scenario, &setup, console);
-    let lock = scenario.to_lock_yaml(LockHeader {
+    let header = LockHeader {
         straggler: env!("CARGO_PKG_VERSION").into(),
         model_commit: inputs.model_commit.clone(),
         model_hash: setup.model_hash.clone(),
@@ -45,33 +66,54 @@ pub(super) fn simulate(
         dataset_hash: setup.dataset_hash.clone(),
         kernel: (scenario.mode() == Mode::Real).then(|| setup::kernel(scenario.device()).to_owned()),
         init_hash: setup.init_hash.clone(),
-    });
-    let metric = scenario.metric();
-    let writer = match place {
-        Place::Under(out) => {
-            let hash: String =
-                Sha256::digest(lock.as_bytes()).iter().take(2).map(|byte| format!("{byte:02x}")).collect();
-            ResultsWriter::create(out, scenario.name(), &hash, metric.key())?
-        }
-        Place::Exactly(directory) => ResultsWriter::create_exactly(directory, metric.key())?,
+        forked_from: None,
     };
-    writer.file("scenario.lock.yaml", lock.as_bytes())?;
+    Ok((setup, header))
+}
 
-    let workers = setup.plan.learning.as_ref().map_or(0, |learning| learning.workers as u32);
-    let target = scenario.evaluation().target;
-    let mut recorder = Recorder::new(
-        writer,
-        console,
-        metric,
-        target,
-        scenario.rounds(),
-        workers,
-        setup.plan.population.counts_energy(),
-    );
+/// SHA-256 of a lock file.
+pub(super) fn hash_of(lock: &str) -> String {
+    Sha256::digest(lock.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Runs the world. A run that is interrupted has saved its state, and the error says how to go on with it.
+fn block_on(
+    recorder: &mut Recorder<'_>,
+    run: impl AsyncFnOnce(&mut Recorder<'_>) -> Result<Outcome, WorldError>,
+    console: &Console,
+) -> Result<Outcome, CliError> {
+    interrupt::watch(console);
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|error| CliError::new(Exit::Environment, "runtime", error))?;
-    let outcome = runtime.block_on(world::run(&setup.plan, &mut recorder))?;
-    finish::finish(scenario, &setup, &outcome, recorder)
+    match runtime.block_on(run(recorder)) {
+        Err(error @ WorldError::Stopped { .. }) => {
+            let exit = interrupt::exit().unwrap_or(Exit::Interrupted);
+            let go_on = format!("straggler resume {}", recorder.directory().display());
+            Err(CliError::new(exit, "interrupted", error).help(format!("the state is saved; go on with: {go_on}")))
+        }
+        result => Ok(result?),
+    }
+}
+
+/// Goes on with the run in a folder from a checkpoint, to its end. Its files are cut back to where they were then.
+/// `is_fork` says that the scenario may differ from the one that was saved.
+pub(super) fn go_on(
+    scenario: &Scenario,
+    setup: &Setup,
+    directory: &Path,
+    lock: &str,
+    checkpoint: Opened,
+    is_fork: bool,
+    console: &Console,
+) -> Result<Found, CliError> {
+    let layout = setup.learner.as_ref().map(|learner| learner.layout());
+    let saved = checkpoint.decode(layout)?;
+    let writer = ResultsWriter::reopen(directory, &saved.state.files)?;
+    let mut recorder = Recorder::new(writer, scenario, hash_of(lock), &setup.plan, console);
+    recorder.restore(&saved);
+    let run = async |recorder: &mut Recorder<'_>| world::resume(&setup.plan, saved.snapshot, is_fork, recorder).await;
+    let outcome = block_on(&mut recorder, run, console)?;
+    finish::finish(scenario, setup, &outcome, recorder)
 }
 
 /// What the user should know of the inputs before the run.

@@ -33,6 +33,20 @@ pub enum ReportError {
         #[source]
         source: io::Error,
     },
+    /// A file of a run that was altered or cut since its state was saved.
+    #[error("`{}` is not as the checkpoint found it: it was altered or cut since", path.display())]
+    Altered {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// A checkpoint that cannot be used.
+    #[error("checkpoint `{}`: {problem}", path.display())]
+    Checkpoint {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong with it, with the name of the file.
+        problem: String,
+    },
     /// A file does not hold what it should.
     #[error("{}:{line}: {message}", path.display())]
     Malformed {

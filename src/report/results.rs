@@ -4,11 +4,12 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::perf::{PERF_COLUMNS, utc_stamp};
-use super::row_file::RowFile;
+use super::row_file::{FileMark, RowFile};
 use super::rows::{CLIENT_COLUMNS, ROUND_COLUMNS};
+use super::timeline::TimelineMark;
 use super::{ClientRow, PerfRow, Record, ReportError, RoundRow, Summary, TimelineWriter};
 use crate::registry::Problem;
 
@@ -24,6 +25,23 @@ pub struct ResultsWriter {
     rounds: TableWriter,
     clients: TableWriter,
     perf: TableWriter,
+}
+
+/// How far the files of a run had come when its state was saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResultsMark {
+    timeline: TimelineMark,
+    rounds: FileMark,
+    clients: FileMark,
+    perf: FileMark,
+}
+
+impl ResultsMark {
+    /// Rows of `timeline.csv`.
+    pub fn n_rows(&self) -> u64 {
+        self.timeline.rows
+    }
 }
 
 impl ResultsWriter {
@@ -66,6 +84,34 @@ impl ResultsWriter {
             clients: TableWriter::create(&directory.join("clients.csv"), &CLIENT_COLUMNS)?,
             perf: TableWriter::create(&directory.join("perf.csv"), &PERF_COLUMNS)?,
             directory,
+        })
+    }
+
+    /// Goes on with the files of a run in its directory: what was written after the mark is cut off.
+    ///
+    /// # Errors
+    /// When a file cannot be opened, or is not as it was at the mark.
+    pub fn reopen(directory: &Path, mark: &ResultsMark) -> Result<Self, ReportError> {
+        let table = |name: &str, mark| TableWriter::reopen(&directory.join(name), mark);
+        Ok(Self {
+            timeline: TimelineWriter::reopen(&directory.join("timeline.csv"), mark.timeline)?,
+            rounds: table("rounds.csv", mark.rounds)?,
+            clients: table("clients.csv", mark.clients)?,
+            perf: table("perf.csv", mark.perf)?,
+            directory: directory.into(),
+        })
+    }
+
+    /// Writes all rows to the disk, and says how far the files have come.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn mark(&mut self) -> Result<ResultsMark, ReportError> {
+        Ok(ResultsMark {
+            timeline: self.timeline.mark()?,
+            rounds: self.rounds.mark()?,
+            clients: self.clients.mark()?,
+            perf: self.perf.mark()?,
         })
     }
 
@@ -235,6 +281,17 @@ impl TableWriter {
         }
         self.n_rows += 1;
         if self.n_rows < TABLE_ROWS_MAX { Ok(()) } else { self.flush() }
+    }
+
+    fn reopen(path: &Path, mark: FileMark) -> Result<Self, ReportError> {
+        let file = RowFile::reopen(path, mark)?;
+        Ok(Self { writer: csv::WriterBuilder::new().has_headers(false).from_writer(file), n_rows: 0 })
+    }
+
+    /// Writes all rows to the disk, and says how far the file has come.
+    fn mark(&mut self) -> Result<FileMark, ReportError> {
+        self.flush()?;
+        self.writer.get_ref().mark()
     }
 
     fn flush(&mut self) -> Result<(), ReportError> {

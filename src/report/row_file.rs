@@ -1,8 +1,10 @@
 //! A file that grows row by row and always ends with a whole row.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use super::ReportError;
 
@@ -14,6 +16,18 @@ pub(super) struct RowFile {
     file: File,
     rows: Vec<u8>,
     length: u64,
+    /// Of what is in the file.
+    crc32c: u32,
+}
+
+/// How far a file had come, and a checksum of what it held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileMark {
+    /// Its length.
+    bytes: u64,
+    /// CRC-32C of that.
+    crc32c: u32,
 }
 
 /// Size of the rows in memory from which they go to the file.
@@ -27,7 +41,36 @@ impl RowFile {
     }
 
     pub(super) fn from_file(path: &Path, file: File) -> Self {
-        Self { path: path.into(), file, rows: Vec::with_capacity(ROWS_MAX + 512), length: 0 }
+        Self { path: path.into(), file, rows: Vec::with_capacity(ROWS_MAX + 512), length: 0, crc32c: 0 }
+    }
+
+    /// Opens a file that was begun earlier and cuts it back to a mark.
+    pub(super) fn reopen(path: &Path, mark: FileMark) -> Result<Self, ReportError> {
+        let mut file = File::options().read(true).write(true).open(path).map_err(ReportError::read(path))?;
+        let (mut crc32c, mut length) = (0, 0);
+        let mut buffer = vec![0; ROWS_MAX];
+        let mut kept = (&mut file).take(mark.bytes);
+        loop {
+            match kept.read(&mut buffer).map_err(ReportError::read(path))? {
+                0 => break,
+                n => {
+                    crc32c = crc32c::crc32c_append(crc32c, &buffer[..n]);
+                    length += n as u64;
+                }
+            }
+        }
+        if (FileMark { bytes: length, crc32c }) != mark {
+            return Err(ReportError::Altered { path: path.into() });
+        }
+        file.set_len(length).and_then(|()| file.seek(SeekFrom::Start(length))).map_err(ReportError::write(path))?;
+        Ok(Self { length, crc32c, ..Self::from_file(path, file) })
+    }
+
+    /// Makes sure that what was written out is on the disk, and says how far the file has come.
+    pub(super) fn mark(&self) -> Result<FileMark, ReportError> {
+        debug_assert!(self.rows.is_empty(), "rows are written out first");
+        self.file.sync_data().map_err(ReportError::write(&self.path))?;
+        Ok(FileMark { bytes: self.length, crc32c: self.crc32c })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -63,6 +106,7 @@ impl Write for RowFile {
             return Err(error);
         }
         self.length += self.rows.len() as u64;
+        self.crc32c = crc32c::crc32c_append(self.crc32c, &self.rows);
         self.rows.clear();
         Ok(())
     }
@@ -79,6 +123,29 @@ mod tests {
         RowFile::create(&path).unwrap();
         let message = RowFile::create(&path).expect_err("exists").to_string();
         assert!(message.contains("rows.csv`: file exists"), "{message}");
+    }
+
+    #[test]
+    fn a_file_goes_on_from_a_mark_unless_it_was_altered() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("rows.csv");
+        let mut file = RowFile::create(&path).unwrap();
+        file.rows().extend_from_slice(b"a,b\n1,2\n");
+        file.write_out().unwrap();
+        let mark = file.mark().unwrap();
+        file.rows().extend_from_slice(b"3,4\n5");
+        file.write_out().unwrap();
+        drop(file);
+        let mut file = RowFile::reopen(&path, mark).unwrap();
+        file.rows().extend_from_slice(b"6,7\n");
+        file.write_out().unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a,b\n1,2\n6,7\n");
+        assert_eq!(RowFile::reopen(&path, mark).unwrap().mark().unwrap(), mark);
+        for altered in ["a,b\n1,3\n", "a,b\n1"] {
+            std::fs::write(&path, altered).unwrap();
+            let message = RowFile::reopen(&path, mark).expect_err("altered").to_string();
+            assert!(message.contains("rows.csv` is not as the checkpoint found it"), "{message}");
+        }
     }
 
     #[cfg(target_os = "linux")]

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::row_file::RowFile;
+use serde::{Deserialize, Serialize};
+
+use super::row_file::{FileMark, RowFile};
 use super::rows::push_seconds;
 use super::{Record, ReportError};
 
@@ -20,6 +22,15 @@ pub(super) const TIMELINE_COLUMNS: [&str; 11] = [
     "duration_s",
     "reason",
 ];
+
+/// How far a timeline had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimelineMark {
+    file: FileMark,
+    /// Its rows.
+    pub(super) rows: u64,
+}
 
 /// Writes `timeline.csv`. Rows are made in place, without allocation: a busy run writes hundreds of thousands in a
 /// second. No field needs quotes, since all are numbers and fixed words.
@@ -80,6 +91,23 @@ impl TimelineWriter {
     /// When the file cannot be written, as on a full disk.
     pub fn flush(&mut self) -> Result<(), ReportError> {
         self.file.write_out()
+    }
+
+    /// Opens a file that was begun earlier, cuts it back to a mark and goes on from there.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or is not as it was at the mark.
+    pub fn reopen(path: &Path, mark: TimelineMark) -> Result<Self, ReportError> {
+        Ok(Self { file: RowFile::reopen(path, mark.file)?, seq: mark.rows })
+    }
+
+    /// Writes all rows to the disk, and says how far the file has come.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn mark(&mut self) -> Result<TimelineMark, ReportError> {
+        self.file.write_out()?;
+        Ok(TimelineMark { file: self.file.mark()?, rows: self.seq })
     }
 
     /// How many rows there are.

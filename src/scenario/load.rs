@@ -102,6 +102,7 @@ assert: [final.accuracy >= 0.1]
             dataset_hash: None,
             init_hash: None,
             kernel: None,
+            forked_from: None,
         };
         let written = scenario.to_lock_yaml(lock.clone());
         let again = load(&text(&written), &Overrides::default()).unwrap_or_else(|e| panic!("{written}\n{e}"));

@@ -30,6 +30,9 @@ pub struct LockHeader {
     /// Arithmetic kernel, such as `avx512`: bits differ between kernels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<String>,
+    /// The run and the checkpoint that this run branched from: its first rounds are those of that run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked_from: Option<String>,
 }
 
 impl Scenario {

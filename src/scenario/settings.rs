@@ -217,11 +217,15 @@ impl JsonSchema for Workers {
 pub struct OutputConfig {
     /// The folder that holds `<name>/<time>-<hash>/`, relative to the working directory.
     pub dir: String,
+    /// The state of the run is saved after every so many rounds, >= 1, so that `straggler resume` can go on from there; the
+    /// last two are kept. None: only when the run is interrupted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every: Option<u32>,
 }
 
 impl Default for OutputConfig {
     fn default() -> Self {
-        Self { dir: "results".into() }
+        Self { dir: "results".into(), checkpoint_every: None }
     }
 }
 

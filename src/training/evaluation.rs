@@ -3,6 +3,7 @@
 use std::fmt;
 
 use candle_core::Result;
+use serde::{Deserialize, Serialize};
 
 use super::examples;
 use super::metrics::Confusion;
@@ -31,9 +32,10 @@ impl fmt::Display for Split {
 }
 
 /// How well a classifier does on a split.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Mean cross-entropy in nats.
+    #[serde(with = "crate::units::any_f64")]
     pub loss: f64,
     /// Fraction of examples whose class was found, in [0, 1].
     pub accuracy: f64,

@@ -6,6 +6,7 @@ mod minilm;
 mod program;
 mod random_scenarios;
 mod replay;
+mod resume;
 mod traces;
 
 use std::path::{Path, PathBuf};

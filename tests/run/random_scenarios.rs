@@ -1,12 +1,14 @@
-//! A thousand random scenarios: every one that is right runs, twice the same, and its books balance; every one with a
-//! mistake is refused in words.
+//! A thousand random scenarios: every one that is right runs, twice the same, the second time stopped a few times and gone
+//! on with from its saved state, and its books balance; every one with a mistake is refused in words.
 //!
 //! Time, traffic and failures alone, inside this process. A failing scenario is printed; `CASE=417 cargo test --test main
 //! random_scenarios` runs it alone.
 
 mod draw;
 
-use straggler::actors::world::{self, HostWork, Observer, Outcome, RoundReport};
+use std::collections::VecDeque;
+
+use straggler::actors::world::{self, HostWork, Observer, Outcome, RoundReport, Snapshot, WorldError};
 use straggler::actors::{inputs, setup};
 use straggler::report::{
     ClientRow, Record, ReportError, RoundRow, SCHEMA_VERSION, Status, Summary, TimelineRow, Traffic, Updates, check,
@@ -16,10 +18,13 @@ use straggler::scenario::{Input, Overrides, Scenario, load};
 use draw::draw;
 
 /// Everything that a run makes known.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 struct Books {
     timeline: Vec<Record>,
     rounds: Vec<RoundReport>,
+    /// The run is to stop when the timeline is as long as the first of these.
+    stops: VecDeque<usize>,
+    snapshot: Option<Snapshot>,
 }
 
 impl Observer for Books {
@@ -36,15 +41,40 @@ impl Observer for Books {
     fn host(&mut self, _: u32, _: straggler::units::SimTime, _: &HostWork) -> Result<(), ReportError> {
         Ok(())
     }
+
+    fn checkpoint(&mut self, snapshot: &Snapshot) -> Result<(), ReportError> {
+        self.snapshot = Some(snapshot.clone());
+        Ok(())
+    }
+
+    fn is_to_stop(&self) -> bool {
+        self.stops.front().is_some_and(|stop| self.timeline.len() >= *stop)
+    }
 }
 
-/// Runs a scenario: what it made known, and how it ended.
-fn simulate(scenario: &Scenario) -> (Books, Result<Outcome, String>) {
-    let plan = setup::prepare(scenario, &inputs::local(scenario)).unwrap().plan;
-    let mut books = Books::default();
+/// Runs a scenario: what it made known, and how it ended. It is stopped when the timeline has these lengths, and gone on
+/// with by a plan that knows nothing of it.
+fn simulate(scenario: &Scenario, stops: VecDeque<usize>) -> (Books, Result<Outcome, String>) {
+    let mut books = Books { stops, ..Books::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let outcome = runtime.block_on(world::run(&plan, &mut books));
+    let plan = || setup::prepare(scenario, &inputs::local(scenario)).unwrap().plan;
+    let mut outcome = runtime.block_on(world::run(&plan(), &mut books));
+    while let Err(WorldError::Stopped { .. }) = outcome {
+        books.stops.pop_front();
+        let snapshot = books.snapshot.take().expect("a run that stops tells its state");
+        outcome = runtime.block_on(world::resume(&plan(), snapshot, false, &mut books));
+    }
     (books, outcome.map_err(|error| error.to_string()))
+}
+
+/// Three places in a timeline of this length.
+fn stops(number: u32, length: usize) -> VecDeque<usize> {
+    let mut stops: Vec<usize> = (1..=3u64)
+        .map(|i| (u64::from(number) * 7919 + i * 104_729) * 31 % length.max(1) as u64)
+        .map(|stop| stop as usize + 1)
+        .collect();
+    stops.sort_unstable();
+    stops.into()
 }
 
 /// What became of a scenario.
@@ -69,9 +99,9 @@ fn follow(number: u32) -> Fate {
         }
         (Ok(scenario), None) => scenario,
     };
-    let (books, outcome) = simulate(&scenario);
-    let (again, same_outcome) = simulate(&scenario);
-    assert!(books == again, "the second run is another one");
+    let (books, outcome) = simulate(&scenario, VecDeque::new());
+    let (again, same_outcome) = simulate(&scenario, stops(number, books.timeline.len()));
+    assert!(books.timeline == again.timeline && books.rounds == again.rounds, "the run in pieces is another one");
     assert!(books.timeline.is_sorted_by_key(|record| record.time), "time goes back");
     match (outcome, same_outcome) {
         (Ok(outcome), Ok(same)) => {

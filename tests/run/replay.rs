@@ -9,7 +9,7 @@ use super::run;
 const SHORT: [&str; 4] = ["--set", "server.rounds=3", "--set", "dataset.num_examples=600"];
 
 /// Every file that must not change, by its path below the folder.
-fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut open = vec![folder.to_owned()];
     while let Some(directory) = open.pop() {

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{RoundSettings, ServerError, Turn, View};
 use crate::actors::batteries::Batteries;
-use crate::actors::messages::{Alarm, Command, GlobalModel, RoundEnd, TaskId, Unused};
+use crate::actors::messages::{Alarm, Command, GlobalModel, Models, RoundEnd, TaskId, Unused};
 use crate::params::Params;
 use crate::seed::{Purpose, Seeds};
 use crate::sim::NEVER;
@@ -46,7 +48,94 @@ pub(super) struct Core {
     failures_in_a_row: u64,
 }
 
+/// What [`Core`] is between two messages, with versions in place of models.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CoreState {
+    model_version: u32,
+    evaluated_version: u32,
+    round: u32,
+    next_task: TaskId,
+    running: BTreeMap<TaskId, AskedState>,
+    waiting: BTreeMap<TaskId, AskedState>,
+    busy: BTreeSet<u32>,
+    history: History,
+    n_selections: u32,
+    last_progress: SimTime,
+    failures_in_a_row: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskedState {
+    client_id: u32,
+    round: u32,
+    model_version: u32,
+    at: SimTime,
+}
+
+impl CoreState {
+    pub(super) fn versions(&self) -> impl Iterator<Item = u32> {
+        let asked = self.running.values().chain(self.waiting.values()).map(|asked| asked.model_version);
+        asked.chain([self.model_version])
+    }
+}
+
 impl Core {
+    /// The newest model and those that clients work on.
+    pub(super) fn models(&self) -> Vec<Arc<GlobalModel>> {
+        let asked = self.running.values().chain(self.waiting.values()).map(|asked| &asked.model);
+        asked.chain([&self.model]).cloned().collect()
+    }
+
+    pub(super) fn save(&self) -> CoreState {
+        let states = |tasks: &BTreeMap<TaskId, Asked>| {
+            let state = |(task, asked): (&TaskId, &Asked)| {
+                let Asked { client_id, round, ref model, at } = *asked;
+                (*task, AskedState { client_id, round, model_version: model.version, at })
+            };
+            tasks.iter().map(state).collect()
+        };
+        CoreState {
+            model_version: self.model.version,
+            evaluated_version: self.evaluated_version,
+            round: self.round,
+            next_task: self.next_task,
+            running: states(&self.running),
+            waiting: states(&self.waiting),
+            busy: self.busy.clone(),
+            history: self.history.clone(),
+            n_selections: self.n_selections,
+            last_progress: self.last_progress,
+            failures_in_a_row: self.failures_in_a_row,
+        }
+    }
+
+    pub(super) fn restore(settings: RoundSettings, seeds: Seeds, state: CoreState, models: &Models) -> Self {
+        let tasks = |states: BTreeMap<TaskId, AskedState>| {
+            let asked = |(task, state): (TaskId, AskedState)| {
+                let AskedState { client_id, round, model_version, at } = state;
+                (task, Asked { client_id, round, model: models.of(model_version), at })
+            };
+            states.into_iter().map(asked).collect()
+        };
+        Self {
+            settings,
+            seeds,
+            model: models.of(state.model_version),
+            evaluated_version: state.evaluated_version,
+            round: state.round,
+            next_task: state.next_task,
+            running: tasks(state.running),
+            waiting: tasks(state.waiting),
+            busy: state.busy,
+            history: state.history,
+            n_selections: state.n_selections,
+            last_progress: state.last_progress,
+            failures_in_a_row: state.failures_in_a_row,
+        }
+    }
+
     pub(super) fn new(settings: RoundSettings, seeds: Seeds, model: Arc<GlobalModel>) -> Self {
         Self {
             settings,

@@ -2,20 +2,26 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::core::Core;
 use super::{ServerError, Turn};
 use crate::actors::messages::{Command, TaskId, Unused, UpdateValue};
 use crate::params::Params;
 use crate::strategy::{Contribution, Fold};
+use crate::training::Update;
 
 /// The updates of one model: first they arrive, then their values are collected, then they are folded, each in the order
 /// of arrival.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Intake {
     /// Updates whose values are not collected yet.
     arrived: Vec<TaskId>,
     /// Values that are being collected.
     collecting: VecDeque<TaskId>,
+    /// Not kept: the values of what is folded are pure functions of their tasks and are folded again.
+    #[serde(skip)]
     fold: Option<Box<dyn Fold>>,
     /// With their staleness.
     folded: Vec<(TaskId, u32)>,
@@ -60,23 +66,11 @@ impl Intake {
         if self.collecting.pop_front() != Some(task) || !core.waiting.contains_key(&task) {
             return Err(core.confusion("here is a value", task));
         }
-        let asked = &core.waiting[&task];
-        let staleness = core.staleness(asked);
+        let staleness = core.staleness(&core.waiting[&task]);
         match value {
             UpdateValue::TimingOnly => self.folded.push((task, staleness)),
             UpdateValue::Trained(update) => {
-                let global = core.model.params.as_ref().expect("training starts from values");
-                let start = asked.model.params.as_ref().expect("training starts from values");
-                let strategy = core.settings.strategy.implementation();
-                let fold = self.fold.get_or_insert_with(|| strategy.begin(global));
-                let weight = core.settings.late_updates.implementation().weight(staleness);
-                fold.add(&Contribution {
-                    values: &update.params,
-                    start,
-                    num_examples: update.num_examples,
-                    staleness,
-                    weight,
-                });
+                self.fold(task, &update, core);
                 self.folded.push((task, staleness));
                 self.loss_sum += update.train_loss * update.num_examples as f64;
                 self.examples += update.num_examples;
@@ -85,6 +79,30 @@ impl Intake {
             UpdateValue::Diverged => core.refuse(task, Unused::Diverged, turn),
         }
         Ok(())
+    }
+
+    /// What a restored intake has folded, in order.
+    pub(super) fn tasks_to_fold_again(&self) -> Vec<TaskId> {
+        self.folded.iter().map(|(task, _)| *task).collect()
+    }
+
+    /// Folds the value of a task again, in the order of [`tasks_to_fold_again`](Self::tasks_to_fold_again). All else
+    /// that came of the value was kept.
+    pub(super) fn fold_again(&mut self, task: TaskId, value: &UpdateValue, core: &Core) {
+        if let UpdateValue::Trained(update) = value {
+            self.fold(task, update, core);
+        }
+    }
+
+    fn fold(&mut self, task: TaskId, update: &Update, core: &Core) {
+        let asked = &core.waiting[&task];
+        let staleness = core.staleness(asked);
+        let global = core.model.params.as_ref().expect("training starts from values");
+        let start = asked.model.params.as_ref().expect("training starts from values");
+        let strategy = core.settings.strategy.implementation();
+        let fold = self.fold.get_or_insert_with(|| strategy.begin(global));
+        let weight = core.settings.late_updates.implementation().weight(staleness);
+        fold.add(&Contribution { values: &update.params, start, num_examples: update.num_examples, staleness, weight });
     }
 
     /// How many values are folded.

@@ -11,6 +11,9 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
 use super::core::Core;
 use super::intake::Intake;
 use super::{Policy, ServerError, Turn};
@@ -18,13 +21,15 @@ use crate::actors::messages::{Alarm, Command, TaskId, Unused, UpdateValue};
 use crate::units::SimTime;
 
 /// Why a round closes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Closing {
     Enough,
     Deadline,
     NobodyLeft,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct OpenRound {
     wanted: usize,
     /// Tasks of this round that are under way.
@@ -39,6 +44,8 @@ struct OpenRound {
 }
 
 /// Asks cohorts, one after the other.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Rounds {
     open: Option<OpenRound>,
     intake: Intake,
@@ -139,6 +146,19 @@ impl Rounds {
 }
 
 impl Policy for Rounds {
+    fn save(&self) -> serde_json::Result<Value> {
+        serde_json::to_value(self)
+    }
+
+    fn restore(&mut self, saved: &Value) -> serde_json::Result<()> {
+        *self = Self::deserialize(saved)?;
+        Ok(())
+    }
+
+    fn intake(&mut self) -> &mut Intake {
+        &mut self.intake
+    }
+
     fn begin(&mut self, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         let cohort = core.choose(core.settings.dispatches_per_round, turn);
         if cohort.len() < core.min_updates() {

@@ -6,6 +6,9 @@
 //! arrived makes a model; slower clients go on into the next period. A round is the time between two models. At the end of the run, tasks that are under way
 //! are stopped with the reason `run_end`.
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
 use super::core::Core;
 use super::intake::Intake;
 use super::{Policy, ServerError, Turn};
@@ -26,6 +29,13 @@ pub(super) struct Stream {
     trigger: Trigger,
     concurrency: usize,
     max_staleness: Option<u32>,
+    state: State,
+}
+
+/// What changes while the server works.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
     intake: Intake,
     /// A round is open.
     is_open: bool,
@@ -37,21 +47,13 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn new(trigger: Trigger, concurrency: usize, max_staleness: Option<u32>) -> Self {
-        Self {
-            trigger,
-            concurrency,
-            max_staleness,
-            intake: Intake::default(),
-            is_open: false,
-            is_due: false,
-            expects_clients_at: None,
-        }
+        Self { trigger, concurrency, max_staleness, state: State::default() }
     }
 
     fn begin_round(&mut self, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         let round = core.round;
-        self.is_open = true;
-        self.is_due = false;
+        self.state.is_open = true;
+        self.state.is_due = false;
         turn.commands.push(Command::BeginRound { round });
         if let Trigger::Time(period) = self.trigger {
             turn.commands.push(Command::Wake { at: turn.now + period, alarm: Alarm::PeriodEnds { round } });
@@ -71,7 +73,7 @@ impl Stream {
         }
         // While somebody is at work there will be another occasion; to ask whoever comes online at once, the server is
         // woken all the same.
-        let is_waiting = self.expects_clients_at.is_some_and(|at| at > turn.now);
+        let is_waiting = self.state.expects_clients_at.is_some_and(|at| at > turn.now);
         if chosen.len() < missing && !is_waiting {
             let n_commands = turn.commands.len();
             match core.wait_for_clients(turn) {
@@ -80,7 +82,7 @@ impl Stream {
                 Err(error) => return Err(error),
             }
             if let [Command::Wake { at, .. }] = turn.commands[n_commands..] {
-                self.expects_clients_at = Some(at);
+                self.state.expects_clients_at = Some(at);
             }
         }
         Ok(())
@@ -88,12 +90,12 @@ impl Stream {
 
     /// Makes a model if it is time to, collecting the values first.
     fn advance(&mut self, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
-        if self.intake.is_collecting() || !self.is_open {
+        if self.state.intake.is_collecting() || !self.state.is_open {
             return Ok(());
         }
         let is_time = match self.trigger {
-            Trigger::Updates(buffer_size) => self.intake.at_hand() >= buffer_size,
-            Trigger::Time(_) => self.is_due,
+            Trigger::Updates(buffer_size) => self.state.intake.at_hand() >= buffer_size,
+            Trigger::Time(_) => self.state.is_due,
         };
         if !is_time {
             return match self.trigger {
@@ -101,16 +103,16 @@ impl Stream {
                 Trigger::Time(_) => Ok(()),
             };
         }
-        if self.intake.collect(Vec::new(), turn) {
+        if self.state.intake.collect(Vec::new(), turn) {
             return Ok(());
         }
-        let intake = std::mem::take(&mut self.intake);
+        let intake = std::mem::take(&mut self.state.intake);
         let n_folded = intake.n_folded();
         let (params, train_loss) = intake.finish(core, turn);
         if n_folded > 0 {
             core.publish(params)?;
         }
-        self.is_open = false;
+        self.state.is_open = false;
         match core.end_round(n_folded, train_loss, turn) {
             true => Ok(()),
             false => self.begin_round(core, turn),
@@ -119,23 +121,36 @@ impl Stream {
 }
 
 impl Policy for Stream {
+    fn save(&self) -> serde_json::Result<Value> {
+        serde_json::to_value(&self.state)
+    }
+
+    fn restore(&mut self, saved: &Value) -> serde_json::Result<()> {
+        self.state = State::deserialize(saved)?;
+        Ok(())
+    }
+
+    fn intake(&mut self) -> &mut Intake {
+        &mut self.state.intake
+    }
+
     fn begin(&mut self, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         self.begin_round(core, turn)
     }
 
     fn woken(&mut self, alarm: Alarm, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         match alarm {
-            Alarm::ClientsExpected { .. } if !self.is_open && !core.is_over() => self.begin_round(core, turn),
+            Alarm::ClientsExpected { .. } if !self.state.is_open && !core.is_over() => self.begin_round(core, turn),
             Alarm::ClientsExpected { .. } => {
                 // A server that was down hears its alarms when it is up again.
-                if self.expects_clients_at.is_some_and(|at| at <= turn.now) {
-                    self.expects_clients_at = None;
+                if self.state.expects_clients_at.is_some_and(|at| at <= turn.now) {
+                    self.state.expects_clients_at = None;
                     return self.fill(core, turn);
                 }
                 Ok(())
             }
-            Alarm::PeriodEnds { round } if round == core.round && self.is_open => {
-                self.is_due = true;
+            Alarm::PeriodEnds { round } if round == core.round && self.state.is_open => {
+                self.state.is_due = true;
                 self.advance(core, turn)
             }
             Alarm::PeriodEnds { .. } | Alarm::Deadline { .. } => Ok(()),
@@ -145,7 +160,7 @@ impl Policy for Stream {
     fn arrived(&mut self, task: TaskId, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         match self.max_staleness {
             Some(max) if core.staleness(&core.waiting[&task]) > max => core.refuse(task, Unused::Stale, turn),
-            _ => self.intake.arrived(task),
+            _ => self.state.intake.arrived(task),
         }
         self.advance(core, turn)
     }
@@ -162,14 +177,14 @@ impl Policy for Stream {
         core: &mut Core,
         turn: &mut Turn<'_>,
     ) -> Result<(), ServerError> {
-        self.intake.take(task, value, core, turn)?;
+        self.state.intake.take(task, value, core, turn)?;
         self.advance(core, turn)
     }
 
     fn restarted(&mut self, until: SimTime, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
-        self.intake = Intake::default();
-        self.expects_clients_at = None;
-        if std::mem::take(&mut self.is_open) && core.end_round(0, None, turn) {
+        self.state.intake = Intake::default();
+        self.state.expects_clients_at = None;
+        if std::mem::take(&mut self.state.is_open) && core.end_round(0, None, turn) {
             return Ok(());
         }
         turn.commands.push(Command::Wake { at: until, alarm: Alarm::ClientsExpected { round: core.round } });

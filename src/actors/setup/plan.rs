@@ -71,6 +71,7 @@ pub(super) fn plan(
             downlink_codec: compression.downlink.clone(),
         },
         learning: None,
+        checkpoint_every: scenario.output().checkpoint_every,
         idle_clients_max: IDLE_CLIENTS_MAX,
     })
 }

@@ -1,11 +1,14 @@
 //! What the calendar holds.
 
+use serde::{Deserialize, Serialize};
+
 use crate::actors::messages::{Alarm, TaskId};
 use crate::report::Reason;
 use crate::sim::Direction;
 
 /// Something that happens at its time.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Event {
     /// The server wanted to be woken.
     Alarm(Alarm),

@@ -3,12 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::WorldError;
 use super::ledger::{ClientLedger, Totals};
+use super::observer::{HostWork, Observer, RoundReport};
+use super::snapshot::Snapshot;
 use super::tasks::{Stage, Task};
 use crate::actors::messages::{RoundEnd, TaskId, Unused};
 use crate::actors::plan::Plan;
-use crate::actors::pool::{Job, PoolCounts};
+use crate::actors::pool::Job;
 use crate::actors::trainer::LearningError;
 use crate::params::Params;
 use crate::report::{EventKind, Reason, Record, ReportError};
@@ -19,111 +23,28 @@ use crate::units::{Bytes, SimTime};
 /// Evaluations that may be under way while the rounds go on; the oldest is waited for beyond that.
 const PENDING_EVALUATIONS_MAX: usize = 2;
 
-/// Gets everything that a run makes known, in order.
-pub trait Observer {
-    /// Something happened. Records come in the order of simulated time.
-    ///
-    /// # Errors
-    /// When it cannot be written; the run then ends.
-    fn record(&mut self, record: &Record) -> Result<(), ReportError>;
+pub(super) type EvaluationJob = Job<Result<Evaluation, LearningError>>;
 
-    /// A round is over and, if it was to be evaluated, evaluated. Rounds come in order.
-    ///
-    /// # Errors
-    /// When it cannot be written; the run then ends.
-    fn round(&mut self, report: &RoundReport) -> Result<(), ReportError>;
-
-    /// The clock has passed the end of a round, whose evaluation may still be under way. For `perf.csv` and progress.
-    ///
-    /// # Errors
-    /// When it cannot be written; the run then ends.
-    fn host(&mut self, round: u32, now: SimTime, work: &HostWork) -> Result<(), ReportError>;
+/// The books as they are kept in a checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JournalState {
+    /// Of clients that were ever asked.
+    clients: Vec<(u32, ClientLedger)>,
+    totals: Totals,
+    tally: RoundReport,
+    open: Option<u32>,
+    last_ended: u32,
+    /// Rounds that are over and not yet reported, and whether their models are being evaluated.
+    pub(super) pending: Vec<(RoundReport, bool)>,
 }
 
-/// What this machine has done since the start of the run. Never a part of the results.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct HostWork {
-    /// Events popped from the calendar and from the network.
-    pub events: u64,
-    /// What the pool did.
-    pub pool: PoolCounts,
-    /// Of the pool's busy time, nanoseconds spent in evaluations.
-    pub evaluation_nanos: u64,
-    /// Client actors alive.
-    pub resident_clients: usize,
-}
-
-/// A round that is over. Tasks count in the round in which what is counted happens: where tasks outlive their round,
-/// `selected = aggregated + late + dropped + rejected` holds over the run and not in each round.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RoundReport {
-    /// The round, counted from 1.
-    pub round: u32,
-    /// Version of the global model after it.
-    pub model_version: u32,
-    /// When it began.
-    pub start: SimTime,
-    /// When it ended.
-    pub end: SimTime,
-    /// Clients asked.
-    pub selected: u32,
-    /// Updates that arrived in full.
-    pub completed: u32,
-    /// Clients that failed.
-    pub dropped: u32,
-    /// Clients that the server stopped waiting for: past the deadline, or enough others had arrived.
-    pub late: u32,
-    /// Updates that arrived and were refused for the age of their model.
-    pub stale: u32,
-    /// All updates that arrived and were refused, the stale ones included.
-    pub rejected: u32,
-    /// Updates that went into the model.
-    pub aggregated: u32,
-    /// Sum of their staleness.
-    pub staleness_sum: u64,
-    /// Bytes moved to clients.
-    pub bytes_down: Bytes,
-    /// Bytes moved to the server.
-    pub bytes_up: Bytes,
-    /// Of both, bytes of tasks whose update was not used.
-    pub bytes_wasted: Bytes,
-    /// Bytes moved since the start of the run.
-    pub cum_bytes: Bytes,
-    /// Energy in joules that clients spent on tasks.
-    pub energy_j: f64,
-    /// Mean training loss of the aggregated updates.
-    pub train_loss: Option<f64>,
-    /// Metrics on the validation split, and the values evaluated.
-    pub evaluation: Option<(Evaluation, Arc<Params>)>,
-}
-
-impl RoundReport {
-    fn begin(round: u32, start: SimTime) -> Self {
-        Self {
-            round,
-            model_version: 0,
-            start,
-            end: start,
-            selected: 0,
-            completed: 0,
-            dropped: 0,
-            late: 0,
-            stale: 0,
-            rejected: 0,
-            aggregated: 0,
-            staleness_sum: 0,
-            bytes_down: Bytes::ZERO,
-            bytes_up: Bytes::ZERO,
-            bytes_wasted: Bytes::ZERO,
-            cum_bytes: Bytes::ZERO,
-            energy_j: 0.0,
-            train_loss: None,
-            evaluation: None,
-        }
+impl JournalState {
+    /// The highest number of a client that was asked.
+    pub(super) fn last_client(&self) -> Option<u32> {
+        self.clients.last().map(|(client_id, _)| *client_id)
     }
 }
-
-type EvaluationJob = Job<Result<Evaluation, LearningError>>;
 
 struct Pending {
     report: RoundReport,
@@ -140,6 +61,8 @@ pub(super) struct Journal<'a> {
     evaluation: Option<(Arc<Params>, EvaluationJob)>,
     /// The round that is open.
     open: Option<u32>,
+    /// The round that ended last; 0 when none has.
+    last_ended: u32,
     /// Rounds that are over and not yet reported, oldest first.
     pending: VecDeque<Pending>,
 }
@@ -154,8 +77,66 @@ impl<'a> Journal<'a> {
             tally: RoundReport::begin(1, SimTime::ZERO),
             evaluation: None,
             open: None,
+            last_ended: 0,
             pending: VecDeque::new(),
         }
+    }
+
+    pub(super) fn save(&self) -> JournalState {
+        let is_worth_keeping = |(_, ledger): &(u32, ClientLedger)| *ledger != ClientLedger::default();
+        JournalState {
+            clients: (0..).zip(self.clients.iter().copied()).filter(is_worth_keeping).collect(),
+            totals: self.totals.clone(),
+            tally: self.tally.clone(),
+            open: self.open,
+            last_ended: self.last_ended,
+            pending: self.pending.iter().map(|p| (p.report.clone(), p.evaluation.is_some())).collect(),
+        }
+    }
+
+    /// Goes on with saved books; `evaluate` submits the evaluation of a round's model anew.
+    pub(super) fn restore(
+        plan: &Plan,
+        observer: &'a mut dyn Observer,
+        state: JournalState,
+        evaluate: impl Fn(&RoundReport) -> Option<(Arc<Params>, EvaluationJob)>,
+    ) -> Self {
+        let mut journal = Self::new(plan, observer);
+        for (client_id, ledger) in state.clients {
+            journal.clients[client_id as usize] = ledger;
+        }
+        journal.totals = state.totals;
+        journal.tally = state.tally;
+        journal.open = state.open;
+        journal.last_ended = state.last_ended;
+        for (report, is_evaluated) in state.pending {
+            let evaluation = is_evaluated.then(|| evaluate(&report)).flatten();
+            journal.pending.push_back(Pending { report, evaluation });
+        }
+        journal
+    }
+
+    /// The models of rounds that wait for their evaluation.
+    pub(super) fn models(&self) -> impl Iterator<Item = (u32, &Arc<Params>)> {
+        let evaluated = |pending: &'_ Pending| pending.report.model_version;
+        self.pending.iter().filter_map(move |p| Some((evaluated(p), &p.evaluation.as_ref()?.0)))
+    }
+
+    pub(super) fn record(&mut self, record: &Record) -> Result<(), ReportError> {
+        self.observer.record(record)
+    }
+
+    /// The round that ended last; 0 when none has.
+    pub(super) fn last_ended(&self) -> u32 {
+        self.last_ended
+    }
+
+    pub(super) fn checkpoint(&mut self, snapshot: &Snapshot) -> Result<(), ReportError> {
+        self.observer.checkpoint(snapshot)
+    }
+
+    pub(super) fn is_to_stop(&self) -> bool {
+        self.observer.is_to_stop()
     }
 
     pub(super) fn is_open(&self, round: u32) -> bool {
@@ -338,6 +319,7 @@ impl<'a> Journal<'a> {
 
     pub(super) fn end_round(&mut self, now: SimTime, end: RoundEnd) -> Result<(), WorldError> {
         assert!(self.open.take() == Some(end.round), "round {} ends and is not open", end.round);
+        self.last_ended = end.round;
         let report = std::mem::replace(&mut self.tally, RoundReport::begin(end.round + 1, now));
         let mut ended = Pending { report, evaluation: self.evaluation.take() };
         let report = &mut ended.report;

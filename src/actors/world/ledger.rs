@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::tasks::Task;
 use crate::report::Reason;
 use crate::sim::Phase;
 use crate::units::{Bytes, SimDuration};
 
 /// What one client did.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClientLedger {
     /// Tasks it was asked for.
     pub selected: u32,
@@ -46,7 +49,8 @@ impl ClientLedger {
 }
 
 /// Sums over a run.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Totals {
     /// Tasks begun.
     pub selected: u64,
@@ -55,6 +59,7 @@ pub struct Totals {
     /// Tasks that the server stopped waiting for.
     pub late: BTreeMap<Reason, u64>,
     /// Tasks that failed, by cause and phase.
+    #[serde(with = "as_list")]
     pub dropped: BTreeMap<(Reason, Phase), u64>,
     /// Updates that arrived and were not used.
     pub rejected: BTreeMap<Reason, u64>,
@@ -68,4 +73,25 @@ pub struct Totals {
     pub energy_j: f64,
     /// Of it, on tasks that did not end in an aggregated update.
     pub energy_wasted_j: f64,
+}
+
+/// Entries as a list, since JSON has texts alone for keys.
+mod as_list {
+    use std::collections::BTreeMap;
+
+    use serde::de::DeserializeOwned;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer, K: Serialize, V: Serialize>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, K: DeserializeOwned + Ord, V: DeserializeOwned>(
+        deserializer: D,
+    ) -> Result<BTreeMap<K, V>, D::Error> {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
 }

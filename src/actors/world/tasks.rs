@@ -3,14 +3,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::actors::messages::{GlobalModel, TaskId};
+use serde::{Deserialize, Serialize};
+
+use crate::actors::messages::{GlobalModel, Models, TaskId};
 use crate::actors::pool::Job;
 use crate::actors::trainer::{LearningError, Trained};
 use crate::sim::{Direction, Failure, NEVER, PowerDraw, UploadConfig, WhenInterrupted};
 use crate::units::{Bytes, SimDuration, SimTime};
 
 /// How far a task has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Stage {
     Download,
     Train,
@@ -22,7 +25,7 @@ pub(super) enum Stage {
 }
 
 /// A transfer in flight: its name in the network and what it is to move.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct InFlight {
     pub(super) id: u64,
     pub(super) bytes: Bytes,
@@ -148,6 +151,136 @@ impl Task {
     }
 }
 
+/// A [`Task`] as it is kept in a checkpoint: the version in place of the model, and of its job only that there is one,
+/// since its value is a pure function of the rest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TaskState {
+    pub(super) id: TaskId,
+    pub(super) client_id: u32,
+    round: u32,
+    pub(super) model_version: u32,
+    useful_until: Option<SimTime>,
+    address: u32,
+    pub(super) device_class: usize,
+    pub(super) network_class: usize,
+    pub(super) region: usize,
+    draw_w: f64,
+    draws: u32,
+    failure: Option<Failure>,
+    offline_at: SimTime,
+    crash_at: SimTime,
+    stage: Stage,
+    stage_start: SimTime,
+    spent: [SimDuration; 3],
+    flow: Option<InFlight>,
+    to_upload: Bytes,
+    paused_at: SimTime,
+    attempt: u32,
+    link_changes: u32,
+    moved_now: Bytes,
+    bytes_down: Bytes,
+    bytes_up: Bytes,
+    is_known_to_client: bool,
+    pub(super) has_job: bool,
+}
+
+impl TaskState {
+    fn of(id: TaskId, task: &Task) -> Self {
+        // Without `..`: a new field must be kept, or be said here to follow from the others.
+        let Task {
+            client_id,
+            round,
+            ref model,
+            useful_until,
+            address,
+            device_class,
+            network_class,
+            region,
+            power: _,
+            draw_w,
+            draws,
+            failure,
+            offline_at,
+            crash_at,
+            stage,
+            stage_start,
+            spent,
+            flow,
+            to_upload,
+            paused_at,
+            attempt,
+            link_changes,
+            moved_now,
+            bytes_down,
+            bytes_up,
+            is_known_to_client,
+            ref job,
+        } = *task;
+        Self {
+            id,
+            client_id,
+            round,
+            model_version: model.version,
+            useful_until,
+            address,
+            device_class,
+            network_class,
+            region,
+            draw_w,
+            draws,
+            failure,
+            offline_at,
+            crash_at,
+            stage,
+            stage_start,
+            spent,
+            flow,
+            to_upload,
+            paused_at,
+            attempt,
+            link_changes,
+            moved_now,
+            bytes_down,
+            bytes_up,
+            is_known_to_client,
+            has_job: job.is_some(),
+        }
+    }
+
+    fn into_task(self, models: &Models, power_of: impl Fn(usize) -> Option<PowerDraw>) -> Task {
+        Task {
+            client_id: self.client_id,
+            round: self.round,
+            model: models.of(self.model_version),
+            useful_until: self.useful_until,
+            address: self.address,
+            device_class: self.device_class,
+            network_class: self.network_class,
+            region: self.region,
+            power: power_of(self.device_class),
+            draw_w: self.draw_w,
+            draws: self.draws,
+            failure: self.failure,
+            offline_at: self.offline_at,
+            crash_at: self.crash_at,
+            stage: self.stage,
+            stage_start: self.stage_start,
+            spent: self.spent,
+            flow: self.flow,
+            to_upload: self.to_upload,
+            paused_at: self.paused_at,
+            attempt: self.attempt,
+            link_changes: self.link_changes,
+            moved_now: self.moved_now,
+            bytes_down: self.bytes_down,
+            bytes_up: self.bytes_up,
+            is_known_to_client: self.is_known_to_client,
+            job: None,
+        }
+    }
+}
+
 /// Tasks by number. Numbers rise and old tasks end soon, so a window over them is all that is kept.
 pub(super) struct Tasks {
     first: TaskId,
@@ -157,6 +290,30 @@ pub(super) struct Tasks {
 impl Tasks {
     pub(super) fn new() -> Self {
         Self { first: 0, window: VecDeque::new() }
+    }
+
+    /// The models that tasks start from.
+    pub(super) fn models(&self) -> impl Iterator<Item = &Arc<GlobalModel>> {
+        self.window.iter().flatten().map(|task| &task.model)
+    }
+
+    /// All tasks, by number.
+    pub(super) fn save(&self) -> Vec<TaskState> {
+        let tasks = (self.first..).zip(&self.window);
+        tasks.filter_map(|(id, task)| Some(TaskState::of(id, task.as_deref()?))).collect()
+    }
+
+    /// The tasks of a saved run, without jobs.
+    pub(super) fn restore(
+        states: Vec<TaskState>,
+        models: &Models,
+        power_of: impl Fn(usize) -> Option<PowerDraw>,
+    ) -> Self {
+        let mut tasks = Self { first: states.first().map_or(0, |task| task.id), window: VecDeque::new() };
+        for state in states {
+            tasks.insert(state.id, state.into_task(models, &power_of));
+        }
+        tasks
     }
 
     fn index(&self, id: TaskId) -> Option<usize> {

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 mod interruptions;
+mod snapshots;
 mod streams;
 
 use super::*;
@@ -150,6 +151,7 @@ fn plan() -> Plan {
             downlink_codec: CodecConfig::default(),
         },
         learning: None,
+        checkpoint_every: None,
         idle_clients_max: 2,
     }
 }

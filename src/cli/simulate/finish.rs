@@ -8,7 +8,8 @@ use std::sync::Arc;
 use crate::actors::plan::Plan;
 use crate::actors::setup::Setup;
 use crate::actors::world::Outcome;
-use crate::cli::recorder::{Evaluated, Recorder, to_millijoules};
+use crate::cli::checkpoint::Evaluated;
+use crate::cli::recorder::{Recorder, to_millijoules};
 use crate::cli::{CliError, Exit};
 use crate::report::{
     ClientRow, EnergySpent, ReportError, ResultsWriter, SCHEMA_VERSION, Status, Summary, Target, Test, Traffic,
@@ -141,6 +142,11 @@ fn write_adapters(
         learner.export_adapter(params, &dir).map_err(|error| failed(&error))?;
     }
     let whole = directory.join("adapters");
+    // Left by a run that was killed after it had written them, and has been gone on with.
+    if whole.exists() {
+        fs::remove_dir_all(&whole)
+            .map_err(|error| failed(&format!("cannot replace `{}`: {error}", whole.display())))?;
+    }
     fs::rename(&partial, &whole).map_err(|error| failed(&format!("cannot make `{}`: {error}", whole.display())))
 }
 

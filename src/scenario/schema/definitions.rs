@@ -114,7 +114,6 @@ pub(super) fn words(schema: &Schema) -> Option<Vec<&str>> {
 /// Settings of the format that this version does not carry out.
 pub(super) const LATER: &[(&str, &str)] = &[
     ("sweep", "run once per value with `--set`"),
-    ("output.checkpoint_every", "runs are repeated exactly from their `scenario.lock.yaml`"),
     ("dataset.partition.by_column", "`iid`, `dirichlet`, `label_mix` and `shards` are built in"),
     ("dataset.partition.file", "`iid`, `dirichlet`, `label_mix` and `shards` are built in"),
 ];

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// What the server has seen of one client.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observed {
     /// Tasks that it was asked for.
     pub asked: u32,
@@ -20,7 +22,7 @@ pub struct Observed {
 }
 
 /// A training loss that the server was told.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Learnt {
     /// The round that was under way then: the last in which anybody had been asked.
     pub round: u32,
@@ -31,7 +33,7 @@ pub struct Learnt {
 }
 
 /// What the server has seen of its clients so far. Clients it never asked take no room.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     clients: BTreeMap<u32, Observed>,
     /// For each round in which clients were asked, the first of them.

@@ -7,8 +7,8 @@ use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use super::compare::CompareArgs;
 use super::completions::{CompletionsArgs, ManArgs};
 use super::init::InitArgs;
-use super::schema::SchemaArgs;
 use super::resume::ResumeArgs;
+use super::schema::SchemaArgs;
 use crate::hub::HubSettings;
 use crate::scenario::{Input, Overrides};
 

@@ -20,8 +20,10 @@ mod params;
 mod pretrain;
 mod progress;
 mod recorder;
+mod report;
 mod resume;
 mod run;
+mod run_folder;
 mod schema;
 mod simulate;
 mod validate;
@@ -54,6 +56,7 @@ pub fn main() -> ExitCode {
         Verb::Resume(args) => resume::execute(&args, &console),
         Verb::Validate(args) => validate::execute(&args, &console),
         Verb::Compare(args) => compare::execute(&args, &console),
+        Verb::Report(args) => report::execute(&args, &console),
         Verb::Fetch(args) => fetch::execute(&args, &console),
         Verb::CheckGrads(args) => check_grads::execute(&args, &console),
         Verb::Init(args) => init::execute(&args, &console),

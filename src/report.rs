@@ -6,18 +6,23 @@
 
 pub mod check;
 mod checkpoint;
+mod chronicle;
 pub mod compare;
+pub mod critical_path;
 mod error;
 pub mod figures;
 #[cfg(test)]
 mod fixture;
+pub mod html;
 mod perf;
 mod read;
 mod record;
 mod results;
 mod row_file;
 mod rows;
+mod story;
 mod summary;
+mod tasks;
 mod text;
 mod timeline;
 

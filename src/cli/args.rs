@@ -7,6 +7,7 @@ use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use super::compare::CompareArgs;
 use super::completions::{CompletionsArgs, ManArgs};
 use super::init::InitArgs;
+use super::report::ReportArgs;
 use super::resume::ResumeArgs;
 use super::schema::SchemaArgs;
 use crate::hub::HubSettings;
@@ -112,6 +113,14 @@ Examples:
 
 Runs that differ by seed only are one cell. Intervals are Student's t; differences are paired by seed.")]
     Compare(CompareArgs),
+    /// Write one page about a run: what came out, why each round took so long, what was wasted and why
+    #[command(after_help = "\
+Examples:
+  straggler report quickstart                      the newest run of that scenario, into its folder
+  straggler report results/sst2/20261120T190332Z-1a2b -o sst2.html
+
+The page needs no network and no other file. A run that was killed gets one too, which says so.")]
+    Report(ReportArgs),
     /// Download what a scenario needs from the Hugging Face hub, for machines without a network
     #[command(after_help = "\
 Examples:

@@ -1,5 +1,6 @@
 //! Reading the CSV files of a run back, for figures, comparisons and tests.
 
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -33,9 +34,16 @@ pub struct TimelineRow {
 /// # Errors
 /// When the file cannot be read, or a row is not what it should be.
 pub fn read_rounds(path: &Path) -> Result<RoundsFile, ReportError> {
-    let (header, rows) = read_table(path)?;
+    rounds_file(path, Tail::Whole)
+}
+
+/// `rounds.csv` of a run that may have been killed.
+pub(super) fn rounds_file(path: &Path, tail: Tail) -> Result<RoundsFile, ReportError> {
+    let mut reader = open(path, tail)?;
+    let header = header(path, &mut reader)?;
     let metric = header.last().and_then(|column| column.strip_prefix("eval_")).unwrap_or_default().to_owned();
     check_header(path, &header[..header.len().saturating_sub(1)], &ROUND_COLUMNS)?;
+    let rows = rows_by_position(path, reader).collect::<Result<_, _>>()?;
     Ok(RoundsFile { metric, rows })
 }
 
@@ -44,9 +52,18 @@ pub fn read_rounds(path: &Path) -> Result<RoundsFile, ReportError> {
 /// # Errors
 /// When the file cannot be read, or a row is not what it should be.
 pub fn read_clients(path: &Path) -> Result<Vec<ClientRow>, ReportError> {
-    let (header, rows) = read_table(path)?;
+    client_rows(path, Tail::Whole)?.collect()
+}
+
+/// The rows of `clients.csv` one by one: a run may have a million clients.
+pub(super) fn client_rows(
+    path: &Path,
+    tail: Tail,
+) -> Result<impl Iterator<Item = Result<ClientRow, ReportError>> + use<>, ReportError> {
+    let mut reader = open(path, tail)?;
+    let header = header(path, &mut reader)?;
     check_header(path, &header, &CLIENT_COLUMNS)?;
-    Ok(rows)
+    Ok(rows_by_position(path, reader))
 }
 
 /// Reads `timeline.csv`.
@@ -54,14 +71,15 @@ pub fn read_clients(path: &Path) -> Result<Vec<ClientRow>, ReportError> {
 /// # Errors
 /// When the file cannot be read, or a row is not what it should be.
 pub fn read_timeline(path: &Path) -> Result<Vec<TimelineRow>, ReportError> {
-    timeline_rows(path)?.collect()
+    timeline_rows(path, Tail::Whole)?.collect()
 }
 
 /// The rows of `timeline.csv` one by one, for readers that need only the first of them.
 pub(super) fn timeline_rows(
     path: &Path,
+    tail: Tail,
 ) -> Result<impl Iterator<Item = Result<TimelineRow, ReportError>> + use<>, ReportError> {
-    let mut reader = open(path)?;
+    let mut reader = open(path, tail)?;
     let header = header(path, &mut reader)?;
     check_header(path, &header, &TIMELINE_COLUMNS)?;
     let path = path.to_owned();
@@ -106,11 +124,48 @@ fn seconds(column: &str, text: &str) -> Result<Option<u64>, String> {
     parse_seconds(text).map(Some).ok_or_else(|| format!("`{text}` is no value of `{column}`"))
 }
 
-type Reader = csv::Reader<std::fs::File>;
+/// How a file may end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// With a whole row.
+    Whole,
+    /// Within a row, which is then left out: the run was killed while it wrote.
+    MayBeCut,
+}
 
-fn open(path: &Path) -> Result<Reader, ReportError> {
-    let file = std::fs::File::open(path).map_err(ReportError::read(path))?;
-    Ok(csv::Reader::from_reader(file))
+type Reader = csv::Reader<std::io::Take<std::fs::File>>;
+
+fn open(path: &Path, tail: Tail) -> Result<Reader, ReportError> {
+    let open = || {
+        let mut file = std::fs::File::open(path)?;
+        let length = match tail {
+            Tail::Whole => u64::MAX,
+            Tail::MayBeCut => whole_rows(&mut file)?,
+        };
+        Ok(file.take(length))
+    };
+    let file = open().map_err(ReportError::read(path))?;
+    Ok(csv::ReaderBuilder::new().buffer_capacity(1 << 18).from_reader(file))
+}
+
+/// The length of the file up to its last end of a line.
+fn whole_rows(file: &mut std::fs::File) -> std::io::Result<u64> {
+    const BLOCK: u64 = 4096;
+    let mut end = file.seek(SeekFrom::End(0))?;
+    let mut block = Vec::new();
+    while end > 0 {
+        let start = end.saturating_sub(BLOCK);
+        file.seek(SeekFrom::Start(start))?;
+        block.clear();
+        file.by_ref().take(end - start).read_to_end(&mut block)?;
+        if let Some(position) = block.iter().rposition(|byte| *byte == b'\n') {
+            end = start + position as u64 + 1;
+            break;
+        }
+        end = start;
+    }
+    file.seek(SeekFrom::Start(0))?;
+    Ok(end)
 }
 
 fn header(path: &Path, reader: &mut Reader) -> Result<Vec<String>, ReportError> {
@@ -118,21 +173,25 @@ fn header(path: &Path, reader: &mut Reader) -> Result<Vec<String>, ReportError> 
     Ok(header.iter().map(str::to_owned).collect())
 }
 
-/// Header and rows; the rows are taken by position, as the name of the metric's column varies.
-fn read_table<T: DeserializeOwned>(path: &Path) -> Result<(Vec<String>, Vec<T>), ReportError> {
-    let mut reader = open(path)?;
-    let header = header(path, &mut reader)?;
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| malformed(path, &error))?;
-        rows.push(record.deserialize(None).map_err(|error| malformed(path, &error))?);
-    }
-    Ok((header, rows))
+/// The rows, taken by position, as the name of the metric's column varies.
+fn rows_by_position<T: DeserializeOwned>(
+    path: &Path,
+    reader: Reader,
+) -> impl Iterator<Item = Result<T, ReportError>> + use<T> {
+    let path = path.to_owned();
+    reader.into_records().map(move |record| {
+        let row = record.and_then(|record| record.deserialize(None));
+        row.map_err(|error| malformed(&path, &error))
+    })
 }
 
 fn check_header(path: &Path, found: &[String], expected: &[&str]) -> Result<(), ReportError> {
     if found == expected {
         return Ok(());
+    }
+    if found.is_empty() {
+        let message = "the file is empty: the run ended before it wrote anything".to_owned();
+        return Err(ReportError::Malformed { path: path.into(), line: 1, message });
     }
     let message = format!("the columns are `{}`, not `{}`", found.join(","), expected.join(","));
     Err(ReportError::Malformed { path: path.into(), line: 1, message })
@@ -206,6 +265,22 @@ mod tests {
             "round,host_s,train_s,eval_s,wait_s,events,events_per_s,workers,jobs,inline_jobs,cancelled_jobs,\
              peak_rss_mib\n"
         );
+    }
+
+    #[test]
+    fn the_last_row_of_a_killed_run_may_be_cut() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("timeline.csv");
+        let header = TIMELINE_COLUMNS.join(",");
+        std::fs::write(&path, format!("{header}\n0,0.000000,run_start,,,,,,,,\n1,1.0,los")).unwrap();
+        assert!(read_timeline(&path).is_err());
+        let rows: Vec<_> = timeline_rows(&path, Tail::MayBeCut).unwrap().collect::<Result<_, _>>().unwrap();
+        assert_eq!(rows.len(), 1);
+        // Longer than the block that is looked at first, and without any end of a line.
+        for (text, length) in [(format!("a\n{}", "x".repeat(9000)), 2), ("x".repeat(9000), 0), (String::new(), 0)] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(whole_rows(&mut std::fs::File::open(&path).unwrap()).unwrap(), length);
+        }
     }
 
     #[test]

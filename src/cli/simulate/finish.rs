@@ -1,4 +1,4 @@
-//! What is written when a run is over: the test, clients, adapters, figures, summary.
+//! What is written when a run is over: the test, clients, adapters, summary, figures and page.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::cli::recorder::{Recorder, to_millijoules};
 use crate::cli::{CliError, Exit};
 use crate::report::{
     ClientRow, EnergySpent, ReportError, ResultsWriter, SCHEMA_VERSION, Status, Summary, Target, Test, Traffic,
-    Updates, Validation, figures,
+    Updates, Validation, html,
 };
 use crate::scenario::{Assertion, Outcome as Asserted, Scenario};
 use crate::training::{Evaluation, Learner, Split};
@@ -87,8 +87,8 @@ pub(super) fn finish(
         }),
     };
     writer.flush()?;
-    figures::write_all(writer.directory())?;
     writer.summary(&summary)?;
+    html::write_with_figures(writer.directory())?;
     Ok(Found {
         summary,
         directory: writer.directory().to_owned(),

@@ -2,7 +2,7 @@
 
 use super::axis::{Axis, size_unit, time_unit};
 use super::chart::{Curve, curves};
-use super::svg::{Point, colour};
+use super::svg::Point;
 use crate::report::{RoundRow, RoundsFile};
 use crate::units::{Bytes, SimTime};
 
@@ -13,38 +13,44 @@ pub(super) fn metric_over_time(rounds: &RoundsFile) -> Option<String> {
     let points = points(rounds, |row| row.sim_end.as_nanos() as f64 / nanos, |row| row.eval_metric);
     let end = end.as_nanos() as f64 / nanos;
     let x = Axis::new(format!("simulated time [{unit}]"), 0.0, end).cut(0.0, end);
-    metric(rounds, "simulated time", x, points)
+    metric(rounds, "time", "simulated time", x, points)
 }
 
 /// The metric over rounds; `None` if it was never evaluated.
 pub(super) fn metric_over_rounds(rounds: &RoundsFile) -> Option<String> {
     let points = points(rounds, number, |row| row.eval_metric);
-    metric(rounds, "rounds", rounds_axis(rounds), points)
+    metric(rounds, "rounds", "rounds", rounds_axis(rounds), points)
 }
 
-fn metric(rounds: &RoundsFile, over: &str, x: Axis, points: Vec<Point>) -> Option<String> {
+/// The metric over the bytes moved; `None` if it was never evaluated.
+pub(super) fn metric_over_bytes(rounds: &RoundsFile) -> Option<String> {
+    let total = rounds.rows.last()?.cum_bytes;
+    let (unit, bytes) = size_unit(total);
+    let points = points(rounds, |row| row.cum_bytes.get() as f64 / bytes, |row| row.eval_metric);
+    let end = total.get() as f64 / bytes;
+    let x = Axis::new(format!("bytes moved, both ways [{unit}]"), 0.0, end).cut(0.0, end);
+    metric(rounds, "bytes", "traffic", x, points)
+}
+
+fn metric(rounds: &RoundsFile, id: &str, over: &str, x: Axis, points: Vec<Point>) -> Option<String> {
     let name = rounds.metric.replace('_', " ");
     let heading = format!("{}{} over {over}", name.get(..1)?.to_uppercase(), name.get(1..)?);
     let y = values_axis(&name, &points)?;
-    Some(curves(&heading, x, y, &[Curve { name: "", colour: colour::BLUE, points }]))
+    Some(curves(&format!("metric-over-{id}"), &heading, x, y, &[Curve { name: "", points }]))
 }
 
 /// Training and evaluation loss over rounds; `None` without either.
 pub(super) fn loss_over_rounds(rounds: &RoundsFile) -> Option<String> {
     let drawn: Vec<_> = [
-        Curve {
-            name: "training, on the clients",
-            colour: colour::ORANGE,
-            points: points(rounds, number, |row| row.train_loss),
-        },
-        Curve { name: "evaluation", colour: colour::BLUE, points: points(rounds, number, |row| row.eval_loss) },
+        Curve { name: "training, on the clients", points: points(rounds, number, |row| row.train_loss) },
+        Curve { name: "evaluation", points: points(rounds, number, |row| row.eval_loss) },
     ]
     .into_iter()
     .filter(|curve| !curve.points.is_empty())
     .collect();
     let all: Vec<_> = drawn.iter().flat_map(|curve| curve.points.iter().copied()).collect();
     let y = values_axis("cross-entropy [nats]", &all)?;
-    Some(curves("Loss over rounds", rounds_axis(rounds), y, &drawn))
+    Some(curves("loss-over-rounds", "Loss over rounds", rounds_axis(rounds), y, &drawn))
 }
 
 /// Bytes moved so far over rounds; `None` without rounds.
@@ -60,13 +66,13 @@ pub(super) fn bytes_over_rounds(rounds: &RoundsFile) -> Option<String> {
         rounds.rows.iter().map(&mut so_far).collect::<Vec<_>>()
     };
     let drawn = [
-        Curve { name: "all", colour: colour::BLUE, points: cumulated(|row| row.bytes_down + row.bytes_up) },
-        Curve { name: "to the clients", colour: colour::SKY, points: cumulated(|row| row.bytes_down) },
-        Curve { name: "to the server", colour: colour::GREEN, points: cumulated(|row| row.bytes_up) },
-        Curve { name: "wasted, of all", colour: colour::VERMILLION, points: cumulated(|row| row.bytes_wasted) },
+        Curve { name: "all", points: cumulated(|row| row.bytes_down + row.bytes_up) },
+        Curve { name: "to the clients", points: cumulated(|row| row.bytes_down) },
+        Curve { name: "to the server", points: cumulated(|row| row.bytes_up) },
+        Curve { name: "wasted, of all", points: cumulated(|row| row.bytes_wasted) },
     ];
     let y = Axis::new(format!("bytes moved so far [{unit}]"), 0.0, total.get() as f64 / bytes);
-    Some(curves("Traffic over rounds", rounds_axis(rounds), y, &drawn))
+    Some(curves("bytes-over-rounds", "Traffic over rounds", rounds_axis(rounds), y, &drawn))
 }
 
 /// The points of the rows that have a finite value.

@@ -10,11 +10,13 @@ mod assertion;
 mod check;
 mod checked;
 mod diagnostic;
+mod draft;
 mod explain;
 mod layers;
 mod load;
 mod lock;
 mod node;
+mod origins;
 mod parse;
 mod raw;
 mod schema;
@@ -26,6 +28,7 @@ pub use diagnostic::{Diagnostic, Diagnostics};
 pub use explain::{ResolvedValue, explain};
 pub use load::load;
 pub use lock::LockHeader;
+pub use raw::{ClientsConfig, Draft, ServerConfig};
 pub use schema::json_schema;
 pub use settings::{
     CompressionConfig, DrawnShardSize, EvaluationConfig, EvaluationSplit, ExecutionConfig, LognormalSize, Metric, Mode,

@@ -4,15 +4,17 @@ mod examples;
 mod rooms;
 mod server;
 mod shape;
+mod warnings;
 
 use std::path::{Path, PathBuf};
 
 use self::examples::{PathKind, paths_of};
+pub(super) use self::warnings::warnings;
 use super::Outcome;
 use super::checked::{Examples, SyntheticExamples};
 use super::diagnostic::{Diagnostic, MISSING_FEATURE};
 use super::node::Node;
-use super::raw::RawScenario;
+use super::raw::Draft;
 use super::schema::join;
 use super::settings::{Mode, ShardSizeConfig, Workers};
 use crate::data::DatasetSource;
@@ -20,11 +22,12 @@ use crate::model::{EncoderKind, ModelSource, find_weights, load_config, vocabula
 use crate::report::name_problem;
 
 /// Collects every problem of a well-formed scenario.
-pub(super) fn check(raw: &RawScenario, root: &Node, base_dir: &Path, problems: &mut Vec<Diagnostic>) {
+pub(super) fn check(raw: &Draft, root: &Node, base_dir: &Path, problems: &mut Vec<Diagnostic>) {
     let mut checker = Checker { raw, root, base_dir, problems };
     checker.header();
     checker.model();
     checker.shape_only();
+    checker.tuning();
     checker.dataset();
     checker.init();
     checker.synthetic_examples();
@@ -37,7 +40,7 @@ pub(super) fn check(raw: &RawScenario, root: &Node, base_dir: &Path, problems: &
 }
 
 /// Where the examples come from, once [`check`] found nothing.
-pub(super) fn examples(raw: &RawScenario) -> Option<Examples> {
+pub(super) fn examples(raw: &Draft) -> Option<Examples> {
     let clients = &raw.clients;
     match (&raw.dataset, clients.num_examples, clients.sequence_length, clients.num_labels) {
         (Some(dataset), ..) => Some(Examples::Dataset(Box::new(dataset.clone()))),
@@ -49,7 +52,7 @@ pub(super) fn examples(raw: &RawScenario) -> Option<Examples> {
 }
 
 struct Checker<'a> {
-    raw: &'a RawScenario,
+    raw: &'a Draft,
     root: &'a Node,
     base_dir: &'a Path,
     problems: &'a mut Vec<Diagnostic>,

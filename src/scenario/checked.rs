@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::assertion::Assertion;
+use super::diagnostic::{Diagnostic, Diagnostics};
 use super::lock::LockHeader;
-use super::raw::RawScenario;
+use super::origins::Origins;
+use super::raw::Draft;
 use super::settings::{CompressionConfig, EvaluationConfig, Metric, Mode, OutputConfig, ShardSizeConfig, Workers};
 use crate::data::DatasetConfig;
 use crate::model::{HostDevice, ModelConfig, ModelSource};
@@ -23,11 +25,12 @@ use crate::units::{Bytes, SimDuration};
 /// A checked scenario. [`load`](super::load) is the only way to get one, so what it says can be relied on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
-    raw: RawScenario,
+    raw: Draft,
     base_dir: PathBuf,
     server_network: ServerNetworkConfig,
     model_source: ModelSource,
     examples: Examples,
+    origins: Origins,
 }
 
 /// Where the examples of the clients come from.
@@ -52,15 +55,36 @@ pub struct SyntheticExamples {
 
 impl Scenario {
     /// Takes over what the checks found to be in order.
-    pub(super) fn new(raw: RawScenario, base_dir: PathBuf, model_source: ModelSource, examples: Examples) -> Self {
+    pub(super) fn new(raw: Draft, base_dir: PathBuf, model_source: ModelSource, examples: Examples) -> Self {
         let unlimited = ServerNetworkConfig { uplink: None, downlink: None, sharing: SharingConfig::default() };
         let server_network = raw.server.network.clone().unwrap_or(unlimited);
         let mut raw = raw;
         raw.evaluation.metric = Some(raw.metric());
-        Self { raw, base_dir, server_network, model_source, examples }
+        Self { raw, base_dir, server_network, model_source, examples, origins: Origins::default() }
     }
 
-    pub(super) fn raw(&self) -> &RawScenario {
+    /// The same, and it knows where its settings were written.
+    pub(super) fn with_origins(self, origins: Origins) -> Self {
+        Self { origins, ..self }
+    }
+
+    pub(super) fn origins(&self) -> &Origins {
+        &self.origins
+    }
+
+    /// What is right and probably not meant, each with its place. The scenario runs all the same.
+    pub fn warnings(&self) -> Diagnostics {
+        self.origins.warnings()
+    }
+
+    /// A problem of the setting at a dotted path that came to light only with the model and the data at hand, shown like
+    /// those that [`load`](super::load) finds.
+    pub fn problem(&self, code: &'static str, path: &str, message: String, help: Option<String>) -> Diagnostics {
+        let problem = Diagnostic { help, ..Diagnostic::new(code, message, self.origins.locate(path)) };
+        self.origins.show(vec![problem])
+    }
+
+    pub(super) fn raw(&self) -> &Draft {
         &self.raw
     }
 

@@ -39,6 +39,8 @@ pub(super) const MISSING_FEATURE: &str = "missing-feature";
 pub struct Diagnostic {
     /// Stable name of the kind of problem.
     pub(super) code: &'static str,
+    /// True for what is right and probably not meant.
+    pub(super) is_warning: bool,
     /// What is wrong.
     pub(super) message: String,
     /// Where; none for problems of the scenario as a whole.
@@ -53,7 +55,11 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     pub(super) fn new(code: &'static str, message: impl Into<String>, place: Option<Place>) -> Self {
-        Self { code, message: message.into(), place, other: None, hint: None, help: None }
+        Self { code, is_warning: false, message: message.into(), place, other: None, hint: None, help: None }
+    }
+
+    pub(super) fn warning(code: &'static str, message: impl Into<String>, place: Place) -> Self {
+        Self { is_warning: true, ..Self::new(code, message, Some(place)) }
     }
 
     pub(super) fn other(mut self, other: Option<Place>) -> Self {
@@ -74,6 +80,11 @@ impl Diagnostic {
     /// Stable name of the kind of problem, such as `unknown-key`.
     pub fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// True for what is right and probably not meant: the scenario runs all the same.
+    pub fn is_warning(&self) -> bool {
+        self.is_warning
     }
 
     /// What is wrong, in one line.
@@ -130,6 +141,7 @@ impl Diagnostics {
                     f,
                     Palette {
                         error: bold.fg_color(Some(AnsiColor::Red.into())),
+                        warning: bold.fg_color(Some(AnsiColor::Yellow.into())),
                         message: bold,
                         frame: Style::new().fg_color(Some(AnsiColor::Blue.into())),
                         help: Style::new().fg_color(Some(AnsiColor::Cyan.into())),
@@ -151,8 +163,9 @@ impl Diagnostics {
     }
 
     fn render_one(&self, f: &mut fmt::Formatter<'_>, diagnostic: &Diagnostic, colours: Palette) -> fmt::Result {
-        let Palette { error, message, frame, help } = colours;
-        write!(f, "{error}error[{}]{error:#}{message}: {}{message:#}", diagnostic.code, diagnostic.message)?;
+        let Palette { error, warning, message, frame, help } = colours;
+        let (kind, error) = if diagnostic.is_warning { ("warning", warning) } else { ("error", error) };
+        write!(f, "{error}{kind}[{}]{error:#}{message}: {}{message:#}", diagnostic.code, diagnostic.message)?;
         let remedy = diagnostic.help.as_ref().map(|text| format!("{help}help:{help:#} {text}"));
         // two places in one line are shown like one
         let is_apart =
@@ -208,6 +221,7 @@ impl Diagnostics {
 #[derive(Clone, Copy, Default)]
 struct Palette {
     error: Style,
+    warning: Style,
     message: Style,
     frame: Style,
     help: Style,

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::checked::Scenario;
 use super::diagnostic::Diagnostics;
-use super::load::read;
+use super::load::load;
 use super::schema::join;
 use super::{Input, Overrides};
 
@@ -24,12 +24,12 @@ pub struct ResolvedValue {
 /// # Errors
 /// Those of [`load`](super::load).
 pub fn explain(input: &Input, overrides: &Overrides) -> Result<(Scenario, Vec<ResolvedValue>), Diagnostics> {
-    let (scenario, root, sources) = read(input, overrides)?;
-    let shown = Diagnostics { sources, list: Vec::new() };
+    let scenario = load(input, overrides)?;
+    let origins = scenario.origins();
     let mut values = Vec::new();
     let resolved = serde_json::to_value(scenario.raw()).expect("a scenario is made of what JSON can hold");
     flatten(&resolved, "", &mut |path, value| {
-        let origin = if root.has(&path) { shown.position(root.locate(&path)) } else { "default".into() };
+        let origin = origins.position(&path).unwrap_or_else(|| "default".into());
         values.push(ResolvedValue { path, value, origin });
     });
     Ok((scenario, values))

@@ -1,5 +1,6 @@
 //! Layers: `extends` < file < profile < `--set`. The tree that results keeps the place of each value.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Schema;
@@ -15,6 +16,8 @@ pub(super) struct Layers {
     pub(super) sources: Vec<Source>,
     pub(super) root: Option<Node>,
     pub(super) base_dir: PathBuf,
+    /// Source and line of all that is written in `profiles`.
+    pub(super) profile_lines: BTreeSet<(usize, usize)>,
     pub(super) problems: Vec<Diagnostic>,
 }
 
@@ -23,7 +26,13 @@ const CHAIN_MAX: usize = 16;
 
 /// Reads all layers and merges them.
 pub(super) fn read(input: &Input, overrides: &Overrides, definitions: &Definitions) -> Layers {
-    let mut layers = Layers { sources: Vec::new(), root: None, base_dir: PathBuf::from("."), problems: Vec::new() };
+    let mut layers = Layers {
+        sources: Vec::new(),
+        root: None,
+        base_dir: PathBuf::from("."),
+        profile_lines: BTreeSet::new(),
+        problems: Vec::new(),
+    };
     let root = match input {
         Input::Embedded { name, text } => {
             let index = layers.add(name.clone(), text.clone(), true, PathBuf::from("."));
@@ -82,6 +91,9 @@ impl Layers {
         let index = self.add(path.display().to_string(), text, true, folder_of(path));
         let mut node = parse(&self.sources[index], index, &mut self.problems)?;
         let Some(extends) = take(&mut node, "extends") else { return Some(node) };
+        if extends.value.value == Value::Unreadable {
+            return None;
+        }
         let Value::Scalar { text, .. } = &extends.value.value else {
             let message = "`extends` must name one scenario file";
             self.problems.push(Diagnostic::new("wrong-type", message, Some(extends.value.place)));
@@ -96,7 +108,11 @@ impl Layers {
 
     fn profiles(&mut self, root: &mut Node, names: &[String], definitions: &Definitions) {
         let section = take(root, "profiles");
+        if section.as_ref().is_some_and(|entry| entry.value.value == Value::Unreadable) {
+            return;
+        }
         let profiles = section.as_ref().map_or(&[][..], |entry| entry.value.entries());
+        profiles.iter().for_each(|profile| lines_of(&profile.value, &mut self.profile_lines));
         if let Some(entry) = &section
             && !matches!(entry.value.value, Value::Map(_) | Value::Null)
         {
@@ -161,6 +177,21 @@ impl Layers {
     }
 }
 
+/// The lines on which a value and what is in it are written.
+fn lines_of(node: &Node, lines: &mut BTreeSet<(usize, usize)>) {
+    lines.insert((node.place.source, node.place.line));
+    match &node.value {
+        Value::Null | Value::Unreadable | Value::Scalar { .. } => {}
+        Value::List(items) => items.iter().for_each(|item| lines_of(item, lines)),
+        Value::Map(entries) => {
+            for entry in entries {
+                lines.insert((entry.key_place.source, entry.key_place.line));
+                lines_of(&entry.value, lines);
+            }
+        }
+    }
+}
+
 /// Moves places that were counted in `v: VALUE` to where VALUE stands in `path=VALUE`.
 fn shift(node: &mut Node, value_column: usize, source: usize) {
     let moved = |place: &mut Place| {
@@ -168,7 +199,7 @@ fn shift(node: &mut Node, value_column: usize, source: usize) {
     };
     moved(&mut node.place);
     match &mut node.value {
-        Value::Null | Value::Scalar { .. } => {}
+        Value::Null | Value::Unreadable | Value::Scalar { .. } => {}
         Value::List(items) => items.iter_mut().for_each(|item| shift(item, value_column, source)),
         Value::Map(entries) => {
             for entry in entries {
@@ -185,6 +216,9 @@ fn put(node: &mut Node, keys: &[(&str, Place)], new: Node, schema: Option<&Schem
         *node = new;
         return;
     };
+    if node.value == Value::Unreadable {
+        return;
+    }
     if let Value::List(items) = &mut node.value
         && let Some(item) = key.parse::<usize>().ok().and_then(|i| items.get_mut(i))
     {
@@ -219,7 +253,9 @@ pub(super) fn merge(base: &mut Node, over: Node, schema: &Schema, definitions: &
         }
     };
     let Value::Map(base_entries) = &mut base.value else {
-        *base = Node { value: Value::Map(over_entries), place };
+        if base.value != Value::Unreadable {
+            *base = Node { value: Value::Map(over_entries), place };
+        }
         return;
     };
     for over_entry in over_entries {

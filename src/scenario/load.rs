@@ -7,7 +7,8 @@ use super::checked::Scenario;
 use super::diagnostic::{Diagnostic, Diagnostics, Source};
 use super::layers::{self, Layers};
 use super::node::Node;
-use super::raw::RawScenario;
+use super::origins::Origins;
+use super::raw::Draft;
 use super::schema::{self, Definitions};
 use super::{Input, Overrides};
 
@@ -16,16 +17,14 @@ use super::{Input, Overrides};
 /// # Errors
 /// Every problem found, each with its place. Nothing is run and nothing is written.
 pub fn load(input: &Input, overrides: &Overrides) -> Result<Scenario, Diagnostics> {
-    read(input, overrides).map(|(scenario, ..)| scenario)
-}
-
-/// The scenario with the tree and the texts that it was read from.
-pub(super) fn read(input: &Input, overrides: &Overrides) -> Result<(Scenario, Node, Vec<Source>), Diagnostics> {
     let definitions = Definitions::new();
-    let Layers { sources, root, base_dir, mut problems } = layers::read(input, overrides, &definitions);
+    let Layers { sources, root, base_dir, profile_lines, mut problems } = layers::read(input, overrides, &definitions);
     let scenario = root.as_ref().and_then(|root| resolve(root, base_dir, &sources, &definitions, &mut problems));
     match (scenario, root) {
-        (Some(scenario), Some(root)) if problems.is_empty() => Ok((scenario, root, sources)),
+        (Some(scenario), Some(root)) if problems.is_empty() => {
+            let warnings = check::warnings(scenario.raw(), &root, &profile_lines);
+            Ok(scenario.with_origins(Origins::new(root, sources, warnings)))
+        }
         _ => {
             problems.sort_by_key(|problem| problem.place);
             problems.dedup();
@@ -42,7 +41,7 @@ fn resolve(
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Scenario> {
     let json = schema::check(root, definitions, problems)?;
-    let mut raw: RawScenario = match serde_json::from_value(json) {
+    let mut raw: Draft = match serde_json::from_value(json) {
         Ok(raw) => raw,
         // the schema let something pass that the types refuse: still a message, only without a place
         Err(error) => {
@@ -59,7 +58,7 @@ fn resolve(
 
 /// A path starts from where it was written: the folder of its own file, or for `--set` the working directory. One that
 /// was not written in the scenario file itself becomes absolute.
-fn anchor_paths(raw: &mut RawScenario, root: &Node, base_dir: &Path, sources: &[Source]) {
+fn anchor_paths(raw: &mut Draft, root: &Node, base_dir: &Path, sources: &[Source]) {
     for path in raw.paths_mut() {
         let folder = &sources[root.locate(&path.setting).source].folder;
         if root.has(&path.setting) && folder != base_dir {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checked::Scenario;
-use super::raw::RawScenario;
+use super::raw::Draft;
 
 /// The `lock` section of `scenario.lock.yaml`. A run of a lock file verifies it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -39,7 +39,7 @@ impl Scenario {
     /// The scenario with every default written out, as YAML that [`load`](super::load) reads back with the same meaning.
     /// Paths become absolute, so that the file can lie anywhere.
     pub fn to_lock_yaml(&self, lock: LockHeader) -> String {
-        let mut raw: RawScenario = self.raw().clone();
+        let mut raw: Draft = self.raw().clone();
         raw.lock = Some(lock);
         raw.server.network = Some(self.server_network().clone());
         for path in raw.paths_mut() {

@@ -13,6 +13,8 @@ pub(super) struct Node {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Null,
+    /// A section in which a syntax error was found, and reported.
+    Unreadable,
     /// A scalar: its text, and whether it was quoted and so can only be a string.
     Scalar {
         text: String,
@@ -69,7 +71,7 @@ impl Node {
                     }
                     None => break,
                 },
-                Value::Null | Value::Scalar { .. } => break,
+                Value::Null | Value::Unreadable | Value::Scalar { .. } => break,
             }
         }
         place
@@ -96,6 +98,7 @@ impl Node {
 pub(super) fn describe(value: &Value) -> String {
     match value {
         Value::Null => "nothing".into(),
+        Value::Unreadable => "something that cannot be read".into(),
         Value::Scalar { text, quoted: true } => format!("the text \"{text}\""),
         Value::Scalar { text, quoted: false } => format!("`{text}`"),
         Value::List(_) => "a list".into(),

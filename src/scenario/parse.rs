@@ -1,5 +1,7 @@
 //! YAML text to nodes. Anchors and aliases are followed; tags and several documents in one file are refused.
 
+mod recover;
+
 use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
@@ -12,8 +14,21 @@ const DEPTH_MAX: usize = 64;
 /// More values than any scenario needs; stops aliases that multiply.
 const NODES_MAX: usize = 200_000;
 
-/// Reads one text. Duplicate keys are reported and the first one kept; a syntax error ends the reading.
+/// Reads one text. Duplicate keys are reported and the first one kept. A section with a syntax error is reported and stands
+/// in the tree as unreadable; the others are read all the same.
 pub(super) fn parse(source: &Source, source_index: usize, problems: &mut Vec<Diagnostic>) -> Option<Node> {
+    let mut found = Vec::new();
+    match parse_exactly(source, source_index, &mut found) {
+        Ok(node) => {
+            problems.append(&mut found);
+            Some(node)
+        }
+        Err(problem) => recover::recover(source, source_index, *problem, problems),
+    }
+}
+
+/// Reads one text up to its first syntax error.
+fn parse_exactly(source: &Source, source_index: usize, problems: &mut Vec<Diagnostic>) -> Parsed<Node> {
     let mut reader = Reader {
         parser: Parser::new_from_str(&source.text),
         text: &source.text,
@@ -22,13 +37,7 @@ pub(super) fn parse(source: &Source, source_index: usize, problems: &mut Vec<Dia
         n_nodes: 0,
         problems,
     };
-    match reader.document() {
-        Ok(node) => Some(node),
-        Err(problem) => {
-            problems.push(*problem);
-            None
-        }
-    }
+    reader.document()
 }
 
 struct Reader<'text, 'problems> {
@@ -122,16 +131,15 @@ impl<'text> Reader<'text, '_> {
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1)?;
             match entries.iter().find(|entry| entry.key == key) {
-                Some(first) => {
-                    let problem =
-                        Diagnostic::new("duplicate-key", format!("`{key}` is written twice"), Some(key_place))
-                            .other(Some(first.key_place))
-                            .help("keep one of them");
-                    self.problems.push(problem);
-                }
+                Some(first) => self.problems.push(Self::duplicate(&key, key_place, first.key_place)),
                 None => entries.push(Entry { key, key_place, value }),
             }
         }
+    }
+
+    fn duplicate(key: &str, place: Place, first: Place) -> Diagnostic {
+        let message = format!("`{key}` is written twice");
+        Diagnostic::new("duplicate-key", message, Some(place)).other(Some(first)).help("keep one of them")
     }
 
     fn next(&mut self) -> Parsed<(Event<'text>, Span)> {
@@ -209,7 +217,7 @@ fn scalar(text: String, style: ScalarStyle) -> Value {
 
 fn size(node: &Node) -> usize {
     1 + match &node.value {
-        Value::Null | Value::Scalar { .. } => 0,
+        Value::Null | Value::Unreadable | Value::Scalar { .. } => 0,
         Value::List(items) => items.iter().map(size).sum(),
         Value::Map(entries) => entries.iter().map(|entry| size(&entry.value)).sum(),
     }

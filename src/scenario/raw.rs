@@ -22,56 +22,57 @@ use crate::strategy::{SelectionConfig, StrategyConfig};
 use crate::training::TrainConfig;
 use crate::units::SimDuration;
 
-/// A whole scenario file, after its layers are merged.
+/// A scenario that nothing has checked yet: what a file says once its layers are merged, or what a program puts together.
+/// [`Draft::check`] makes a [`Scenario`](super::Scenario) of it. The fields are the sections of a file, under the same names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawScenario {
+pub struct Draft {
     /// Version of the scenario format: 1.
-    pub(super) version: u32,
+    pub version: u32,
     /// Name of the scenario and of its folder under `results`.
-    pub(super) name: String,
+    pub name: String,
     /// Root of every random stream.
     #[serde(default = "default_seed")]
-    pub(super) seed: u64,
+    pub seed: u64,
     /// Runs with successive seeds; this version runs one.
     #[serde(default = "default_repeats")]
-    pub(super) repeats: u32,
+    pub repeats: u32,
     /// What produced a lock file; written by `run`, not by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) lock: Option<LockHeader>,
+    pub lock: Option<LockHeader>,
     /// The frozen encoder.
-    pub(super) model: ModelConfig,
+    pub model: ModelConfig,
     /// The data set. May be absent when only time is simulated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) dataset: Option<DatasetConfig>,
+    pub dataset: Option<DatasetConfig>,
     /// What is trained.
-    pub(super) tuning: TuningConfig,
+    pub tuning: TuningConfig,
     /// Folder with an exported adapter, or one of Hugging Face PEFT, that server and clients start from in place of drawn
     /// values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) init: Option<String>,
+    pub init: Option<String>,
     /// Who trains, on what devices and links.
-    pub(super) clients: RawClients,
+    pub clients: ClientsConfig,
     /// How rounds are run.
-    pub(super) server: RawServer,
+    pub server: ServerConfig,
     /// How payloads are encoded.
     #[serde(default)]
-    pub(super) compression: CompressionConfig,
+    pub compression: CompressionConfig,
     /// How the global model is evaluated.
     #[serde(default)]
-    pub(super) evaluation: EvaluationConfig,
+    pub evaluation: EvaluationConfig,
     /// How the simulation itself is carried out.
     #[serde(default)]
-    pub(super) compute: ExecutionConfig,
+    pub compute: ExecutionConfig,
     /// Where results go.
     #[serde(default)]
-    pub(super) output: OutputConfig,
+    pub output: OutputConfig,
     /// What must hold at the end, such as `final.accuracy >= 0.88`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) assert: Vec<Assertion>,
+    pub assert: Vec<Assertion>,
 }
 
-impl RawScenario {
+impl Draft {
     /// Every path to a file or folder that a run reads, with its setting.
     pub(super) fn paths_mut(&mut self) -> Vec<WrittenPath<'_>> {
         fn certain(setting: impl Into<String>, path: &mut String) -> WrittenPath<'_> {
@@ -146,105 +147,105 @@ impl WrittenPath<'_> {
     }
 }
 
-fn default_seed() -> u64 {
+pub(super) fn default_seed() -> u64 {
     42
 }
 
-fn default_repeats() -> u32 {
+pub(super) fn default_repeats() -> u32 {
     1
 }
 
 /// The client side: `clients`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawClients {
+pub struct ClientsConfig {
     /// Registered clients, >= 1.
-    pub(super) total: u32,
+    pub total: u32,
     /// Local training.
     #[serde(default)]
-    pub(super) train: TrainConfig,
+    pub train: TrainConfig,
     /// Device classes by name.
-    pub(super) devices: BTreeMap<String, DeviceClassConfig>,
+    pub devices: BTreeMap<String, DeviceClassConfig>,
     /// Network classes by name.
-    pub(super) networks: BTreeMap<String, NetworkClassConfig>,
+    pub networks: BTreeMap<String, NetworkClassConfig>,
     /// When clients can be reached.
     #[serde(default)]
-    pub(super) availability: AvailabilityConfig,
+    pub availability: AvailabilityConfig,
     /// Regions by name, each with a link that its clients share. None: clients are linked to the server directly.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) regions: BTreeMap<String, RegionConfig>,
+    pub regions: BTreeMap<String, RegionConfig>,
     /// How often tasks fail.
     #[serde(default)]
-    pub(super) dropout: DropoutConfig,
+    pub dropout: DropoutConfig,
     /// How often devices crash at work. None: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) crashes: Option<CrashConfig>,
+    pub crashes: Option<CrashConfig>,
     /// Windows in which clients are offline together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) outages: Vec<OutageConfig>,
+    pub outages: Vec<OutageConfig>,
     /// What becomes of uploads that break off.
     #[serde(default)]
-    pub(super) uploads: UploadConfig,
+    pub uploads: UploadConfig,
     /// Examples that a client holds, where no data set is loaded (`compute.mode: timing_only`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) num_examples: Option<ShardSizeConfig>,
+    pub num_examples: Option<ShardSizeConfig>,
     /// Tokens of an example, where no data set is loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) sequence_length: Option<usize>,
+    pub sequence_length: Option<usize>,
     /// Number of labels, where no data set is loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) num_labels: Option<usize>,
+    pub num_labels: Option<usize>,
 }
 
 /// The server side: `server`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawServer {
+pub struct ServerConfig {
     /// Rounds to run, >= 1.
-    pub(super) rounds: u32,
+    pub rounds: u32,
     /// Updates that a round aggregates, >= 1. Asynchronous strategies have no use for it and leave it aside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) clients_per_round: Option<u32>,
+    pub clients_per_round: Option<u32>,
     /// Clients asked for each update wanted, >= 1. 1.3 asks 13 clients for 10 updates.
     #[serde(default = "default_over_selection")]
-    pub(super) over_selection: f64,
+    pub over_selection: f64,
     /// Longest time of a round; updates that arrive later are not used. None: the round waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) deadline: Option<SimDuration>,
+    pub deadline: Option<SimDuration>,
     /// With fewer updates than this the round is recorded as failed and the model stays; >= 1.
     #[serde(default = "default_min_updates")]
-    pub(super) min_updates: u32,
+    pub min_updates: u32,
     /// What happens to a round with fewer.
     #[serde(default)]
-    pub(super) below_min_updates: BelowMinUpdatesConfig,
+    pub below_min_updates: BelowMinUpdatesConfig,
     /// What becomes of updates that a round no longer waits for.
     #[serde(default)]
-    pub(super) late_updates: LateUpdatesConfig,
+    pub late_updates: LateUpdatesConfig,
     /// A run in which no round ends for this long is ended with an error, > 0. Default: 30 d.
     #[serde(default = "default_give_up_after")]
-    pub(super) give_up_after: SimDuration,
+    pub give_up_after: SimDuration,
     /// When the server goes down, in the order of time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) restarts: Vec<RestartConfig>,
+    pub restarts: Vec<RestartConfig>,
     /// How updates become the next global model.
     #[serde(default)]
-    pub(super) strategy: StrategyConfig,
+    pub strategy: StrategyConfig,
     /// Who is asked in a round.
     #[serde(default)]
-    pub(super) selection: SelectionConfig,
+    pub selection: SelectionConfig,
     /// The server's own link. Unlimited when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) network: Option<ServerNetworkConfig>,
+    pub network: Option<ServerNetworkConfig>,
 }
 
-fn default_over_selection() -> f64 {
+pub(super) fn default_over_selection() -> f64 {
     1.0
 }
 
-fn default_give_up_after() -> SimDuration {
+pub(super) fn default_give_up_after() -> SimDuration {
     SimDuration::from_nanos(30 * 86_400_000_000_000)
 }
 
-fn default_min_updates() -> u32 {
+pub(super) fn default_min_updates() -> u32 {
     1
 }

@@ -36,6 +36,10 @@ impl Walker<'_> {
     }
 
     fn value(&mut self, node: &Node, key_place: Place, schema: &Schema, path: &str) -> Option<Schema> {
+        if node.value == Value::Unreadable {
+            // reported when it was read
+            return None;
+        }
         let definitions = self.definitions;
         let schema = definitions.resolve(schema);
         if schema.get("x-one-of").is_some() {
@@ -228,7 +232,7 @@ impl Walker<'_> {
                 Some(list) => self.list(node, list, path),
                 None => self.wrong_type(node, path, &known),
             },
-            Value::Null => self.wrong_type(node, path, &known),
+            Value::Null | Value::Unreadable => self.wrong_type(node, path, &known),
         }
     }
 

@@ -3,5 +3,6 @@
 mod examples;
 mod layers;
 mod mistakes;
+mod origins;
 mod robust;
 mod schema;

@@ -3,7 +3,7 @@
 use super::Checker;
 use crate::petuning::{Method, TuningConfig};
 use crate::registry::Problem;
-use crate::scenario::raw::RawScenario;
+use crate::scenario::raw::Draft;
 use crate::scenario::schema::join;
 use crate::seed::Seeds;
 use crate::sim::{BuildContext, CrashConfig, GroupNames, RestartConfig, ServerNetworkConfig, classes};
@@ -44,7 +44,7 @@ impl Checker<'_> {
 
     /// What the rooms know about their own settings: one line each.
     pub(super) fn rooms(&mut self) {
-        let RawScenario { model, dataset, tuning, clients, server, compression, .. } = self.raw;
+        let Draft { model, dataset, tuning, clients, server, compression, .. } = self.raw;
         self.room("bad-model", "model", model.problems());
         match tuning {
             TuningConfig::Combined(list) => self.room("out-of-range", "tuning", list.problems()),

@@ -2,6 +2,7 @@
 
 use super::{Checker, Mode};
 use crate::model::{ModelSource, load_config};
+use crate::petuning::trainable_tensors;
 
 impl Checker<'_> {
     /// A shape without weights can be timed, and nothing else.
@@ -20,6 +21,21 @@ impl Checker<'_> {
             self.problems.push(problem.help(
                 "leave `dataset` out and write `clients.num_examples`, `clients.sequence_length` and `clients.num_labels`",
             ));
+        }
+    }
+
+    /// The tuning method must fit the encoder: what it names is there, and nothing is trained twice.
+    pub(super) fn tuning(&mut self) {
+        let tuning = &self.raw.tuning;
+        if !tuning.implementation().problems().is_empty() {
+            return;
+        }
+        let Ok(source) = self.raw.model.source(self.base_dir) else { return };
+        let Ok(encoder) = load_config(&source, self.base_dir) else { return };
+        // the number of labels sizes the head alone, and every method trains that
+        if let Err(error) = trainable_tensors(tuning, &encoder, 2) {
+            let problem = self.at("tuning", "tuning", error);
+            self.problems.push(problem);
         }
     }
 

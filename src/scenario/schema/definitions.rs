@@ -2,7 +2,7 @@
 
 use serde_json::Value as Schema;
 
-use crate::scenario::raw::RawScenario;
+use crate::scenario::raw::Draft;
 
 /// The schema of a whole scenario.
 pub(in crate::scenario) struct Definitions {
@@ -11,7 +11,7 @@ pub(in crate::scenario) struct Definitions {
 
 impl Definitions {
     pub(in crate::scenario) fn new() -> Self {
-        Self { root: schemars::schema_for!(RawScenario).to_value() }
+        Self { root: schemars::schema_for!(Draft).to_value() }
     }
 
     pub(in crate::scenario) fn root(&self) -> &Schema {

@@ -7,7 +7,7 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Schema, json};
 
-use crate::scenario::raw::RawScenario;
+use crate::scenario::raw::Draft;
 
 /// The schema of a scenario file, for editors and validators.
 ///
@@ -18,7 +18,7 @@ use crate::scenario::raw::RawScenario;
 /// ```
 pub fn json_schema() -> Schema {
     let generator = SchemaSettings::draft07().into_generator();
-    let mut root = generator.into_root_schema_for::<RawScenario>().to_value();
+    let mut root = generator.into_root_schema_for::<Draft>().to_value();
     let definitions = root.get_mut("definitions").map(Schema::take).unwrap_or_else(|| json!({}));
     let Schema::Object(definitions) = definitions else { unreachable!("definitions are a map") };
     let definitions: Map<String, Schema> =

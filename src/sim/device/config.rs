@@ -112,6 +112,13 @@ pub struct LognormalJitter {
 const SIGMA_MAX: f64 = 5.0;
 
 impl DeviceClassConfig {
+    /// Devices that take so long for one sample in one epoch; they have memory and power enough.
+    pub fn with_time_per_sample(share: f64, time: SimDuration) -> Self {
+        let time_per_sample = Some(TimePerSample::Fixed(time));
+        let compute = ComputeConfig { flops: None, efficiency: None, time_per_sample, table: None, jitter: None };
+        Self { share, compute, memory: None, energy: None, battery: None, load: None }
+    }
+
     /// What is wrong with the settings, the share aside: see [`classes::problems`](crate::sim::classes::problems).
     pub fn problems(&self) -> Vec<Problem> {
         let mut found = self.compute.problems();

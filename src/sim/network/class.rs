@@ -49,6 +49,20 @@ fn is_zero(number: &f64) -> bool {
 }
 
 impl NetworkClassConfig {
+    /// Links of constant rates, without jitter and loss.
+    pub fn constant(share: f64, downlink: Bandwidth, uplink: Bandwidth, latency: SimDuration) -> Self {
+        Self {
+            share,
+            downlink: Some(downlink),
+            uplink: Some(uplink),
+            trace: None,
+            latency,
+            jitter: SimDuration::default(),
+            packet_loss: 0.0,
+            transport: Transport::default(),
+        }
+    }
+
     /// What is wrong with the settings, the share aside: see [`classes::problems`](crate::sim::classes::problems).
     pub fn problems(&self) -> Vec<Problem> {
         let mut found = Vec::new();

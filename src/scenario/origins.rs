@@ -1,0 +1,55 @@
+//! Where the settings of a checked scenario were written.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::diagnostic::{Diagnostic, Diagnostics, Place, Source};
+use super::node::Node;
+
+/// The tree and the texts that a scenario was read from. They are no part of what it says: all are equal.
+#[derive(Clone, Default)]
+pub(super) struct Origins(Option<Arc<Written>>);
+
+struct Written {
+    root: Node,
+    sources: Vec<Source>,
+    warnings: Vec<Diagnostic>,
+}
+
+impl Origins {
+    pub(super) fn new(root: Node, sources: Vec<Source>, warnings: Vec<Diagnostic>) -> Self {
+        Self(Some(Arc::new(Written { root, sources, warnings })))
+    }
+
+    /// The place of a setting, or of what is around it.
+    pub(super) fn locate(&self, path: &str) -> Option<Place> {
+        self.0.as_ref().map(|written| written.root.locate(path))
+    }
+
+    /// `file:line:column`, or the `--set` itself; none for a setting that was not written.
+    pub(super) fn position(&self, path: &str) -> Option<String> {
+        let written = self.0.as_ref().filter(|written| written.root.has(path))?;
+        Some(self.show(Vec::new()).position(written.root.locate(path)))
+    }
+
+    /// Problems with the texts that they are shown in.
+    pub(super) fn show(&self, list: Vec<Diagnostic>) -> Diagnostics {
+        Diagnostics { sources: self.0.as_ref().map(|written| written.sources.clone()).unwrap_or_default(), list }
+    }
+
+    pub(super) fn warnings(&self) -> Diagnostics {
+        self.show(self.0.as_ref().map(|written| written.warnings.clone()).unwrap_or_default())
+    }
+}
+
+impl PartialEq for Origins {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Origins")
+    }
+}

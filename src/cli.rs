@@ -10,6 +10,7 @@ mod compare;
 mod completions;
 mod console;
 mod error;
+mod estimate;
 mod explain;
 mod fetch;
 mod import;
@@ -17,6 +18,7 @@ mod init;
 mod interrupt;
 mod list;
 mod params;
+mod prepare;
 mod pretrain;
 mod progress;
 mod recorder;
@@ -51,7 +53,7 @@ pub fn main() -> ExitCode {
     };
     let console = Console::new(&arguments.global);
     let done = match arguments.verb.unwrap_or_else(|| Verb::Run(RunArgs::quickstart())) {
-        Verb::Run(args) if args.dry_run => validate::dry_run(&args, &console),
+        Verb::Run(args) if args.dry_run => estimate::dry_run(&args, &console),
         Verb::Run(args) => run::execute(&args, &console),
         Verb::Resume(args) => resume::execute(&args, &console),
         Verb::Validate(args) => validate::execute(&args, &console),

@@ -28,7 +28,7 @@ mod timeline;
 
 pub use checkpoint::{CheckpointFiles, checkpoints_of, read_checkpoint, write_checkpoint};
 pub use error::ReportError;
-pub use perf::{PerfRow, Stopwatch, peak_rss_mib};
+pub use perf::{PerfRow, Stopwatch, available_memory, peak_rss_mib};
 pub use read::{RoundsFile, TimelineRow, read_clients, read_rounds, read_timeline};
 pub use record::{EventKind, Reason, Record};
 pub(crate) use results::write_whole;

@@ -29,7 +29,8 @@ Examples:
   straggler list                              show what is built in
   straggler help run                          say more about one verb
 
-Exit codes: 0 ok, 1 run failed, 2 bad usage or input (nothing ran), 3 environment, 4 an assert is unmet"
+Exit codes: 0 ok, 1 run failed, 2 bad usage or input (nothing ran), 3 environment, 4 an assert is unmet,
+130 or 143 interrupted (the state is saved)"
 )]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -63,6 +64,7 @@ pub(super) enum Verb {
 Examples:
   straggler run scenarios/quickstart.yaml
   straggler run sst2.yaml --set tuning.lora.r=16 --set server.deadline=null --seed 7 -j 4
+  straggler run sst2.yaml --dry-run
   straggler run sst2.yaml --init results/sst2/latest/adapters/best
   straggler run results/quickstart/latest/scenario.lock.yaml")]
     Run(RunArgs),
@@ -249,7 +251,7 @@ pub(super) struct RunArgs {
     /// Folder for the results, in place of the scenario's `output.dir`
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// Check and explain the scenario, run nothing
+    /// Say what the run would take in simulated time, trainings, traffic, host time and memory; run nothing
     #[arg(long)]
     pub(super) dry_run: bool,
 }

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::args::CheckGradsArgs;
+use super::prepare::prepare;
 use super::{CliError, Console, Exit, fetch};
-use crate::actors::setup;
 use crate::petuning::{GradientCheck, GradientState};
 use crate::scenario;
 
@@ -12,7 +12,7 @@ use crate::scenario;
 pub(super) fn execute(args: &CheckGradsArgs, console: &Console) -> Result<(), CliError> {
     let scenario = scenario::load(&args.scenario.input(), &args.scenario.overrides())?;
     let inputs = fetch::gather(&scenario, args.scenario.hub(), console)?;
-    let setup = setup::prepare(&scenario, &inputs)?;
+    let setup = prepare(&scenario, &inputs)?;
     let Some(learner) = setup.learner else {
         let error = CliError::new(Exit::BadInput, "no-dataset", "gradients need examples, but there is no data set");
         return Err(error.help("write `dataset: { name: builtin:intents }`"));

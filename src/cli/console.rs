@@ -5,6 +5,7 @@ use std::io::Write;
 
 use super::args::Global;
 use super::error::{CliError, Exit};
+use crate::scenario::Scenario;
 
 /// How much is shown, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +67,14 @@ impl Console {
         if !self.quiet {
             // nobody can be told that stderr is closed
             let _ = writeln!(anstream::stderr(), "{text}");
+        }
+    }
+
+    /// Prints what is right in a scenario and probably not meant to stderr, unless told to be quiet.
+    pub(super) fn warnings(&self, scenario: &Scenario) {
+        let warnings = scenario.warnings();
+        if !warnings.list().is_empty() {
+            self.note(warnings.coloured());
         }
     }
 

@@ -11,7 +11,7 @@ use crate::hub::HubError;
 use crate::model::ModelError;
 use crate::petuning::TuningError;
 use crate::report::ReportError;
-use crate::scenario::Diagnostics;
+use crate::scenario::{Diagnostics, Scenario};
 use crate::training::TrainingError;
 
 /// Exit codes.
@@ -63,6 +63,17 @@ impl CliError {
             *help = Some(text.into());
         }
         self
+    }
+
+    /// The same message with file and line of the setting at `path`. The exit code stays.
+    pub(super) fn at(self, scenario: &Scenario, code: &'static str, path: &str) -> Self {
+        match self.report {
+            Report::Message { message, help, .. } => {
+                let report = Report::Diagnostics(Box::new(scenario.problem(code, path, message, help)));
+                Self { exit: self.exit, report }
+            }
+            Report::Diagnostics(_) => self,
+        }
     }
 
     /// The exit code.

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::args::ParamsArgs;
+use super::prepare::prepare;
 use super::{CliError, Console, Exit, fetch};
-use crate::actors::setup::{self, Setup, SetupError};
+use crate::actors::setup::{Setup, SetupError};
 use crate::petuning::TuningConfig;
 use crate::scenario::{self, Scenario};
 use crate::training::{MethodCost, method_cost};
@@ -23,7 +24,7 @@ struct Row {
 pub(super) fn execute(args: &ParamsArgs, console: &Console) -> Result<(), CliError> {
     let scenario = scenario::load(&args.scenario.input(), &args.scenario.overrides())?;
     let inputs = fetch::gather(&scenario, args.scenario.hub(), console)?;
-    let setup = setup::prepare(&scenario, &inputs)?;
+    let setup = prepare(&scenario, &inputs)?;
     let own = row(&scenario, &setup, scenario.tuning(), true)?;
     // What the table says of the scenario's own method is what its run charges.
     assert_eq!(

@@ -49,6 +49,7 @@ impl Drop for Bar {
 
 /// Lets a line through at most every so often.
 pub(super) struct Throttle {
+    since_start: Stopwatch,
     since_last: Option<Stopwatch>,
     seconds: f64,
 }
@@ -56,7 +57,16 @@ pub(super) struct Throttle {
 impl Throttle {
     /// At most one in 10 s of host time; the first at once.
     pub(super) fn every_10_s() -> Self {
-        Self { since_last: None, seconds: 10.0 }
+        Self { since_start: Stopwatch::start(), since_last: None, seconds: 10.0 }
+    }
+
+    /// `, about 40 s to go`, if the rounds to come take as long as those gone by.
+    pub(super) fn to_go(&self, round: u32, n_rounds: u32) -> String {
+        if round == 0 || round >= n_rounds {
+            return String::new();
+        }
+        let left = self.since_start.seconds() / f64::from(round) * f64::from(n_rounds - round);
+        format!(", about {} to go", duration(left))
     }
 
     /// True when it is time for the next.
@@ -120,7 +130,54 @@ impl Drop for DownloadBar {
     }
 }
 
+/// `, 1.9 of 2 workers busy`, on average since the last report; nothing where nothing is trained.
+pub(super) fn at_work(busy_nanos: u64, host_s: f64, workers: u32) -> String {
+    if workers == 0 || host_s <= 0.0 {
+        return String::new();
+    }
+    // jobs are counted when they end: some began before
+    let busy = (busy_nanos as f64 / 1e9 / host_s).min(workers.into());
+    format!(", {busy:.1} of {workers} workers busy")
+}
+
+/// A duration for people: `40.0 s`, `12.5 min`.
+pub(super) fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 90.0 => format!("{s:.1} s"),
+        s if s < 5400.0 => format!("{:.1} min", s / 60.0),
+        s if s < 129_600.0 => format!("{:.1} h", s / 3600.0),
+        s => format!("{:.1} d", s / 86_400.0),
+    }
+}
+
 /// A size for people: `86.7 MiB`.
 pub(super) fn size(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn busy_workers_are_never_more_than_there_are() {
+        // 3 s of work in 2 s on 2 workers: 1.5 at a time
+        assert_eq!(at_work(3_000_000_000, 2.0, 2), ", 1.5 of 2 workers busy");
+        // a job that began before the last report counts whole
+        assert_eq!(at_work(9_000_000_000, 2.0, 2), ", 2.0 of 2 workers busy");
+        assert_eq!(at_work(0, 2.0, 0), "");
+    }
+
+    #[test]
+    fn what_is_left_is_told_between_the_first_round_and_the_last() {
+        let throttle = Throttle::every_10_s();
+        assert_eq!((throttle.to_go(0, 5), throttle.to_go(5, 5)), (String::new(), String::new()));
+        assert!(throttle.to_go(1, 5).starts_with(", about 0.0 s to go"));
+    }
+
+    #[test]
+    fn durations_have_the_unit_that_people_would_take() {
+        let shown = [0.3, 40.0, 750.0, 7200.0, 200_000.0].map(duration);
+        assert_eq!(shown, ["0.3 s", "40.0 s", "12.5 min", "2.0 h", "2.3 d"]);
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::checkpoint::{self, Evaluated, Progress, Reached, Saved};
-use super::progress::{Bar, Throttle};
+use super::progress::{self, Bar, Throttle};
 use super::{Console, interrupt};
 use crate::actors::plan::Plan;
 use crate::actors::world::{HostWork, Observer, RoundReport, Snapshot};
@@ -149,6 +149,7 @@ impl Observer for Recorder<'_> {
 
     fn host(&mut self, round: u32, now: SimTime, work: &HostWork) -> Result<(), ReportError> {
         let (host_s, before) = (self.lap.lap(), std::mem::replace(&mut self.work_before, *work));
+        let at_work = progress::at_work(work.pool.busy_nanos - before.pool.busy_nanos, host_s, self.workers);
         let seconds = |now: u64, before: u64| (now - before) as f64 / 1e9;
         let eval_s = seconds(work.evaluation_nanos, before.evaluation_nanos);
         let events = work.events - before.events;
@@ -166,9 +167,11 @@ impl Observer for Recorder<'_> {
             cancelled_jobs: work.pool.withdrawn - before.pool.withdrawn,
             peak_rss_mib: peak_rss_mib(),
         })?;
-        self.bar.set(round.into(), self.n_rounds.into(), &self.status(now));
+        let status = format!("{}{at_work}", self.status(now));
+        self.bar.set(round.into(), self.n_rounds.into(), &status);
         if !self.bar.is_drawn() && (self.throttle.is_due() || round == self.n_rounds) {
-            self.console.note(format_args!("round {round} of {}: {}", self.n_rounds, self.status(now)));
+            let to_go = self.throttle.to_go(round, self.n_rounds);
+            self.console.note(format_args!("round {round} of {}: {status}{to_go}", self.n_rounds));
         }
         Ok(())
     }

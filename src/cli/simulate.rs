@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 pub(super) use self::finish::{Found, check_assertions};
 use super::checkpoint::Opened;
 use super::recorder::Recorder;
-use super::{CliError, Console, Exit, fetch, interrupt};
+use super::{CliError, Console, Exit, estimate, fetch, interrupt};
 use crate::actors::setup::{self, Setup};
 use crate::actors::world::{self, Outcome, WorldError};
 use crate::data::CacheUse;
@@ -35,7 +35,8 @@ pub(super) fn simulate(
     place: &Place,
     console: &Console,
 ) -> Result<Found, CliError> {
-    let (setup, header) = prepare(scenario, hub, console)?;
+    let (mut setup, header) = prepare(scenario, hub, console)?;
+    estimate::before(scenario, &mut setup, console)?;
     let lock = scenario.to_lock_yaml(header);
     let hash = hash_of(&lock);
     let metric = scenario.metric();
@@ -56,7 +57,8 @@ pub(super) fn prepare(
     console: &Console,
 ) -> Result<(Setup, LockHeader), CliError> {
     let inputs = fetch::gather(scenario, hub, console)?;
-    let setup = setup::prepare(scenario, &inputs)?;
+    let setup = super::prepare::prepare(scenario, &inputs)?;
+    console.warnings(scenario);
     tell_notes(scenario, &setup, console);
     let header = LockHeader {
         straggler: env!("CARGO_PKG_VERSION").into(),

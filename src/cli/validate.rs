@@ -2,19 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::args::{RunArgs, ScenarioArgs, ValidateArgs};
+use super::args::{ScenarioArgs, ValidateArgs};
+use super::prepare::prepare;
 use super::{CliError, Console, explain, fetch};
-use crate::actors::setup;
 use crate::scenario::{self, Diagnostics, ResolvedValue, Scenario};
 
 /// Checks; explains when asked to.
 pub(super) fn execute(args: &ValidateArgs, console: &Console) -> Result<(), CliError> {
     check(&args.scenario, args.explain, console)
-}
-
-/// What `run --dry-run` does.
-pub(super) fn dry_run(args: &RunArgs, console: &Console) -> Result<(), CliError> {
-    check(&args.scenario, true, console)
 }
 
 fn check(args: &ScenarioArgs, is_explained: bool, console: &Console) -> Result<(), CliError> {
@@ -27,6 +22,7 @@ fn check(args: &ScenarioArgs, is_explained: bool, console: &Console) -> Result<(
             return Err(diagnostics.into());
         }
     };
+    console.warnings(&scenario);
     if args.offline {
         fetch::from_cache(&scenario, console)?;
     }
@@ -36,7 +32,7 @@ fn check(args: &ScenarioArgs, is_explained: bool, console: &Console) -> Result<(
     if is_explained {
         let inputs = fetch::from_cache(&scenario, console)?;
         console.result(format_args!("{}\n", table(&values)))?;
-        console.result(explain::text(&setup::prepare(&scenario, &inputs)?))?;
+        console.result(explain::text(&prepare(&scenario, &inputs)?))?;
     }
     console.result(format_args!("{} is valid", scenario.name()))
 }
@@ -52,11 +48,16 @@ fn table(values: &[ResolvedValue]) -> String {
 fn accepted(scenario: &Scenario, values: &[ResolvedValue]) -> Value {
     let values: Vec<Value> =
         values.iter().map(|v| json!({ "path": v.path, "value": v.value, "origin": v.origin })).collect();
-    json!({ "valid": true, "name": scenario.name(), "values": values })
+    let warnings = scenario.warnings();
+    json!({ "valid": true, "name": scenario.name(), "warnings": problems(&warnings), "values": values })
 }
 
 fn refused(diagnostics: &Diagnostics) -> Value {
-    let problems: Vec<Value> = diagnostics
+    json!({ "valid": false, "problems": problems(diagnostics) })
+}
+
+fn problems(diagnostics: &Diagnostics) -> Vec<Value> {
+    diagnostics
         .list()
         .iter()
         .map(|problem| {
@@ -67,6 +68,5 @@ fn refused(diagnostics: &Diagnostics) -> Value {
                 "help": problem.remedy(),
             })
         })
-        .collect();
-    json!({ "valid": false, "problems": problems })
+        .collect()
 }

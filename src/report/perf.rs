@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use crate::units::Bytes;
+
 /// The columns of `perf.csv`.
 pub(super) const PERF_COLUMNS: [&str; 12] = [
     "round",
@@ -79,6 +81,23 @@ pub fn peak_rss_mib() -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib / 1024.0)
+}
+
+/// Memory that the system could still give this process, within the limit of its control group; `None` where the system
+/// does not tell.
+pub fn available_memory() -> Option<Bytes> {
+    let table = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = table.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let free = 1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?;
+    let of_group = |name: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok();
+    let number = |name: &str| of_group(name)?.trim().parse::<u64>().ok();
+    let in_group = number("memory.max").and_then(|max| {
+        // files that the system only remembers count as used there, and are given up when memory is wanted
+        let stat = of_group("memory.stat")?;
+        let remembered: u64 = stat.lines().find_map(|line| line.strip_prefix("inactive_file "))?.trim().parse().ok()?;
+        Some((max + remembered).saturating_sub(number("memory.current")?))
+    });
+    Some(Bytes::new(in_group.map_or(free, |limit| free.min(limit))))
 }
 
 /// The present date and time for the name of a results directory, such as `20261120T190332Z`.

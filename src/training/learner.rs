@@ -114,6 +114,15 @@ impl Learner {
         self.data.test.as_ref().is_some_and(|test| !test.is_empty())
     }
 
+    /// Rows of a split; 0 where it is absent.
+    pub fn n_rows(&self, split: Split) -> usize {
+        match split {
+            Split::Train => self.data.train.len(),
+            Split::Validation => self.data.validation.len(),
+            Split::Test => self.data.test.as_ref().map_or(0, |test| test.len()),
+        }
+    }
+
     /// The shared encoder.
     pub fn backbone(&self) -> &Arc<Backbone> {
         &self.backbone

@@ -1,5 +1,7 @@
 //! The program as a shell sees it: what goes to stdout and stderr, and the exit code.
 
+mod colours;
+mod estimate;
 mod import;
 mod init;
 mod pages;

@@ -1,0 +1,48 @@
+//! Loads what a scenario names; what does not fit is shown with file and line of the setting.
+
+use super::CliError;
+use super::estimate::flags_that_fit;
+use crate::actors::inputs::Inputs;
+use crate::actors::setup::{self, Setup, SetupError};
+use crate::scenario::Scenario;
+use crate::training::TrainingError;
+
+/// [`setup::prepare`], with errors that name the place of the setting that is to be changed.
+pub(super) fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, CliError> {
+    setup::prepare(scenario, inputs).map_err(|error| match setting_of(&error) {
+        Some((code, path)) => {
+            let fitting = fitting_workers(&error);
+            let error = CliError::from(error);
+            let error = match fitting {
+                Some(workers) => error.help(flags_that_fit(scenario, workers)),
+                None => error,
+            };
+            error.at(scenario, code, path)
+        }
+        None => error.into(),
+    })
+}
+
+/// The workers that would fit into the memory that the scenario allows, for an error of memory; inside none if not even one
+/// does.
+fn fitting_workers(error: &SetupError) -> Option<Option<usize>> {
+    let SetupError::Memory { workers, need, limit } = error else { return None };
+    let each = (need.get() / *workers as u64).max(1);
+    Some(Some((limit.get() / each) as usize).filter(|n| *n >= 1))
+}
+
+/// The setting that decides about an error, where one does.
+fn setting_of(error: &SetupError) -> Option<(&'static str, &'static str)> {
+    match error {
+        SetupError::Model(_) => Some(("model", "model.name")),
+        SetupError::Data(_) | SetupError::TextsForImages { .. } | SetupError::ImagesForTexts { .. } => {
+            Some(("dataset", "dataset"))
+        }
+        SetupError::Partition(_) => Some(("partition", "dataset.partition")),
+        SetupError::Metric { .. } => Some(("metric", "evaluation.metric")),
+        SetupError::Tuning(_) => Some(("tuning", "tuning")),
+        SetupError::Training(TrainingError::TooLong { .. }) => Some(("training", "dataset.max_seq_length")),
+        SetupError::Memory { .. } => Some(("memory", "compute.memory_limit")),
+        _ => None,
+    }
+}

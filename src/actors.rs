@@ -9,5 +9,8 @@ pub mod plan;
 pub mod pool;
 pub mod server;
 pub mod setup;
+mod simulate;
 pub mod trainer;
 pub mod world;
+
+pub use simulate::{SimulateError, simulate};

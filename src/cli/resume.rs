@@ -69,7 +69,8 @@ const FORKABLE: [&str; 23] = [
 /// Goes on.
 pub(super) fn execute(args: &ResumeArgs, console: &Console) -> Result<(), CliError> {
     let directory = locate(&args.run, &args.out)?;
-    if !args.fork && directory.join("summary.json").exists() {
+    // The page is what a run writes last.
+    if !args.fork && directory.join("summary.json").exists() && directory.join("report.html").exists() {
         let message = format!("the run in `{}` is complete", directory.display());
         return Err(CliError::new(Exit::BadInput, "complete", message).help(
             "branch from one of its checkpoints with --fork, or repeat it with `straggler run` on its lock file",
@@ -101,7 +102,7 @@ pub(super) fn execute(args: &ResumeArgs, console: &Console) -> Result<(), CliErr
         }
     };
     let found = go_on(&scenario, &setup, &directory, &lock, opened, args.fork, console)?;
-    tell(&scenario, &found, console)?;
+    tell(&scenario, &found, !args.fork, console)?;
     check_assertions(scenario.assertions(), &found)
 }
 

@@ -18,26 +18,29 @@ pub(super) fn execute(args: &RunArgs, console: &Console) -> Result<(), CliError>
             .help("branch again: `straggler resume RUN --fork --checkpoint NAME --set …`"));
     }
     let found = simulate(&scenario, args.scenario.hub(), &Place::Under(out), console)?;
-    tell(&scenario, &found, console)?;
+    tell(&scenario, &found, true, console)?;
     check_assertions(scenario.assertions(), &found)
 }
 
-/// Prints what a run found out.
-pub(super) fn tell(scenario: &Scenario, found: &Found, console: &Console) -> Result<(), CliError> {
+/// Prints what a run found out. `is_repeatable` says that its lock file alone repeats it.
+pub(super) fn tell(scenario: &Scenario, found: &Found, is_repeatable: bool, console: &Console) -> Result<(), CliError> {
     match console.is_json() {
         true => console.result(found.summary.to_json().trim_end()),
         false => console.result(summary_text(
             &found.summary,
             &found.directory,
-            &next_steps(scenario.name(), &found.directory),
+            &next_steps(scenario.name(), &found.directory, is_repeatable),
         )),
     }
 }
 
 /// Commands worth trying after a run.
-fn next_steps(name: &str, directory: &Path) -> Vec<String> {
+fn next_steps(name: &str, directory: &Path, is_repeatable: bool) -> Vec<String> {
     let lock = directory.join("scenario.lock.yaml");
-    let mut commands = vec![format!("straggler run {}    repeats it, byte for byte", lock.display())];
+    let mut commands = Vec::new();
+    if is_repeatable {
+        commands.push(format!("straggler run {}    repeats it, byte for byte", lock.display()));
+    }
     if name == "quickstart" {
         commands.push("straggler run quickstart --set clients.dropout.during_train=0.3    what dropout does".into());
         commands.push("straggler run quickstart --set tuning=full    what full tuning costs in traffic".into());

@@ -11,16 +11,26 @@ use super::replay::contents;
 use super::{straggler, text};
 
 /// A few short rounds of the quickstart, with its failures and its deadline, saved after each.
-const SYNC: [&str; 6] =
-    ["--set", "server.rounds=8", "--set", "dataset.num_examples=300", "--set", "output.checkpoint_every=1"];
+const SYNC: [&str; 8] = [
+    "--set",
+    "server.rounds=8",
+    "--set",
+    "dataset.num_examples=300",
+    "--set",
+    "clients.train.num_train_epochs=1",
+    "--set",
+    "output.checkpoint_every=1",
+];
 
-const ASYNC: [&str; 8] = [
+const ASYNC: [&str; 10] = [
     "--profile",
     "async",
     "--set",
     "server.rounds=8",
     "--set",
     "dataset.num_examples=300",
+    "--set",
+    "clients.train.num_train_epochs=1",
     "--set",
     "output.checkpoint_every=1",
 ];
@@ -91,7 +101,7 @@ fn kill_and_resume(settings: &[&str], n_kills: u32) {
             }
             let has_checkpoint = latest_checkpoint(&out).is_some();
             after_checkpoints += u32::from(has_checkpoint);
-            let is_complete = out.join("quickstart/latest/summary.json").exists();
+            let is_complete = out.join("quickstart/latest/report.html").exists();
             if is_complete {
                 break;
             }

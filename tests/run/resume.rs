@@ -262,7 +262,7 @@ fn a_branch_shares_the_past_of_its_run_and_has_a_future_of_its_own() {
     let told = fails(&["run", lock.to_str().unwrap()], 2);
     assert!(told.contains("this run branched from"), "{told}");
     for (settings, expected) in [
-        (&["--set", "clients.total=7"][..], "a branch cannot change `clients.total`"),
+        (&["--set", "clients.total=40"][..], "a branch cannot change `clients.total`"),
         (&["--set", "tuning=bitfit"][..], "a branch cannot change `tuning"),
         (&["--set", "server.rounds=20"][..], "is over, and the branch is to have 20 rounds"),
         (&["--set", "server.strategy={fedbuff: {buffer_size: 2, concurrency: 4}}"][..], "does not fit this scenario"),

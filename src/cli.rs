@@ -12,6 +12,7 @@ mod console;
 mod error;
 mod estimate;
 mod explain;
+mod export;
 mod fetch;
 mod import;
 mod init;
@@ -59,6 +60,7 @@ pub fn main() -> ExitCode {
         Verb::Validate(args) => validate::execute(&args, &console),
         Verb::Compare(args) => compare::execute(&args, &console),
         Verb::Report(args) => report::execute(&args, &console),
+        Verb::Export(args) => export::execute(&args, &console),
         Verb::Fetch(args) => fetch::execute(&args, &console),
         Verb::CheckGrads(args) => check_grads::execute(&args, &console),
         Verb::Init(args) => init::execute(&args, &console),

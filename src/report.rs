@@ -10,6 +10,7 @@ mod chronicle;
 pub mod compare;
 pub mod critical_path;
 mod error;
+pub mod export;
 pub mod figures;
 #[cfg(test)]
 mod fixture;

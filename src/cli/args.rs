@@ -6,6 +6,7 @@ use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 
 use super::compare::CompareArgs;
 use super::completions::{CompletionsArgs, ManArgs};
+use super::export::ExportArgs;
 use super::init::InitArgs;
 use super::report::ReportArgs;
 use super::resume::ResumeArgs;
@@ -123,6 +124,14 @@ Examples:
 
 The page needs no network and no other file. A run that was killed gets one too, which says so.")]
     Report(ReportArgs),
+    /// Write a run in the formats of other tools: Perfetto, Parquet, TensorBoard, PEFT
+    #[command(after_help = "\
+Examples:
+  straggler export quickstart --perfetto               trace.json in the run's folder, for https://ui.perfetto.dev
+  straggler export quickstart --parquet -o tables      pandas.read_parquet('tables/timeline.parquet')
+  straggler export quickstart --tensorboard -o logs/a  tensorboard --logdir logs; wall time is simulated time
+  straggler export sst2 --peft -o adapter              PeftModel.from_pretrained(model, 'adapter')")]
+    Export(ExportArgs),
     /// Download what a scenario needs from the Hugging Face hub, for machines without a network
     #[command(after_help = "\
 Examples:

@@ -5,6 +5,7 @@ mod estimate;
 mod import;
 mod init;
 mod pages;
+mod report;
 
 use std::process::{Command, Output};
 
@@ -31,6 +32,8 @@ fn help_shows_examples_and_every_verb_has_some() {
         &["list", "--help"],
         &["pretrain", "--help"],
         &["import", "--help"],
+        &["report", "--help"],
+        &["export", "--help"],
     ] {
         let output = straggler(args);
         assert_eq!(output.status.code(), Some(0), "{args:?}");

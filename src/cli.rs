@@ -29,6 +29,7 @@ mod run;
 mod run_folder;
 mod schema;
 mod simulate;
+mod sweep;
 mod validate;
 
 use std::process::ExitCode;
@@ -58,6 +59,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::execute(&args, &console),
         Verb::Resume(args) => resume::execute(&args, &console),
         Verb::Validate(args) => validate::execute(&args, &console),
+        Verb::Sweep(args) => sweep::execute(&args, &console),
         Verb::Compare(args) => compare::execute(&args, &console),
         Verb::Report(args) => report::execute(&args, &console),
         Verb::Export(args) => export::execute(&args, &console),

@@ -21,6 +21,7 @@ mod parse;
 mod raw;
 mod schema;
 mod settings;
+pub mod sweep;
 
 pub use assertion::{Assertion, AssertionError, Comparison, Outcome};
 pub use checked::{Examples, Scenario, SyntheticExamples};

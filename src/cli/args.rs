@@ -11,6 +11,7 @@ use super::init::InitArgs;
 use super::report::ReportArgs;
 use super::resume::ResumeArgs;
 use super::schema::SchemaArgs;
+use super::sweep::SweepArgs;
 use crate::hub::HubSettings;
 use crate::scenario::{Input, Overrides};
 
@@ -107,6 +108,15 @@ Examples:
   straggler params quickstart
   straggler params sst2.yaml --set tuning.lora.r=16 --json")]
     Params(ParamsArgs),
+    /// Run every cell of a scenario's `sweep`, each with several seeds, in parallel
+    #[command(after_help = "\
+Examples:
+  straggler sweep scenarios/study-dropout.yaml --seeds 42..44
+  straggler sweep quickstart --set 'sweep.matrix.tuning=[lora, bitfit]' --dry-run
+  straggler sweep --resume results/study-dropout/latest
+
+The same seed gives every cell the same world. A cell that fails does not stop the others.")]
+    Sweep(SweepArgs),
     /// Compare runs over seeds: mean, SD, intervals, paired differences, what a target cost
     #[command(after_help = "\
 Examples:

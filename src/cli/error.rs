@@ -81,6 +81,21 @@ impl CliError {
         self.exit
     }
 
+    /// What is wrong, without code and remedy; of several problems the first.
+    pub(super) fn message(&self) -> String {
+        match &self.report {
+            Report::Diagnostics(diagnostics) => {
+                diagnostics.list().first().map_or_else(String::new, |first| first.message().to_owned())
+            }
+            Report::Message { message, .. } => message.clone(),
+        }
+    }
+
+    /// True when a signal stopped the run, which can be gone on with.
+    pub(super) fn is_interruption(&self) -> bool {
+        self.exit as u8 >= 128
+    }
+
     /// As shown on a terminal.
     pub(super) fn coloured(&self) -> String {
         match &self.report {

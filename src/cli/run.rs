@@ -4,13 +4,16 @@ use std::path::Path;
 
 use super::args::RunArgs;
 use super::simulate::{Found, Place, check_assertions, simulate};
-use super::{CliError, Console, Exit};
+use super::{CliError, Console, Exit, sweep};
 use crate::report::summary_text;
 use crate::scenario::{self, Scenario};
 
 /// Runs it.
 pub(super) fn execute(args: &RunArgs, console: &Console) -> Result<(), CliError> {
     let scenario = scenario::load(&args.scenario.input(), &args.scenario.overrides())?;
+    if scenario.repeats() > 1 {
+        return sweep::repeat(args, console);
+    }
     let out = args.out.clone().unwrap_or_else(|| scenario.output().dir.clone().into());
     if let Some(origin) = scenario.lock().and_then(|lock| lock.forked_from.as_ref()) {
         let message = format!("this run branched from {origin}: its first rounds do not follow from this file");

@@ -23,7 +23,6 @@ pub(super) enum Place {
     /// To `<folder>/<name>/<UTC>-<hash4>`, to which `<folder>/<name>/latest` then links.
     Under(PathBuf),
     /// To this very folder, which must not exist yet.
-    #[allow(dead_code)]
     Exactly(PathBuf),
 }
 

@@ -35,5 +35,6 @@ pub use folder::LeftOut;
 pub use index::{CellStatus, INDEX_FILE, IndexRow, SWEEP_LOCK_FILE, SweepIndex, run_folder};
 pub use quantity::{Quantity, Unit};
 pub use run::Run;
+pub use settings::{Differing, differing, short_paths};
 pub use statistics::{Difference, Estimate};
 pub use table::{markdown, text};

@@ -51,16 +51,7 @@ impl ResultsWriter {
     /// # Errors
     /// When the name is no plain directory name, or something cannot be made.
     pub fn create(out: &Path, name: &str, hash: &str, metric: &str) -> Result<Self, ReportError> {
-        if let Some(reason) = not_plain(name) {
-            return Err(ReportError::Name { name: name.into(), reason });
-        }
-        let parent = out.join(name);
-        fs::create_dir_all(&parent).map_err(ReportError::write(&parent))?;
-        let digits = hash.get(..4).unwrap_or(hash);
-        let directory = make_new(&parent, &format!("{}-{digits}", utc_stamp()))?;
-        let writer = Self::in_directory(directory, metric)?;
-        link_latest(&parent, &writer.directory)?;
-        Ok(writer)
+        Self::in_directory(new_directory(out, name, hash)?, metric)
     }
 
     /// Like [`create`](Self::create) in the directory of that very name, which must not exist; nothing links to it.
@@ -178,6 +169,22 @@ impl ResultsWriter {
     pub fn file(&self, name: &str, content: &[u8]) -> Result<(), ReportError> {
         write_whole(&self.directory.join(name), content)
     }
+}
+
+/// Makes `<out>/<name>/<UTC>-<hash4>/`, which nothing else holds; `<out>/<name>/latest` links to it.
+///
+/// # Errors
+/// When the name is no plain directory name, or something cannot be made.
+pub(crate) fn new_directory(out: &Path, name: &str, hash: &str) -> Result<PathBuf, ReportError> {
+    if let Some(reason) = not_plain(name) {
+        return Err(ReportError::Name { name: name.into(), reason });
+    }
+    let parent = out.join(name);
+    fs::create_dir_all(&parent).map_err(ReportError::write(&parent))?;
+    let digits = hash.get(..4).unwrap_or(hash);
+    let directory = make_new(&parent, &format!("{}-{digits}", utc_stamp()))?;
+    link_latest(&parent, &directory)?;
+    Ok(directory)
 }
 
 /// Writes a file under another name and renames it, so that it is whole or absent.

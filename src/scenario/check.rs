@@ -80,10 +80,14 @@ impl Checker<'_> {
             "this program reads version 1",
         );
         self.room("bad-name", "name", name_problem(&raw.name).into_iter().collect());
-        if raw.repeats != 1 {
-            let problem = self.at("not-supported", "repeats", "this version runs one seed at a time");
-            self.problems.push(problem.help("run once per seed with `--seed 42`, `--seed 43`, ..."));
-        }
+        self.require(
+            (1..=10_000).contains(&raw.repeats),
+            "repeats",
+            format!("{} must be between 1 and 10000", raw.repeats),
+            "3 runs the scenario with three seeds",
+        );
+        let last = raw.seed.checked_add(u64::from(raw.repeats.saturating_sub(1)));
+        self.require(last.is_some(), "seed", "the last of the `repeats` seeds is too large", "start lower");
         let zero_workers = raw.compute.workers == Workers::Count(0);
         self.require(
             !zero_workers,

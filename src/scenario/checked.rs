@@ -31,6 +31,8 @@ pub struct Scenario {
     model_source: ModelSource,
     examples: Examples,
     origins: Origins,
+    /// Of a sweep's threads, those of this cell, and all.
+    share: Option<(usize, usize)>,
 }
 
 /// Where the examples of the clients come from.
@@ -60,7 +62,7 @@ impl Scenario {
         let server_network = raw.server.network.clone().unwrap_or(unlimited);
         let mut raw = raw;
         raw.evaluation.metric = Some(raw.metric());
-        Self { raw, base_dir, server_network, model_source, examples, origins: Origins::default() }
+        Self { raw, base_dir, server_network, model_source, examples, origins: Origins::default(), share: None }
     }
 
     /// The same, and it knows where its settings were written.
@@ -101,6 +103,38 @@ impl Scenario {
     /// The root seed.
     pub fn seed(&self) -> u64 {
         self.raw.seed
+    }
+
+    /// Runs with successive seeds, >= 1.
+    pub fn repeats(&self) -> u32 {
+        self.raw.repeats
+    }
+
+    /// The same scenario with another seed, as one run.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.raw.seed = seed;
+        self.raw.repeats = 1;
+        self
+    }
+
+    /// The same scenario on so many of a sweep's training threads, with that share of `compute.memory_limit`. What is
+    /// written to its lock file stays.
+    #[must_use]
+    pub fn on_threads(mut self, threads: usize, of: usize) -> Self {
+        self.share = Some((threads, of));
+        self
+    }
+
+    /// What decides the results, for the lock of a sweep: paths are absolute, threads are left open.
+    pub(super) fn for_sweep_lock(&self) -> Draft {
+        let mut raw = self.raw.clone();
+        raw.repeats = 1;
+        raw.compute.workers = Workers::Auto;
+        for path in raw.paths_mut() {
+            path.anchor(&self.base_dir);
+        }
+        raw
     }
 
     /// The streams derived from the seed.
@@ -283,7 +317,7 @@ impl Scenario {
 
     /// Training threads.
     pub fn workers(&self) -> Workers {
-        self.raw.compute.workers
+        self.share.map_or(self.raw.compute.workers, |(threads, _)| Workers::Count(threads))
     }
 
     /// What trains and evaluates.
@@ -293,7 +327,9 @@ impl Scenario {
 
     /// Memory that the process may use, if there is a limit.
     pub fn memory_limit(&self) -> Option<Bytes> {
-        self.raw.compute.memory_limit
+        let limit = self.raw.compute.memory_limit?;
+        let (threads, of) = self.share.unwrap_or((1, 1));
+        Some(Bytes::new((u128::from(limit.get()) * threads as u128 / of.max(1) as u128) as u64))
     }
 
     /// Where results go.

@@ -18,6 +18,8 @@ pub(super) struct Layers {
     pub(super) base_dir: PathBuf,
     /// Source and line of all that is written in `profiles`.
     pub(super) profile_lines: BTreeSet<(usize, usize)>,
+    /// The section `sweep`, which is no setting of one run.
+    pub(super) sweep: Option<Entry>,
     pub(super) problems: Vec<Diagnostic>,
 }
 
@@ -31,6 +33,7 @@ pub(super) fn read(input: &Input, overrides: &Overrides, definitions: &Definitio
         root: None,
         base_dir: PathBuf::from("."),
         profile_lines: BTreeSet::new(),
+        sweep: None,
         problems: Vec::new(),
     };
     let root = match input {
@@ -48,6 +51,7 @@ pub(super) fn read(input: &Input, overrides: &Overrides, definitions: &Definitio
     for text in &overrides.set {
         layers.set(&mut root, text, definitions);
     }
+    layers.sweep = take(&mut root, "sweep");
     layers.root = Some(root);
     layers
 }
@@ -190,6 +194,12 @@ fn lines_of(node: &Node, lines: &mut BTreeSet<(usize, usize)>) {
             }
         }
     }
+}
+
+/// Puts `new` at a dotted path, all of whose keys were written at `place`.
+pub(super) fn put_at(root: &mut Node, path: &str, place: Place, new: Node, definitions: &Definitions) {
+    let keys: Vec<(&str, Place)> = path.split('.').map(|key| (key, place)).collect();
+    put(root, &keys, new, Some(definitions.root()), definitions);
 }
 
 /// Moves places that were counted in `v: VALUE` to where VALUE stands in `path=VALUE`.

@@ -10,6 +10,7 @@ use super::node::Node;
 use super::origins::Origins;
 use super::raw::Draft;
 use super::schema::{self, Definitions};
+use super::sweep::check_section;
 use super::{Input, Overrides};
 
 /// Reads a scenario, lays the overrides on it and checks it.
@@ -18,8 +19,12 @@ use super::{Input, Overrides};
 /// Every problem found, each with its place. Nothing is run and nothing is written.
 pub fn load(input: &Input, overrides: &Overrides) -> Result<Scenario, Diagnostics> {
     let definitions = Definitions::new();
-    let Layers { sources, root, base_dir, profile_lines, mut problems } = layers::read(input, overrides, &definitions);
+    let Layers { sources, root, base_dir, profile_lines, sweep, mut problems } =
+        layers::read(input, overrides, &definitions);
     let scenario = root.as_ref().and_then(|root| resolve(root, base_dir, &sources, &definitions, &mut problems));
+    if let Some(section) = &sweep {
+        check_section(section, &definitions, &mut problems);
+    }
     match (scenario, root) {
         (Some(scenario), Some(root)) if problems.is_empty() => {
             let warnings = check::warnings(scenario.raw(), &root, &profile_lines);
@@ -33,7 +38,8 @@ pub fn load(input: &Input, overrides: &Overrides) -> Result<Scenario, Diagnostic
     }
 }
 
-fn resolve(
+/// The checked scenario of a tree.
+pub(super) fn resolve(
     root: &Node,
     base_dir: PathBuf,
     sources: &[Source],

@@ -34,7 +34,7 @@ pub struct Draft {
     /// Root of every random stream.
     #[serde(default = "default_seed")]
     pub seed: u64,
-    /// Runs with successive seeds; this version runs one.
+    /// Runs with so many successive seeds, reported as mean, SD and interval; >= 1.
     #[serde(default = "default_repeats")]
     pub repeats: u32,
     /// What produced a lock file; written by `run`, not by hand.

@@ -6,6 +6,7 @@ mod import;
 mod init;
 mod pages;
 mod report;
+mod sweep;
 
 use std::process::{Command, Output};
 

@@ -6,3 +6,4 @@ mod mistakes;
 mod origins;
 mod robust;
 mod schema;
+mod sweep;

@@ -199,6 +199,9 @@ fn names(groups: &[Vec<Run>], differing: &[Differing]) -> Vec<String> {
             |runs: &Vec<Run>| of(&runs[0]).filter(|name| runs.iter().all(|run| of(run).as_ref() == Some(name)));
         alone(&groups.iter().map(of_group).collect::<Vec<_>>())
     };
+    if groups.len() == 1 {
+        return vec![groups[0][0].summary.name.clone()];
+    }
     if let Some(cells) = of_all(&|run| run.cell.clone()) {
         return cells;
     }
@@ -271,7 +274,11 @@ fn find_baseline(given: &str, groups: &[Group], settings: &[String]) -> Result<u
     let paths = short_paths(&settings.iter().map(String::as_str).collect::<Vec<_>>());
     let has = |group: &Group, (setting, value): (&str, &str)| {
         let at = settings.iter().position(|path| path == setting).or(paths.iter().position(|path| path == setting));
-        at.is_some_and(|at| group.settings[at] == value)
+        let is_equal = |own: &str| {
+            // 0 and 0.0 are the same number.
+            own == value || matches!((own.parse::<f64>(), value.parse::<f64>()), (Ok(own), Ok(value)) if own == value)
+        };
+        at.is_some_and(|at| is_equal(&group.settings[at]))
     };
     let fitting: Vec<usize> = match given.split_once('=') {
         Some(pair) => (0..groups.len()).filter(|i| has(&groups[*i], pair)).collect(),

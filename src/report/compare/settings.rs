@@ -2,16 +2,18 @@
 
 use serde_json::Value;
 
-/// A setting in which groups differ: its dotted path, and its value in each group, `-` where a group has none.
+/// A setting in which groups of runs differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Differing {
-    pub(super) path: String,
-    pub(super) values: Vec<String>,
+pub struct Differing {
+    /// Its dotted path.
+    pub path: String,
+    /// Its value in each group, on one line; `-` where a group has none.
+    pub values: Vec<String>,
 }
 
 /// The settings in which scenarios differ, in the order of the format. Hashes of inputs are left aside where other
 /// settings tell the scenarios apart.
-pub(super) fn differing(scenarios: &[&Value]) -> Vec<Differing> {
+pub fn differing(scenarios: &[&Value]) -> Vec<Differing> {
     let mut found = Vec::new();
     collect("", &scenarios.iter().map(|scenario| Some(*scenario)).collect::<Vec<_>>(), &mut found);
     let plain: Vec<Differing> = found.iter().filter(|one| !one.path.starts_with("lock.")).cloned().collect();
@@ -71,7 +73,7 @@ fn short(value: &Value) -> String {
 }
 
 /// The last words of dotted paths: as few as tell them apart.
-pub(super) fn short_paths(paths: &[&str]) -> Vec<String> {
+pub fn short_paths(paths: &[&str]) -> Vec<String> {
     let last = |path: &str, n: usize| {
         let words: Vec<&str> = path.split('.').collect();
         words[words.len().saturating_sub(n)..].join(".")

@@ -243,7 +243,10 @@ struct Scale {
 impl Scale {
     fn of<'a>(quantity: Quantity, figures: impl IntoIterator<Item = &'a Figure>) -> Self {
         let means = figures.into_iter().filter_map(|figure| figure.estimate).map(|estimate| estimate.mean.abs());
-        let largest = means.fold(0.0, f64::max);
+        let (smallest, largest) = means
+            .filter(|mean| *mean > 0.0)
+            .fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), mean| (low.min(mean), high.max(mean)));
+        let smallest = if smallest.is_finite() { smallest } else { 0.0 };
         let steps: &[(f64, &str)] = match quantity.unit() {
             Unit::Metric => return Self { divisor: 1.0, unit: "", decimals: 4 },
             Unit::Tasks => return Self { divisor: 1.0, unit: "", decimals: 1 },
@@ -254,7 +257,8 @@ impl Scale {
         // Two of a unit at least: 90 s says more than 1.5 min.
         let fits = |(divisor, _): &&(f64, &str)| largest >= 2.0 * divisor;
         let &(divisor, unit) = steps.iter().rev().find(fits).unwrap_or(&steps[0]);
-        let decimals = match largest / divisor {
+        // The smallest keeps its digits too, as far as the table stays readable.
+        let decimals = match smallest / divisor {
             0.0..10.0 => 3,
             10.0..100.0 => 2,
             _ => 1,

@@ -45,6 +45,14 @@ impl Definitions {
             .or_else(|| schema.get("additionalProperties").filter(|s| s.is_object()))
     }
 
+    /// The settings and choices that may stand directly inside `schema`.
+    pub(in crate::scenario) fn keys(&self, schema: &Schema) -> Vec<String> {
+        let schema = self.resolve(schema);
+        let properties = schema.get("properties").and_then(Schema::as_object);
+        let choices = choices(schema).into_iter().map(|(name, _)| name.to_owned());
+        choices.chain(properties.into_iter().flat_map(|properties| properties.keys().cloned())).collect()
+    }
+
     /// The schema of the list that a one-of setting may be instead of one choice, if it may.
     pub(super) fn list_branch<'s>(&'s self, schema: &'s Schema) -> Option<&'s Schema> {
         let branches = schema.get("oneOf").and_then(Schema::as_array)?;
@@ -113,7 +121,6 @@ pub(super) fn words(schema: &Schema) -> Option<Vec<&str>> {
 
 /// Settings of the format that this version does not carry out.
 pub(super) const LATER: &[(&str, &str)] = &[
-    ("sweep", "run once per value with `--set`"),
     ("dataset.partition.by_column", "`iid`, `dirichlet`, `label_mix` and `shards` are built in"),
     ("dataset.partition.file", "`iid`, `dirichlet`, `label_mix` and `shards` are built in"),
 ];

@@ -54,6 +54,7 @@ pub fn json_schema() -> Schema {
             "additionalProperties": { "anyOf": [{ "$ref": "#/definitions/Profile" }, { "type": "null" }] },
         }),
     );
+    properties.insert("sweep".into(), crate::scenario::sweep::json_schema());
     let sections = properties_of(&whole).into_iter().collect::<Map<_, _>>();
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",

@@ -126,11 +126,12 @@ Examples:
 
 Runs that differ by seed only are one cell. Intervals are Student's t; differences are paired by seed.")]
     Compare(CompareArgs),
-    /// Write one page about a run: what came out, why each round took so long, what was wasted and why
+    /// Write one page about a run or a sweep: what came out, why each round took so long, what was wasted and why
     #[command(after_help = "\
 Examples:
   straggler report quickstart                      the newest run of that scenario, into its folder
   straggler report results/sst2/20261120T190332Z-1a2b -o sst2.html
+  straggler report results/study/latest            a sweep: its cells compared, with links to the pages of its runs
 
 The page needs no network and no other file. A run that was killed gets one too, which says so.")]
     Report(ReportArgs),

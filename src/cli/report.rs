@@ -1,4 +1,4 @@
-//! `straggler report`: one page about a run.
+//! `straggler report`: one page about a run or a sweep.
 
 use std::path::{Path, PathBuf};
 
@@ -21,8 +21,11 @@ pub(super) struct ReportArgs {
 
 /// Writes the page and prints where it is.
 pub(super) fn execute(args: &ReportArgs, console: &Console) -> Result<(), CliError> {
-    let run = args.run.find()?;
+    let run = args.run.find_any()?;
     let written = match &args.output {
+        _ if html::is_sweep(&run) => {
+            html::write_sweep(&run, &args.output.clone().unwrap_or_else(|| run.join("report.html")))
+        }
         Some(file) => html::write_to(&run, file),
         None => html::write_with_figures(&run),
     };

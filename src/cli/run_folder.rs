@@ -1,4 +1,4 @@
-//! Finds the folder of a run, or of a sweep, by what the user calls it.
+//! Finds the folder of a run or of a sweep by what the user calls it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{CliError, Exit};
+use crate::report::html;
 
 /// Which run.
 #[derive(Debug, Clone, Args)]
@@ -24,6 +25,21 @@ impl RunFolder {
     /// # Errors
     /// When there is none.
     pub(super) fn find(&self) -> Result<PathBuf, CliError> {
+        let found = self.find_any()?;
+        if is_run(&found) {
+            return Ok(found);
+        }
+        let message = format!("`{}` is the folder of a sweep, not of a run", found.display());
+        let help =
+            format!("give one of its runs, such as {}", found.join("cells").join("CELL").join("seed-1").display());
+        Err(CliError::new(Exit::BadInput, "not-a-run", message).help(help))
+    }
+
+    /// The folder of the run or of the sweep.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn find_any(&self) -> Result<PathBuf, CliError> {
         let by_name = self.results.join(&self.run);
         let place = match self.run.exists() || self.run.components().count() > 1 || !by_name.is_dir() {
             true => self.run.clone(),
@@ -38,7 +54,7 @@ impl RunFolder {
             let help = "give the folder that holds rounds.csv and timeline.csv";
             return Err(CliError::new(Exit::BadInput, "not-a-run", message).help(help));
         }
-        if is_run(&place) {
+        if is_either(&place) {
             return Ok(place);
         }
         newest(&place).ok_or_else(|| {
@@ -51,7 +67,7 @@ impl RunFolder {
     fn known(&self) -> String {
         let mut names: Vec<_> = folders(&self.results)
             .into_iter()
-            .filter(|folder| is_run(folder) || newest(folder).is_some())
+            .filter(|folder| is_either(folder) || newest(folder).is_some())
             .filter_map(|folder| Some(folder.file_name()?.to_string_lossy().into_owned()))
             .collect();
         names.sort();
@@ -69,14 +85,18 @@ fn is_run(folder: &Path) -> bool {
     folder.join("rounds.csv").is_file()
 }
 
+fn is_either(folder: &Path) -> bool {
+    is_run(folder) || html::is_sweep(folder)
+}
+
 /// The newest run in a folder of runs: the one that `latest` links to, or the last by name, which begins with the time.
 fn newest(folder: &Path) -> Option<PathBuf> {
     let latest = folder.join("latest");
-    if is_run(&latest) {
+    if is_either(&latest) {
         // The run itself, so that what is written names it.
         return Some(fs::read_link(&latest).map_or(latest, |target| folder.join(target)));
     }
-    folders(folder).into_iter().filter(|run| is_run(run) && is_stamped(run)).max()
+    folders(folder).into_iter().filter(|run| is_either(run) && is_stamped(run)).max()
 }
 
 /// True for names such as `20261120T190332Z-1a2b`.
@@ -134,6 +154,10 @@ mod tests {
         let file = message(&folder.join("rounds.csv"), results.path());
         assert!(file.contains("is a file, not the folder of a run"), "{file}");
         let empty = tempfile::tempdir().unwrap();
+        fs::write(folder.join("sweep.lock.yaml"), "").unwrap();
+        fs::remove_file(folder.join("rounds.csv")).unwrap();
+        let sweep = message(&folder, results.path());
+        assert!(sweep.contains("is the folder of a sweep, not of a run") && sweep.contains("seed-1"), "{sweep}");
         let message = message(empty.path(), results.path());
         assert!(message.starts_with("error[not-a-run]") && message.contains("it has no rounds.csv"), "{message}");
     }

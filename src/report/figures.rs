@@ -23,6 +23,7 @@ mod bars;
 mod causes;
 mod chart;
 mod curves;
+mod forest;
 mod gantt;
 mod paints;
 mod rounds;
@@ -35,8 +36,10 @@ use super::ReportError;
 use super::critical_path::Leg;
 use super::results::write_whole;
 use super::story::Story;
+pub(super) use axis::{size_unit, time_unit};
 pub(super) use causes::in_stage;
 pub(super) use chart::short;
+pub(super) use forest::{Line, forest};
 pub(super) use svg::escaped;
 
 /// Draws all figures of the run in `directory` into its `figures/` and returns their paths. A figure for which there

@@ -5,6 +5,7 @@
 //! | `html/head.rs` | what came out: headline figures and what stands out |
 //! | `html/rounds.rs` | why each round took so long |
 //! | `html/page.rs` | the other sections, and how they are put together |
+//! | `html/sweep.rs` | the page of a sweep |
 //! | `html/words.rs` | numbers, durations and sizes for reading |
 //!
 //! The page is made of the files in the run's folder alone, and of nothing that the host's clock says: the same run gives
@@ -13,9 +14,12 @@
 mod head;
 mod page;
 mod rounds;
+mod sweep;
 mod words;
 
 use std::path::{Path, PathBuf};
+
+pub use sweep::{is_sweep, write_sweep};
 
 use super::ReportError;
 use super::figures;

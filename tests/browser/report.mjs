@@ -90,8 +90,9 @@ if (await rounds.count() === 1) {
   expect(await page.locator(`#detail-${number}`).evaluate((detail) => detail.open), 'a chosen round opens');
   expect(await page.locator('details[data-detail][open]').count() === 1, 'only the chosen round is open');
   await page.locator(`#detail-${number}`).screenshot({ path: join(folder, 'round.png') });
-  const bar = page.locator(`#detail-${number} figure rect[data-tip]`).first();
-  await bar.hover({ force: true });
+  const bars = page.locator(`#detail-${number} figure rect[data-tip]`);
+  const widths = await bars.evaluateAll((found) => found.map((bar) => Number(bar.getAttribute('width'))));
+  await bars.nth(widths.indexOf(Math.max(...widths))).hover({ force: true });
   expect((await text(page, '.tip')).includes('client'), 'a bar tells what it is');
 }
 

@@ -58,10 +58,10 @@ fn step(min: f64, max: f64) -> f64 {
 }
 
 /// A unit: its name and how much of the base unit it is.
-pub(super) type Unit = (&'static str, f64);
+pub(in crate::report) type Unit = (&'static str, f64);
 
 /// A unit of time in which a span is a number of handy size; the base unit is the nanosecond.
-pub(super) fn time_unit(span: SimDuration) -> Unit {
+pub(in crate::report) fn time_unit(span: SimDuration) -> Unit {
     match span.as_secs_f64() {
         ..=180.0 => ("s", 1e9),
         ..=10_800.0 => ("min", 60e9),
@@ -71,7 +71,7 @@ pub(super) fn time_unit(span: SimDuration) -> Unit {
 }
 
 /// A unit of size in which `bytes` is a number of handy size; the base unit is the byte.
-pub(super) fn size_unit(bytes: Bytes) -> Unit {
+pub(in crate::report) fn size_unit(bytes: Bytes) -> Unit {
     match bytes.get() {
         0..10_000 => ("B", 1.0),
         10_000..10_000_000 => ("kB", 1e3),

@@ -6,7 +6,7 @@ use super::words;
 use crate::report::critical_path::{Closing, Leg};
 use crate::report::figures::{escaped, in_stage};
 use crate::report::story::Story;
-use crate::report::{Status, Summary};
+use crate::report::{Reason, Status, Summary};
 use crate::units::{Bytes, SimDuration, SimTime};
 
 /// How the run ended: a word and whether it is cause for concern.
@@ -132,9 +132,11 @@ pub(super) fn insights(story: &Story) -> String {
             f64::from(at_work) / n_deadline as f64
         ));
     }
-    if let Some(((reason, stage), n)) =
-        chronicle.unused.iter().max_by_key(|(cause, n)| (**n, std::cmp::Reverse(**cause)))
-    {
+    // What is under way when the run ends says nothing about the run, unless there is nothing else.
+    let is_told =
+        |reason: Reason| reason != Reason::RunEnd || chronicle.unused.keys().all(|(other, _)| *other == reason);
+    let causes = chronicle.unused.iter().filter(|((reason, _), _)| is_told(*reason));
+    if let Some(((reason, stage), n)) = causes.max_by_key(|(cause, n)| (**n, std::cmp::Reverse(**cause))) {
         let all: u64 = chronicle.unused.values().sum();
         let wasted = chronicle.down.wasted + chronicle.up.wasted;
         sentences.push(format!(

@@ -21,20 +21,26 @@ pub(super) fn page(story: &Story) -> String {
         ("traffic", "Traffic", "Traffic", traffic(&figures)),
         ("provenance", "Provenance", "Where it comes from", provenance(story)),
     ];
+    let top = format!("{}{}{}", head::notices(story), head::cards(story), head::insights(story));
+    assemble(&name(story), head::status(story), &top, sections.into())
+}
+
+/// A section: its id, its name in the navigation, its heading and its content.
+type Section = (&'static str, &'static str, &'static str, String);
+
+/// A page of what stands on top and of the sections that have content. The status says whether it is cause for concern.
+pub(super) fn assemble(name: &str, (status, is_concern): (&str, bool), top: &str, sections: Vec<Section>) -> String {
+    let name = escaped(name);
     let sections: Vec<_> = sections.into_iter().filter(|(_, _, _, content)| !content.is_empty()).collect();
-    let name = escaped(&name(story));
-    let (status, is_concern) = head::status(story);
     let badge = if is_concern { "badge warn" } else { "badge" };
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{name} · straggler</title>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
          script-src 'unsafe-inline'; img-src data:\">\n<link rel=\"icon\" href=\"data:,\">\n<style>\n{}</style>\n</head>\n<body>\n\
-         <header class=\"top\">\n<h1>{name}<span class=\"{badge}\">{status}</span></h1>\n{}{}{}</header>\n",
+         <header class=\"top\">\n<h1>{name}<span class=\"{badge}\">{status}</span></h1>\n{}</header>\n",
         include_str!("style.css"),
-        head::notices(story),
-        head::cards(story),
-        head::insights(story),
+        top,
     );
     let links = sections.iter().map(|(id, short, ..)| format!("<li><a href=\"#{id}\">{short}</a></li>"));
     let _ = writeln!(html, "<nav aria-label=\"Sections\"><ul>{}</ul></nav>\n<main>", links.collect::<String>());
@@ -43,7 +49,7 @@ pub(super) fn page(story: &Story) -> String {
     }
     let _ = write!(
         html,
-        "</main>\n<footer>Made by straggler from the files in the run's folder. All times are simulated.</footer>\n\
+        "</main>\n<footer>Made by straggler from the files in its folder. All times are simulated.</footer>\n\
          <script>\n{}</script>\n</body>\n</html>\n",
         include_str!("script.js")
     );

@@ -114,3 +114,97 @@ fn what_is_no_folder_of_a_run_is_refused() {
     let message = write(directory.path()).unwrap_err().to_string();
     assert!(message.contains("rounds.csv:1: the columns are `round`, not `round,model_version"), "{message}");
 }
+
+#[test]
+fn a_sweep_gets_a_page_that_compares_its_cells() {
+    use crate::report::compare::{CellStatus, IndexRow, SweepIndex, run_folder};
+    let out = tempfile::tempdir().unwrap();
+    let directory = out.path().join("study").join("20260101T000000Z-abcd");
+    let summary = run().summary;
+    let (_out, run_directory) = folder(RoundRow::clone);
+    let rounds = run_directory.join("rounds.csv");
+    let mut rows = Vec::new();
+    for (cell, r, seed) in [("r=2", "2", 1), ("r=2", "2", 2), ("r=8", "8", 1), ("r=8", "8", 2)] {
+        let place = directory.join(run_folder(cell, seed));
+        std::fs::create_dir_all(&place).unwrap();
+        let summary = crate::report::Summary { seed, ..summary.clone() };
+        std::fs::write(place.join("summary.json"), summary.to_json()).unwrap();
+        let lock = format!("name: study\nseed: {seed}\ntuning:\n  lora:\n    r: {r}\n");
+        std::fs::write(place.join("scenario.lock.yaml"), lock).unwrap();
+        std::fs::copy(&rounds, place.join("rounds.csv")).unwrap();
+        let ended = (CellStatus::Ok, 0, "");
+        rows.push(IndexRow::new((cell, seed), vec![r.into()], ended, Some(&summary)));
+    }
+    let failed = (CellStatus::Failed, 3, "memory: too little, <1 GiB");
+    rows.push(IndexRow::new(("r=64", 1), vec!["64".into()], failed, None));
+    SweepIndex { settings: vec!["tuning.lora.r".into()], rows }.write(&directory).unwrap();
+    std::fs::write(directory.join("sweep.lock.yaml"), "version: 1\n").unwrap();
+    let file = directory.join("report.html");
+    assert!(is_sweep(&directory));
+    write_sweep(&directory, &file).unwrap();
+    let html = std::fs::read_to_string(&file).unwrap();
+    check_nesting(&html.replace("</head>", "").replace("<head>", ""));
+    for wanted in [
+        "study<span class=\"badge warn\">some runs failed</span>",
+        "Mean ± SD over seeds, metric: accuracy",
+        "<a href=\"cells/r=2/seed-1/report.html\">r=2</a>",
+        "memory: too little, &lt;1 GiB",
+        "0.8000 ± 0.0000",
+    ] {
+        assert!(html.contains(wanted), "{wanted}");
+    }
+    // The test value of two cells, with two runs each.
+    let forest = html.split("aria-label=\"test\"").nth(1).unwrap().split("</svg>").next().unwrap();
+    assert_eq!(forest.matches("<path d=").count(), 6);
+}
+
+/// Run it with `cargo test --release -- --ignored million`: the bounds are those of a release build.
+#[test]
+#[ignore = "takes seconds: a timeline of a million rows"]
+fn a_million_rows_become_a_page_in_seconds() {
+    use crate::report::{EventKind, Record, Stopwatch};
+    use crate::units::{Bytes, SimDuration, SimTime};
+    let out = tempfile::tempdir().unwrap();
+    let mut writer = ResultsWriter::create(out.path(), "demo", "abcd", "accuracy").unwrap();
+    let (n_rounds, per_round) = (1000u32, 125u32);
+    let template = run().rounds.remove(0);
+    let (mut start, mut task, mut n_rows) = (SimTime::ZERO, 0u64, 0);
+    for round in 1..=n_rounds {
+        // Eight rows a task; the first of the round's tasks takes longest, so that all others end before.
+        let mut records = vec![Record::new(start, EventKind::RoundStart).round(round)];
+        for slot in 0..per_round {
+            task += 1;
+            let at = |millis: u32| start + SimDuration::from_nanos(u64::from(millis) * 1_000_000);
+            let row =
+                |millis, event| Record::new(at(millis), event).client(slot * 7 + round % 7).round(round).task(task);
+            let [down, train, up] = [50 + slot, 2000 - slot, 3000 - 10 * slot];
+            let bytes = Bytes::new(1000);
+            records.extend([
+                row(0, EventKind::Selected),
+                row(0, EventKind::DownloadStart).bytes(bytes),
+                row(down, EventKind::DownloadEnd).bytes(bytes),
+                row(down, EventKind::TrainStart),
+                row(train, EventKind::TrainEnd),
+                row(train, EventKind::UploadStart).bytes(bytes),
+                row(up, EventKind::UploadEnd).bytes(bytes),
+                row(up, EventKind::Accepted).staleness(0),
+            ]);
+        }
+        records.sort_by_key(|record| record.time);
+        let end = records.last().unwrap().time;
+        records.push(Record::new(end, EventKind::RoundEnd).round(round));
+        n_rows += records.len();
+        records.iter().for_each(|record| writer.record(record).unwrap());
+        writer.round(&RoundRow { round, sim_start: start, sim_end: end, ..template.clone() }).unwrap();
+        start = end;
+    }
+    writer.flush().unwrap();
+    assert!(n_rows > 1_000_000);
+    let watch = Stopwatch::start();
+    let page = write(writer.directory()).unwrap();
+    let seconds = watch.seconds();
+    let length = page.metadata().unwrap().len();
+    println!("{n_rows} rows: {seconds:.2} s, {length} bytes");
+    assert!(seconds < 5.0, "{seconds} s");
+    assert!(length < 3_000_000, "{length} bytes");
+}

@@ -149,13 +149,20 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
             (learner, Some(init))
         }
     };
+    let (learner, initial) = match scenario.mode() {
+        Mode::Real => learner.hand_over(),
+        Mode::TimingOnly => (learner, None),
+    };
+    // The learner's may be lighter now; nothing else keeps what it no longer needs.
+    let (model_hash, unused_tensors) = (backbone.hash().to_owned(), backbone.unused_tensors().to_vec());
+    drop(backbone);
     let learner = Arc::new(learner);
     let costs = shards.iter().map(|shard| Ok(learner.task_flops(shard)?.0 / shard.len() as f64));
     let costs = SampleCosts::ByClient(costs.collect::<Result<_, TrainingError>>()?);
     let memory = learner.cost()?.memory;
     let layout = learner.layout().clone();
     let mut plan = plan(scenario, sizes, costs, memory, &layout)?;
-    if scenario.mode() == Mode::Real {
+    if let Some(initial) = initial {
         let workers = workers_of(scenario);
         if let Some(limit) = scenario.memory_limit() {
             let need = Bytes::new(memory.get() * workers as u64);
@@ -166,24 +173,26 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
         let uplink = scenario.compression().uplink.clone();
         let trainer = Arc::new(LearnerTrainer { learner: learner.clone(), shards, uplink });
         let downlink = scenario.compression().downlink.implementation();
-        let initial = downlink.decode(&layout, &downlink.encode(&learner.initial())?)?;
+        let encoded = downlink.encode(&initial)?;
+        drop(initial);
+        let initial = downlink.decode(&layout, &encoded)?;
         plan.learning = Some(Learning { trainer, initial: Arc::new(initial), workers });
     }
     Ok(Setup {
         plan,
-        n_trainable: n_trainable(scenario, backbone.config(), encoded.labels.len())?,
+        n_trainable: n_trainable(scenario, learner.backbone().config(), encoded.labels.len())?,
         workload: Workload {
-            encoder: backbone.config().clone(),
+            encoder: learner.backbone().config().clone(),
             n_labels: encoded.labels.len(),
             lengths: learner.lengths(),
         },
-        model_hash: Some(backbone.hash().to_owned()),
+        model_hash: Some(model_hash),
         dataset_hash: Some(hash),
         init_hash: init.as_ref().map(|init| init.hash.clone()),
         notes: init.map(|init| init.notes).unwrap_or_default(),
         tokens,
         partition: Some(partition),
-        unused_tensors: backbone.unused_tensors().to_vec(),
+        unused_tensors,
         learner: Some(learner),
     })
 }

@@ -13,11 +13,13 @@ pub(super) fn execute(args: &CheckGradsArgs, console: &Console) -> Result<(), Cl
     let scenario = scenario::load(&args.scenario.input(), &args.scenario.overrides())?;
     let inputs = fetch::gather(&scenario, args.scenario.hub(), console)?;
     let setup = prepare(&scenario, &inputs)?;
-    let Some(learner) = setup.learner else {
+    let Some(learner) = &setup.learner else {
         let error = CliError::new(Exit::BadInput, "no-dataset", "gradients need examples, but there is no data set");
         return Err(error.help("write `dataset: { name: builtin:intents }`"));
     };
-    let checks = learner.check_gradients(args.elements);
+    let learning = setup.plan.learning.as_ref().map(|learning| &learning.initial);
+    let start = learning.or(learner.initial()).expect("the values are the plan's or still the learner's");
+    let checks = learner.check_gradients(start, args.elements);
     let checks = checks.map_err(|error| CliError::new(Exit::RunFailed, "gradients", error))?;
     match console.is_json() {
         true => console.result(as_json(&checks))?,

@@ -143,6 +143,21 @@ impl Backbone {
         &self.unused
     }
 
+    /// The same encoder without its matrices and tables of these names, which something else stands in for. Vectors stay,
+    /// since they weigh nothing; so does all of an encoder that is kept in 16 bits, whose tensors say so.
+    #[must_use]
+    pub fn without<'a>(&self, replaced: impl Iterator<Item = &'a str>) -> Self {
+        let mut lighter = self.clone();
+        if self.dtype() == ModelDtype::F32 {
+            for name in replaced {
+                if self.tensor(name).is_some_and(|tensor| tensor.rank() > 1) {
+                    lighter.tensors.remove(name);
+                }
+            }
+        }
+        lighter
+    }
+
     /// The same encoder on another device.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The learner that all jobs share.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use super::cost::{FlopsOfLength, TaskCost, flops_of_length, training_memory};
 use super::optimizer::{self, Optimizer, clip_factor};
 use super::{Cancel, Evaluation, Schedule, Split, TrainConfig, TrainingError, evaluation, examples};
 use crate::data::EncodedDataset;
-use crate::model::{Backbone, Hooks, Pass, classify, ops};
+use crate::model::{Backbone, Hooks, Pass, backbone_tensors, classify, ops};
 use crate::params::{Layout, Params};
 use crate::petuning::{
     GradientCheck, InitialValues, LocalForm, TrainableVars, TuningConfig, check_gradients, export_adapter,
@@ -58,8 +59,10 @@ pub struct Learner {
     data: Arc<EncodedDataset>,
     config: TrainConfig,
     seeds: Seeds,
-    /// What travels before the first round.
-    initial: Params,
+    /// What travels.
+    layout: Arc<Layout>,
+    /// The values of that before the first round, until they are handed over.
+    initial: Option<Arc<Params>>,
     /// What clients train.
     local: LocalForm,
 }
@@ -85,7 +88,8 @@ impl Learner {
         }
         let initial = initial_params(&tuning, &backbone, data.labels.len(), &seeds)?;
         let local = LocalForm::new(&tuning, backbone.config(), data.labels.len(), &seeds)?;
-        Ok(Self { backbone, tuning, data, config, seeds, initial, local })
+        let layout = initial.layout().clone();
+        Ok(Self { backbone, tuning, data, config, seeds, layout, initial: Some(Arc::new(initial)), local })
     }
 
     /// The learner with other values before the first round, those of an adapter in `dir`. Gives also its hash, and what
@@ -95,18 +99,28 @@ impl Learner {
     /// When the adapter cannot be read or does not fit.
     pub fn starting_from(mut self, dir: &Path) -> Result<(Self, InitialValues), TrainingError> {
         let initial = load_initial(dir, &self.tuning, &self.backbone, &self.data.labels)?;
-        self.initial = initial.params.clone();
+        self.initial = Some(Arc::new(initial.params.clone()));
         Ok((self, initial))
+    }
+
+    /// Gives the values before the first round away, and with them all of the encoder that they stand for: from now on
+    /// whoever trains or evaluates has such values, so that what full tuning replaces need not stay in memory. None
+    /// when they were given away already.
+    pub fn hand_over(mut self) -> (Self, Option<Arc<Params>>) {
+        let initial = self.initial.take();
+        let replaced = self.layout.tensors().iter().map(|spec| spec.name.as_str());
+        self.backbone = Arc::new(self.backbone.without(replaced));
+        (self, initial)
     }
 
     /// The tensors that travel.
     pub fn layout(&self) -> &Arc<Layout> {
-        self.initial.layout()
+        &self.layout
     }
 
-    /// The values before the first round.
-    pub fn initial(&self) -> Params {
-        self.initial.clone()
+    /// The values before the first round, unless they were [handed over](Self::hand_over).
+    pub fn initial(&self) -> Option<&Arc<Params>> {
+        self.initial.as_ref()
     }
 
     /// Whether there are test rows.
@@ -203,7 +217,7 @@ impl Learner {
     ///
     /// # Errors
     /// When there are no examples, or the arithmetic fails.
-    pub fn check_gradients(&self, n_elements: usize) -> Result<Vec<GradientCheck>, TrainingError> {
+    pub fn check_gradients(&self, start: &Params, n_elements: usize) -> Result<Vec<GradientCheck>, TrainingError> {
         const N_EXAMPLES: usize = 4;
         const STIRRING_SD: f64 = 0.1;
         let failed = |source| TrainingError::Tensor { what: "the check of gradients".into(), source };
@@ -211,12 +225,14 @@ impl Learner {
             return Err(TrainingError::EmptySplit { split: Split::Train });
         }
         let device = self.backbone.device();
-        let task = self.local.begin(&self.initial, device).map_err(failed)?;
+        let task = self.local.begin(start, device).map_err(failed)?;
         // Where a tensor starts at zero, those beside it have no gradient yet. The backbone's own are left alone.
         let mut params = stirred(task.start(), STIRRING_SD);
         let layout = params.layout().clone();
+        let of_backbone: BTreeSet<String> =
+            backbone_tensors(self.backbone.config()).into_iter().map(|s| s.name).collect();
         for (index, spec) in layout.tensors().iter().enumerate() {
-            if self.backbone.tensor(&spec.name).is_some() {
+            if of_backbone.contains(&spec.name) {
                 let own = &task.start().values()[layout.range(index)];
                 params.values_mut()[layout.range(index)].copy_from_slice(own);
             }

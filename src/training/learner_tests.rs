@@ -53,7 +53,7 @@ fn prefix(travels: Travels) -> TuningConfig {
 }
 
 fn job(learner: &Learner) -> TrainJob {
-    TrainJob { start: Arc::new(learner.initial()), client_id: 3, round: 7, shard: (0..20).collect() }
+    TrainJob { start: learner.initial().unwrap().clone(), client_id: 3, round: 7, shard: (0..20).collect() }
 }
 
 #[test]
@@ -135,12 +135,30 @@ fn training_learns_what_can_be_learnt() {
             ..TrainConfig::default()
         };
         let learner = learner(tuning, config);
-        let before = learner.evaluate(&learner.initial(), Split::Train).unwrap();
+        let before = learner.evaluate(learner.initial().unwrap(), Split::Train).unwrap();
         let update = learner.train(&job(&learner), &Cancel::new()).unwrap();
         let after = learner.evaluate(&update.params, Split::Train).unwrap();
         assert_eq!(after.n, 20);
         assert!(after.loss < 0.7 * before.loss && after.accuracy > 0.9, "{before:?} {after:?}");
         assert!(after.mcc > 0.8 && after.macro_f1 > 0.9);
+    }
+}
+
+#[test]
+fn what_tuning_replaces_is_given_up_with_the_values_that_stand_for_it() {
+    let config = TrainConfig { per_device_train_batch_size: 4, ..TrainConfig::default() };
+    let n_matrices = |learner: &Learner| learner.backbone().tensors().values().filter(|t| t.rank() > 1).count();
+    for (tuning, is_lighter) in [(TuningConfig::Full(FullConfig {}), true), (lora(), false)] {
+        let learner = learner(tuning, config.clone());
+        let (job, before) = (job(&learner), n_matrices(&learner));
+        let trained = learner.train(&job, &Cancel::new()).unwrap().params;
+        let evaluated = learner.evaluate(&trained, Split::Train).unwrap();
+        let (learner, initial) = learner.hand_over();
+        assert_eq!(initial.as_ref(), Some(&job.start));
+        assert_eq!(n_matrices(&learner), if is_lighter { 0 } else { before });
+        assert_eq!(learner.train(&job, &Cancel::new()).unwrap().params, trained);
+        assert_eq!(learner.evaluate(&trained, Split::Train).unwrap(), evaluated);
+        assert!(learner.initial().is_none() && learner.hand_over().1.is_none());
     }
 }
 
@@ -156,7 +174,7 @@ fn an_encoder_kept_in_16_bits_is_tuned_as_one_of_the_rounded_weights() {
             let learner =
                 Learner::new(Arc::new(backbone), tuning.clone(), separable(), config.clone(), Seeds::new(42)).unwrap();
             let update = learner.train(&job(&learner), &Cancel::new()).unwrap();
-            assert_ne!(update.params, learner.initial());
+            assert_ne!(&update.params, learner.initial().unwrap().as_ref());
             update.params
         };
         for (a, b) in train(narrow).values().iter().zip(train(rounded).values()) {
@@ -182,7 +200,7 @@ fn without_learning_nothing_changes_and_losses_agree() {
         assert_eq!(Some(values), job.start.get(&spec.name));
     }
     assert_eq!(update.steps, 4);
-    let evaluation = learner.evaluate(&learner.initial(), Split::Train).unwrap();
+    let evaluation = learner.evaluate(learner.initial().unwrap(), Split::Train).unwrap();
     assert!((update.train_loss - evaluation.loss).abs() < 1e-6, "{} {}", update.train_loss, evaluation.loss);
 }
 
@@ -190,7 +208,7 @@ fn without_learning_nothing_changes_and_losses_agree() {
 fn jobs_that_cannot_finish_say_so() {
     let learner = learner(lora(), TrainConfig::default());
     let good = job(&learner);
-    let mut broken = learner.initial();
+    let mut broken = Params::clone(learner.initial().unwrap());
     broken.values_mut()[0] = f32::NAN;
     let broken = TrainJob { start: Arc::new(broken), ..good.clone() };
     let message = learner.train(&broken, &Cancel::new()).unwrap_err().to_string();
@@ -205,7 +223,7 @@ fn jobs_that_cannot_finish_say_so() {
     let other = Params::zeros(crate::params::Layout::new(Vec::new()));
     let error = learner.train(&TrainJob { start: Arc::new(other), ..good }, &Cancel::new()).unwrap_err();
     assert!(matches!(error, TrainingError::WrongLayout { .. }), "{error}");
-    let error = learner.evaluate(&learner.initial(), Split::Test).unwrap_err();
+    let error = learner.evaluate(learner.initial().unwrap(), Split::Test).unwrap_err();
     assert_eq!(error.to_string(), "the test split has no examples");
 }
 

@@ -82,7 +82,7 @@ fn steps(shapes: &[Shape], works: &[Work]) -> Result<bool> {
         for &work in works {
             for (batch, length) in [(16, 64), (16, 128), (32, 64), (32, 128)] {
                 let learner = shapes::learner(shape, &backbone, work, batch, length)?;
-                let job = shapes::job(&learner, batch, 0);
+                let job = shapes::job(shapes::initial(&learner)?, batch, 0);
                 let forward = shapes::forward(&learner, batch, length)?;
                 let mut own_step = || -> Result<f64> {
                     let start = Instant::now();

@@ -36,7 +36,8 @@ pub(super) fn calibrate(scenario: &Scenario, setup: &Setup, learner: &Learner) -
     let mut rows: Vec<u32> = (0..lengths.len() as u32).collect();
     rows.sort_by_key(|row| lengths[*row as usize]);
     let batch_size = scenario.train().per_device_train_batch_size;
-    let start = Arc::new(learner.initial());
+    let learning = setup.plan.learning.as_ref().map(|learning| &learning.initial);
+    let start = learning.or(learner.initial()).expect("the values are the plan's or still the learner's").clone();
     let time = |n: usize| -> Result<(f64, f64), TrainingError> {
         let from = rows.len().saturating_sub(n) / 2;
         let shard: Arc<[u32]> = rows[from..(from + n).min(rows.len())].into();

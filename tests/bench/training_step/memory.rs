@@ -64,10 +64,12 @@ pub(crate) fn child(arguments: &[String]) -> Result<()> {
     let work = Work::ALL.into_iter().find(|known| known.name() == work).context("no such work")?;
     let numbers = numbers.iter().map(|n| n.parse()).collect::<Result<Vec<usize>, _>>()?;
     let [batch, length, workers] = numbers[..] else { anyhow::bail!("BATCH LENGTH WORKERS") };
-    let learner = Arc::new(shapes::learner(shape, &shape.backbone()?, work, batch, length)?);
+    // As a run does it.
+    let (learner, initial) = shapes::learner(shape, &shape.backbone()?, work, batch, length)?.hand_over();
+    let (learner, initial) = (Arc::new(learner), initial.context("a new learner has its values")?);
     std::thread::scope(|scope| {
         let work = |client_id| {
-            let job = shapes::job(&learner, batch, client_id);
+            let job = shapes::job(&initial, batch, client_id);
             learner.train(&job, &Cancel::new()).and_then(|_| learner.train(&job, &Cancel::new())).map(|_| ())
         };
         let threads: Vec<_> = (0..workers as u32).map(|client_id| scope.spawn(move || work(client_id))).collect();

@@ -24,10 +24,10 @@ pub(crate) fn compare() -> Result<bool> {
         let learner = shapes::learner(shape, &shape.backbone()?, case.work, batch, length)?;
         let (mut own, mut two_threads, mut two_processes) = (Vec::new(), Vec::new(), Vec::new());
         for turn in 0..=TURNS {
-            let start = Instant::now();
+            let (start, initial) = (Instant::now(), shapes::initial(&learner)?);
             std::thread::scope(|scope| {
                 let work = |client_id| {
-                    let job = shapes::job(&learner, batch, client_id);
+                    let job = shapes::job(initial, batch, client_id);
                     (0..STEPS).try_for_each(|_| learner.train(&job, &Cancel::new()).map(|_| ()))
                 };
                 let threads = [0, 1].map(|client_id| scope.spawn(move || work(client_id)));

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use candle_core::Device;
 use straggler::data::{EncodedDataset, TextDataset, TextExample, encode};
 use straggler::model::{Backbone, Batch, EncoderConfig};
+use straggler::params::Params;
 use straggler::petuning::{FullConfig, LoraConfig, TrainableVars, TuningConfig};
 use straggler::seed::Seeds;
 use straggler::training::{Learner, LrSchedule, TrainConfig, TrainJob};
@@ -131,16 +132,21 @@ fn data(shape: Shape, batch: usize, length: usize) -> Result<EncodedDataset> {
     Ok(encode(&TextDataset::new("words".into(), labels, rows, vec![example(0)], None), &tokenizer, length)?)
 }
 
+/// What a learner starts from that has not handed it over.
+pub(crate) fn initial(learner: &Learner) -> Result<&Arc<Params>> {
+    learner.initial().context("a new learner has its values")
+}
+
 /// One step on all rows.
-pub(crate) fn job(learner: &Learner, batch: usize, client_id: u32) -> TrainJob {
+pub(crate) fn job(initial: &Arc<Params>, batch: usize, client_id: u32) -> TrainJob {
     let shard: Vec<u32> = (0..batch as u32).collect();
-    TrainJob { start: Arc::new(learner.initial()), client_id, round: 0, shard: shard.into() }
+    TrainJob { start: initial.clone(), client_id, round: 0, shard: shard.into() }
 }
 
 /// One forward pass over a batch, with low-rank updates that are not merged, as an evaluation makes it.
 pub(crate) fn forward(learner: &Learner, batch: usize, length: usize) -> Result<impl Fn() -> Result<()> + use<>> {
     let backbone = learner.backbone().clone();
-    let values = TrainableVars::constants(&learner.initial(), &Device::Cpu)?;
+    let values = TrainableVars::constants(initial(learner)?, &Device::Cpu)?;
     let hooks = Work::Forward.tuning().implementation().hooks(values);
     let ids: Vec<u32> = (0..length as u32).map(|i| 3 + i * 17 % 30_000).collect();
     let types = vec![0; length];

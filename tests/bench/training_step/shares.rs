@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor, Var};
 use straggler::model::ops;
+use straggler::params::Params;
 use straggler::seed::{Purpose, Seeds};
 use straggler::training::{Cancel, Learner, Optimizer, TrainConfig};
 
@@ -21,7 +22,7 @@ const RANK: usize = 8;
 /// Prints the shares.
 pub(crate) fn print() -> Result<()> {
     let learner = shapes::learner(Shape::MiniLm, &Shape::MiniLm.backbone()?, Work::Lora, BATCH, LENGTH)?;
-    let job = shapes::job(&learner, BATCH, 0);
+    let job = shapes::job(shapes::initial(&learner)?, BATCH, 0);
     let step = fastest_of(|| Ok(learner.train(&job, &Cancel::new()).map(|_| ())?))?;
     println!("operations alone, forwards and backwards, of the fastest step's {:.1} ms", step * 1e3);
     let mut rest = step;
@@ -67,7 +68,7 @@ fn operations(learner: &Learner) -> Result<Vec<(&'static str, f64)>> {
     let attend =
         |queries: usize| cost(&[BATCH, queries, HIDDEN], true, |q| ops::attention(q, &key, &value, &mask, HEADS, None));
 
-    let mut params = learner.initial();
+    let mut params = Params::clone(shapes::initial(learner)?);
     let gradient = vec![1e-3; params.values().len()];
     let mut optimizer = Optimizer::new(&TrainConfig::default(), learner.layout());
     let optimise = fastest_of(|| {

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::checkpoint::{self, Opened};
 use super::run::tell;
+use super::run_folder::RunFolder;
 use super::simulate::{check_assertions, go_on, hash_of, prepare};
 use super::{CliError, Console, Exit};
 use crate::hub::HubSettings;
@@ -16,12 +17,11 @@ use crate::scenario::{self, Input, Overrides, Scenario};
 /// Arguments of `resume`.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ResumeArgs {
-    /// A run's folder, the name of a scenario (its latest run), or `latest`
-    #[arg(value_name = "RUN")]
-    run: PathBuf,
-    /// Folder that holds the results, where RUN is a name; with --fork also for the new run
-    #[arg(long, value_name = "DIR", default_value = "results")]
-    out: PathBuf,
+    #[command(flatten)]
+    folder: RunFolder,
+    /// Folder for the results of the new run [default: where runs are looked up]
+    #[arg(long, value_name = "DIR", requires = "fork")]
+    out: Option<PathBuf>,
     /// Go on from this checkpoint of the run, in place of its last
     #[arg(long, value_name = "NAME")]
     checkpoint: Option<String>,
@@ -68,7 +68,7 @@ const FORKABLE: [&str; 23] = [
 
 /// Goes on.
 pub(super) fn execute(args: &ResumeArgs, console: &Console) -> Result<(), CliError> {
-    let directory = locate(&args.run, &args.out)?;
+    let directory = locate(&args.folder)?;
     // The page is what a run writes last.
     if !args.fork && directory.join("summary.json").exists() && directory.join("report.html").exists() {
         let message = format!("the run in `{}` is complete", directory.display());
@@ -98,7 +98,8 @@ pub(super) fn execute(args: &ResumeArgs, console: &Console) -> Result<(), CliErr
         true => {
             header.forked_from = Some(origin_of(&directory, opened.path()));
             let lock = scenario.to_lock_yaml(header);
-            (branch(&directory, &args.out, &scenario, &lock)?, lock)
+            let out = args.out.as_ref().unwrap_or(&args.folder.results);
+            (branch(&directory, out, &scenario, &lock)?, lock)
         }
     };
     let found = go_on(&scenario, &setup, &directory, &lock, opened, args.fork, console)?;
@@ -106,30 +107,18 @@ pub(super) fn execute(args: &ResumeArgs, console: &Console) -> Result<(), CliErr
     check_assertions(scenario.assertions(), &found)
 }
 
-/// The folder of a run: as given, or the latest of the scenario of that name, or the latest of all.
-fn locate(run: &Path, out: &Path) -> Result<PathBuf, CliError> {
-    let is_run = |path: &Path| path.join("scenario.lock.yaml").is_file();
-    let of_name = out.join(run).join("latest");
-    if is_run(run) {
-        return Ok(run.to_owned());
-    }
-    if run.as_os_str() != "latest" && is_run(&of_name) {
-        // The folder itself, so that the run that goes on is named, whatever `latest` will link to.
-        return Ok(of_name.canonicalize().unwrap_or(of_name));
-    }
-    if run.as_os_str() == "latest" {
-        let scenarios = fs::read_dir(out).into_iter().flatten().flatten();
+/// The folder of a run; `latest` is the latest of all.
+fn locate(folder: &RunFolder) -> Result<PathBuf, CliError> {
+    if folder.run.as_os_str() == "latest" && !folder.run.exists() {
+        let scenarios = fs::read_dir(&folder.results).into_iter().flatten().flatten();
         let latest = scenarios.filter_map(|entry| entry.path().join("latest").canonicalize().ok());
         // Names begin with the time.
-        if let Some(latest) =
-            latest.filter(|path| is_run(path)).max_by_key(|path| path.file_name().map(ToOwned::to_owned))
-        {
+        let is_run = |path: &PathBuf| path.join("scenario.lock.yaml").is_file();
+        if let Some(latest) = latest.filter(is_run).max_by_key(|path| path.file_name().map(ToOwned::to_owned)) {
             return Ok(latest);
         }
     }
-    let message =
-        format!("`{}` is no folder of a run, and `{}` holds no run of that name", run.display(), out.display());
-    Err(CliError::new(Exit::BadInput, "no-run", message).help("name the folder with the run's `scenario.lock.yaml`"))
+    folder.find()
 }
 
 /// The checkpoint of that name, or the last one.

@@ -106,7 +106,7 @@ fn kill_and_resume(settings: &[&str], n_kills: u32) {
                 break;
             }
             child = match has_checkpoint {
-                true => start(&["resume", "latest", "--quiet", "--out", out.to_str().unwrap()]),
+                true => start(&["resume", "latest", "--quiet", "--results", out.to_str().unwrap()]),
                 // Nothing was saved yet: the run is begun anew.
                 false => start(&run_args(&out, settings)),
             };
@@ -216,7 +216,7 @@ fn what_was_altered_since_is_refused_by_name() {
         other.contains("has no checkpoint `round-000001-row-000000001`") && other.contains("it has round-"),
         "{other}"
     );
-    assert!(fails(&["resume", "nobody"], 2).contains("`nobody` is no folder of a run"));
+    assert!(fails(&["resume", "nobody"], 2).contains("there is no run `nobody`"));
 }
 
 #[test]

@@ -75,45 +75,38 @@ pub fn json_schema() -> Schema {
 /// Allows what the program's own reader allows beside the types' schema.
 fn relaxed(mut schema: Schema) -> Schema {
     let bare = bare_keys(&schema);
-    let required: Vec<String> = texts(schema.get("required"));
-    match &mut schema {
-        Schema::Object(object) => {
-            for (key, value) in object.iter_mut() {
-                match (key.as_str(), value) {
-                    ("properties", Schema::Object(properties)) => {
-                        for (name, below) in properties.iter_mut() {
-                            let below_relaxed = relaxed(below.take());
-                            *below = if required.contains(name) { below_relaxed } else { nullable(below_relaxed) };
-                        }
-                    }
-                    ("oneOf" | "anyOf" | "allOf", Schema::Array(branches)) => {
-                        for branch in branches.iter_mut() {
-                            let mut relaxed_branch = relaxed(branch.take());
-                            // a choice whose settings all have defaults may be left empty
-                            if let Some(Schema::Object(properties)) = relaxed_branch.get_mut("properties") {
-                                for (_, below) in properties.iter_mut().filter(|(name, _)| bare.contains(name)) {
-                                    *below = nullable(below.take());
-                                }
-                            }
-                            *branch = relaxed_branch;
-                        }
-                    }
-                    ("items" | "additionalProperties", below) if below.is_object() => *below = relaxed(below.take()),
-                    _ => {}
-                }
-            }
-            // any scalar can stand for a text: `labels: [0, 1]`
-            let is_plain_text = ["pattern", "enum", "const", "format"].iter().all(|key| !object.contains_key(*key));
-            if is_plain_text && object.get("type").is_some_and(|name| texts_of(name).iter().any(|t| t == "string")) {
-                let mut names = texts_of(&object["type"]);
-                names.extend(["number".to_string(), "boolean".to_string()]);
-                object.insert("type".into(), json!(names));
-            }
-            if object.get("format").is_some_and(|format| format == "uint32") {
-                object.insert("maximum".into(), json!(u32::MAX));
+    let required = texts(schema.get("required"));
+    let Schema::Object(object) = &mut schema else { return schema };
+    if let Some(Schema::Object(properties)) = object.get_mut("properties") {
+        for (name, below) in properties.iter_mut() {
+            let setting = relaxed(below.take());
+            *below = if required.contains(name) { setting } else { nullable(setting) };
+        }
+    }
+    for key in ["oneOf", "anyOf", "allOf"] {
+        for branch in object.get_mut(key).and_then(Schema::as_array_mut).into_iter().flatten() {
+            *branch = relaxed(branch.take());
+            // a choice whose settings all have defaults may be left empty
+            let settings = branch.get_mut("properties").and_then(Schema::as_object_mut).into_iter().flatten();
+            for (_, below) in settings.filter(|(name, _)| bare.contains(name)) {
+                *below = nullable(below.take());
             }
         }
-        _ => {}
+    }
+    for key in ["items", "additionalProperties"] {
+        if let Some(below) = object.get_mut(key).filter(|below| below.is_object()) {
+            *below = relaxed(below.take());
+        }
+    }
+    // any scalar can stand for a text: `labels: [0, 1]`
+    let is_plain = ["pattern", "enum", "const", "format"].iter().all(|key| !object.contains_key(*key));
+    let mut names = texts(object.get("type"));
+    if is_plain && names.iter().any(|name| name == "string") {
+        names.extend(["number".to_string(), "boolean".to_string()]);
+        object.insert("type".into(), json!(names));
+    }
+    if object.get("format").is_some_and(|format| format == "uint32") {
+        object.insert("maximum".into(), json!(u32::MAX));
     }
     schema
 }

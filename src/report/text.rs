@@ -96,7 +96,7 @@ fn counted(n: u64, what: &str) -> String {
 }
 
 /// Three digits and a decimal unit, such as `52.3 MB`.
-pub(super) fn human_bytes(bytes: Bytes) -> String {
+pub fn human_bytes(bytes: Bytes) -> String {
     let units = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if bytes.get() < 1000 {
         return format!("{} B", bytes.get());
@@ -113,7 +113,7 @@ pub(super) fn human_bytes(bytes: Bytes) -> String {
 }
 
 /// The two largest units, such as `1 h 12 min`; seconds with a decimal below a minute.
-pub(super) fn human_duration(duration: SimDuration) -> String {
+pub fn human_duration(duration: SimDuration) -> String {
     let seconds = duration.as_secs_f64();
     if seconds < 59.95 {
         return format!("{seconds:.1} s");

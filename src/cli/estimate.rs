@@ -58,7 +58,10 @@ pub(super) fn dry_run(args: &RunArgs, console: &Console) -> Result<(), CliError>
     let estimate = estimate(&scenario, &mut setup, PLAY_S)?;
     match console.is_json() {
         true => console.result(estimate.to_json(scenario.name())),
-        false => console.result(estimate.table(scenario.name())),
+        false => console.result(estimate.table(&match scenario.repeats() {
+            1 => scenario.name().to_string(),
+            n => format!("each of the {n} runs of {}", scenario.name()),
+        })),
     }
 }
 

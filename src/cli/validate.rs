@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::args::{ScenarioArgs, ValidateArgs};
 use super::prepare::prepare;
 use super::{CliError, Console, explain, fetch};
+use crate::scenario::sweep::{SweepPart, load_sweep};
 use crate::scenario::{self, Diagnostics, ResolvedValue, Scenario};
 
 /// Checks; explains when asked to.
@@ -13,7 +14,9 @@ pub(super) fn execute(args: &ValidateArgs, console: &Console) -> Result<(), CliE
 }
 
 fn check(args: &ScenarioArgs, is_explained: bool, console: &Console) -> Result<(), CliError> {
-    let (scenario, values) = match scenario::explain(&args.input(), &args.overrides()) {
+    let checked = scenario::explain(&args.input(), &args.overrides());
+    let checked = checked.and_then(|found| check_cells(args).map(|()| found));
+    let (scenario, values) = match checked {
         Ok(found) => found,
         Err(diagnostics) => {
             if console.is_json() {
@@ -35,6 +38,14 @@ fn check(args: &ScenarioArgs, is_explained: bool, console: &Console) -> Result<(
         console.result(explain::text(&prepare(&scenario, &inputs)?))?;
     }
     console.result(format_args!("{} is valid", scenario.name()))
+}
+
+/// Checks every cell of the scenario's `sweep`, if it has one.
+fn check_cells(args: &ScenarioArgs) -> Result<(), Diagnostics> {
+    match load_sweep(&args.input(), &args.overrides(), SweepPart::Whole, None) {
+        Err(diagnostics) if diagnostics.list().iter().all(|problem| problem.code() == "no-sweep") => Ok(()),
+        checked => checked.map(|_| ()),
+    }
 }
 
 fn table(values: &[ResolvedValue]) -> String {

@@ -93,7 +93,7 @@ fn as_text(sweep: &Sweep, folder: &Folder, comparison: Option<&Comparison>) -> S
     let mut parts = vec![format!("{}: {}{failed}\n", sweep.name(), counted(sweep))];
     parts.extend(comparison.map(|comparison| text(comparison, &comparison.headline())));
     let path = folder.path.display();
-    let mut next = vec![format!("straggler compare {path} --format markdown")];
+    let mut next = vec![format!("straggler compare {path} --format markdown"), format!("straggler report {path}")];
     if let [first, _, ..] = sweep.cells() {
         next.insert(0, format!("straggler compare {path} --baseline '{}'", first.name()));
     }

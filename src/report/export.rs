@@ -55,11 +55,10 @@ impl GrowingFile {
         ReportError::Write { path: self.path.clone(), source }
     }
 
-    /// Removes what there is of the file, as its content could not be made.
-    fn given_up(self, error: ReportError) -> ReportError {
-        // Best effort: the error that matters is the one at hand.
+    /// Removes what there is of the file.
+    fn discard(self) {
+        // Best effort: a part that stays is in nobody's way.
         let _ = fs::remove_file(&self.part);
-        error
     }
 
     fn finish(mut self) -> Result<PathBuf, ReportError> {

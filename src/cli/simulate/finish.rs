@@ -1,4 +1,4 @@
-//! What is written when a run is over: the test, clients, adapters, summary, figures and page.
+//! What is written when a run is over: the test, clients, adapters, summary, figures, page and trace.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,6 +11,7 @@ use crate::actors::world::Outcome;
 use crate::cli::checkpoint::Evaluated;
 use crate::cli::recorder::{Recorder, to_millijoules};
 use crate::cli::{CliError, Exit};
+use crate::report::export::perfetto;
 use crate::report::{
     ClientRow, EnergySpent, ReportError, ResultsWriter, SCHEMA_VERSION, Status, Summary, Target, Test, Traffic,
     Updates, Validation, html,
@@ -89,6 +90,7 @@ pub(super) fn finish(
     writer.flush()?;
     writer.summary(&summary)?;
     html::write_with_figures(writer.directory())?;
+    perfetto::write_unless_long(writer.directory())?;
     Ok(Found {
         summary,
         directory: writer.directory().to_owned(),

@@ -26,19 +26,43 @@ pub fn write(directory: &Path) -> Result<PathBuf, ReportError> {
     write_to(directory, &directory.join("trace.json"))
 }
 
-/// The same, into a file of one's own choice.
+/// Rows of a timeline beyond which a run does not write a trace by itself: at about 150 bytes a row it would be a large
+/// file that few look at. `straggler export --perfetto` writes it all the same.
+pub const ROWS_MAX: u64 = 200_000;
+
+/// Writes `trace.json` into the folder of a run, unless its timeline has more than [`ROWS_MAX`] rows. `None` then.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_unless_long(directory: &Path) -> Result<Option<PathBuf>, ReportError> {
+    write_rows(directory, &directory.join("trace.json"), ROWS_MAX)
+}
+
+/// The same as [`write`], into a file of one's own choice.
 ///
 /// # Errors
 /// As [`write`].
 pub fn write_to(directory: &Path, file: &Path) -> Result<PathBuf, ReportError> {
+    write_rows(directory, file, u64::MAX).map(|written| written.expect("no timeline has that many rows"))
+}
+
+/// Gives up after `rows_max` rows, and leaves no file then.
+fn write_rows(directory: &Path, file: &Path, rows_max: u64) -> Result<Option<PathBuf>, ReportError> {
     let timeline = timeline_rows(&directory.join("timeline.csv"), tail_of(directory))?;
     let mut file = GrowingFile::create(file)?;
     let mut trace = Trace::default();
     trace.open();
     for row in timeline {
         match row {
+            Ok(row) if row.seq >= rows_max => {
+                file.discard();
+                return Ok(None);
+            }
             Ok(row) => trace.on(&row.record),
-            Err(error) => return Err(file.given_up(error)),
+            Err(error) => {
+                file.discard();
+                return Err(error);
+            }
         }
         if trace.text.len() > 1 << 16 {
             file.write(&trace.text)?;
@@ -47,7 +71,7 @@ pub fn write_to(directory: &Path, file: &Path) -> Result<PathBuf, ReportError> {
     }
     trace.close();
     file.write(&trace.text)?;
-    file.finish()
+    file.finish().map(Some)
 }
 
 const SERVER: u32 = 1;
@@ -397,6 +421,17 @@ mod tests {
             let last = events.iter().rev().find(|event| event["name"] == name).unwrap();
             assert_eq!(last["args"]["value"], 0, "{name}");
         }
+    }
+
+    #[test]
+    fn a_long_timeline_leaves_no_trace_unless_asked() {
+        let run_directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/quickstart");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("trace.json");
+        assert_eq!(write_rows(&run_directory, &file, 100).unwrap(), None);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+        assert_eq!(write_rows(&run_directory, &file, ROWS_MAX).unwrap(), Some(file.clone()));
+        assert!(file.exists());
     }
 
     #[test]

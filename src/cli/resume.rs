@@ -178,7 +178,7 @@ fn check_changes(lock: &Path, scenario: &Scenario, set: &[String], round: u32) -
         before.iter().filter(|one| !is_in(&after, one)).chain(after.iter().filter(|one| !is_in(&before, one)));
     for value in changed {
         let is_below = |setting: &&str| value.path == **setting || value.path.starts_with(&format!("{setting}."));
-        if !FORKABLE.iter().any(|setting| is_below(&setting)) {
+        if !FORKABLE.iter().any(is_below) {
             let message = format!("a branch cannot change `{}`", value.path);
             return Err(bad(message).help(format!("it can change {}", FORKABLE.join(", "))));
         }

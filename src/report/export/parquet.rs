@@ -33,8 +33,7 @@ pub fn write(directory: &Path, to: &Path) -> Result<Vec<PathBuf>, ReportError> {
     }
     let rounds = rounds_file(&directory.join("rounds.csv"), tail)?;
     let columns = round_columns(&rounds.metric);
-    written
-        .push(write_table(&to.join("rounds.parquet"), &columns, rounds.rows.iter().map(Ok), round_cells)?);
+    written.push(write_table(&to.join("rounds.parquet"), &columns, rounds.rows.iter().map(Ok), round_cells)?);
     if has_rows("clients.csv") {
         let rows = client_rows(&directory.join("clients.csv"), tail)?;
         written.push(write_table(&to.join("clients.parquet"), &client_columns(), rows, client_cells)?);

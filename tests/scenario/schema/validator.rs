@@ -63,10 +63,8 @@ impl Validator {
                 "minimum" => value.as_f64().is_none_or(|n| n >= given.as_f64().unwrap()),
                 "maximum" => value.as_f64().is_none_or(|n| n <= given.as_f64().unwrap()),
                 "items" => {
-                    let items = value.as_array().into_iter().flatten().enumerate();
-                    items
-                        .map(|(i, item)| self.check(item, given, &format!("{path}/{i}")))
-                        .collect::<Result<(), _>>()?;
+                    let mut items = value.as_array().into_iter().flatten().enumerate();
+                    items.try_for_each(|(i, item)| self.check(item, given, &format!("{path}/{i}")))?;
                     true
                 }
                 "required" => {

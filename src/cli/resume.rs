@@ -192,6 +192,19 @@ fn check_changes(lock: &Path, scenario: &Scenario, set: &[String], round: u32) -
         return Err(bad("a branch keeps the classes of devices, networks and regions".into())
             .help("change the settings of a class, but add and remove none"));
     }
+    let pace = |scenario: &Scenario| std::mem::discriminant(&scenario.strategy().implementation().pace());
+    if pace(&origin) != pace(scenario) {
+        return Err(bad(
+            "a branch keeps the way in which models are made: in rounds, whenever enough updates are there, or \
+                        in periods"
+                .into(),
+        )
+        .help("choose a strategy that works as that of the run does"));
+    }
+    let sharing = |scenario: &Scenario| scenario.server_network().sharing.key();
+    if sharing(&origin) != sharing(scenario) {
+        return Err(bad("a branch keeps `server.network.sharing`, which moves the transfers in flight".into()));
+    }
     if origin.metric() != scenario.metric() {
         return Err(bad("a branch keeps the metric, which names a column of `rounds.csv`".into()));
     }

@@ -40,7 +40,7 @@ pub(super) fn tell(scenario: &Scenario, found: &Found, is_repeatable: bool, cons
 /// Commands worth trying after a run.
 fn next_steps(name: &str, directory: &Path, is_repeatable: bool) -> Vec<String> {
     let lock = directory.join("scenario.lock.yaml");
-    let mut commands = Vec::new();
+    let mut commands = vec![format!("open {}    the run on a page", directory.join("report.html").display())];
     if is_repeatable {
         commands.push(format!("straggler run {}    repeats it, byte for byte", lock.display()));
     }

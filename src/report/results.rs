@@ -27,14 +27,13 @@ pub struct ResultsWriter {
     perf: TableWriter,
 }
 
-/// How far the files of a run had come when its state was saved.
+/// How far the files of a run had come when its state was saved; all but `perf.csv`, so that it is the same in each run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResultsMark {
     timeline: TimelineMark,
     rounds: FileMark,
     clients: FileMark,
-    perf: FileMark,
 }
 
 impl ResultsMark {
@@ -78,7 +77,8 @@ impl ResultsWriter {
         })
     }
 
-    /// Goes on with the files of a run in its directory: what was written after the mark is cut off.
+    /// Goes on with the files of a run in its directory: what was written after the mark is cut off. `perf.csv` stays, since
+    /// the host's time was spent: rounds that are gone through again have two rows there.
     ///
     /// # Errors
     /// When a file cannot be opened, or is not as it was at the mark.
@@ -88,7 +88,7 @@ impl ResultsWriter {
             timeline: TimelineWriter::reopen(&directory.join("timeline.csv"), mark.timeline)?,
             rounds: table("rounds.csv", mark.rounds)?,
             clients: table("clients.csv", mark.clients)?,
-            perf: table("perf.csv", mark.perf)?,
+            perf: TableWriter::on(RowFile::reopen_behind_last_row(&directory.join("perf.csv"))?),
             directory: directory.into(),
         })
     }
@@ -98,12 +98,7 @@ impl ResultsWriter {
     /// # Errors
     /// When a file cannot be written.
     pub fn mark(&mut self) -> Result<ResultsMark, ReportError> {
-        Ok(ResultsMark {
-            timeline: self.timeline.mark()?,
-            rounds: self.rounds.mark()?,
-            clients: self.clients.mark()?,
-            perf: self.perf.mark()?,
-        })
+        Ok(ResultsMark { timeline: self.timeline.mark()?, rounds: self.rounds.mark()?, clients: self.clients.mark()? })
     }
 
     /// The directory of the run.
@@ -291,8 +286,11 @@ impl TableWriter {
     }
 
     fn reopen(path: &Path, mark: FileMark) -> Result<Self, ReportError> {
-        let file = RowFile::reopen(path, mark)?;
-        Ok(Self { writer: csv::WriterBuilder::new().has_headers(false).from_writer(file), n_rows: 0 })
+        Ok(Self::on(RowFile::reopen(path, mark)?))
+    }
+
+    fn on(file: RowFile) -> Self {
+        Self { writer: csv::WriterBuilder::new().has_headers(false).from_writer(file), n_rows: 0 }
     }
 
     /// Writes all rows to the disk, and says how far the file has come.

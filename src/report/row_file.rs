@@ -66,6 +66,14 @@ impl RowFile {
         Ok(Self { length, crc32c, ..Self::from_file(path, file) })
     }
 
+    /// Opens a file that was begun earlier, behind its last whole row.
+    pub(super) fn reopen_behind_last_row(path: &Path) -> Result<Self, ReportError> {
+        let content = std::fs::read(path).map_err(ReportError::read(path))?;
+        let whole = content.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        let mark = FileMark { bytes: whole as u64, crc32c: crc32c::crc32c(&content[..whole]) };
+        Self::reopen(path, mark)
+    }
+
     /// Makes sure that what was written out is on the disk, and says how far the file has come.
     pub(super) fn mark(&self) -> Result<FileMark, ReportError> {
         debug_assert!(self.rows.is_empty(), "rows are written out first");
@@ -141,6 +149,8 @@ mod tests {
         file.write_out().unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "a,b\n1,2\n6,7\n");
         assert_eq!(RowFile::reopen(&path, mark).unwrap().mark().unwrap(), mark);
+        std::fs::write(&path, "a,b\n1,2\n3").unwrap();
+        assert_eq!(RowFile::reopen_behind_last_row(&path).unwrap().mark().unwrap(), mark);
         for altered in ["a,b\n1,3\n", "a,b\n1"] {
             std::fs::write(&path, altered).unwrap();
             let message = RowFile::reopen(&path, mark).expect_err("altered").to_string();

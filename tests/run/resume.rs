@@ -265,7 +265,20 @@ fn a_branch_shares_the_past_of_its_run_and_has_a_future_of_its_own() {
         (&["--set", "clients.total=40"][..], "a branch cannot change `clients.total`"),
         (&["--set", "tuning=bitfit"][..], "a branch cannot change `tuning"),
         (&["--set", "server.rounds=20"][..], "is over, and the branch is to have 20 rounds"),
-        (&["--set", "server.strategy={fedbuff: {buffer_size: 2, concurrency: 4}}"][..], "does not fit this scenario"),
+        (
+            &[
+                "--set",
+                "server.strategy={fedbuff: {buffer_size: 2, concurrency: 4}}",
+                "--set",
+                "server.over_selection=null",
+                "--set",
+                "server.deadline=null",
+                "--set",
+                "server.min_updates=null",
+            ][..],
+            "a branch keeps the way in which models are made",
+        ),
+        (&["--set", "server.network={sharing: constant}"][..], "a branch keeps `server.network.sharing`"),
     ] {
         let Output { status, stderr, .. } = fork(settings);
         let told = text(&stderr);

@@ -232,12 +232,28 @@ fn provenance(story: &Story) -> String {
     }
     html.push_str("</tbody></table></div>\n");
     if story.lock.is_some() {
+        let again = match lock.lines().any(|line| line.starts_with("  forked_from:")) {
+            true => "It branched from the run and the checkpoint that are named above.",
+            false => "The same bytes come out again with <code>straggler run scenario.lock.yaml</code>.",
+        };
         let _ = write!(
             html,
-            "<p>The same bytes come out again with <code>straggler run scenario.lock.yaml</code>.</p>\n<details><summary>\
-             scenario.lock.yaml</summary><pre tabindex=\"0\">{}</pre></details>\n",
-            escaped(lock)
+            "<p>{again}</p>\n<details><summary>scenario.lock.yaml, but for the number of threads, which decides nothing\
+             </summary><pre tabindex=\"0\">{}</pre></details>\n",
+            escaped(&without_workers(lock))
         );
     }
     html
+}
+
+/// A lock file without `compute.workers`: the page of a run is the same whatever carried the run out.
+fn without_workers(lock: &str) -> String {
+    let mut section = "";
+    let mut is_kept = |line: &&str| {
+        if !line.starts_with(' ') {
+            section = if line.starts_with("compute:") { "compute" } else { "" };
+        }
+        section.is_empty() || !line.starts_with("  workers:")
+    };
+    lock.lines().filter(|line| is_kept(line)).map(|line| format!("{line}\n")).collect()
 }

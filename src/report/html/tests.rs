@@ -41,7 +41,7 @@ fn the_page_is_self_contained_and_the_same_each_time() {
     let (_out, directory) = folder(RoundRow::clone);
     let summary = run().summary;
     std::fs::write(directory.join("summary.json"), summary.to_json()).unwrap();
-    let lock = "name: made-up\nlock:\n  straggler: \"0.1.0\"\n  model_hash: abc\nmodel:\n  name: <x>\n";
+    let lock = "name: made-up\nlock:\n  straggler: \"0.1.0\"\n  model_hash: abc\nmodel:\n  name: <x>\ncompute:\n  workers: 7\n  device: cpu\n";
     std::fs::write(directory.join("scenario.lock.yaml"), lock).unwrap();
     let html = page(&directory);
     assert_eq!(html, page(&directory));
@@ -68,6 +68,7 @@ fn the_page_is_self_contained_and_the_same_each_time() {
         assert!(html.contains(wanted), "{wanted}");
     }
     assert!(!html.contains("NaN") && !html.contains("class=\"notice\""));
+    assert!(html.contains("device: cpu") && !html.contains("workers: 7"));
     // Ids are unique, and each reference has its target.
     let ids: Vec<_> = html.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     let unique: std::collections::BTreeSet<_> = ids.iter().collect();

@@ -1,6 +1,6 @@
 //! What keeping records costs: the timeline in a run of time alone, checkpoints in a run that trains.
 //!
-//! `cargo bench --bench overheads`. Each pair of runs takes turns, and what is told is the median of their ratios.
+//! `cargo bench --bench overheads`, or with `-- timeline` or `-- checkpoints` one of the two. Each pair of runs takes turns, and what is told is the median of their ratios.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on fails")]
 
@@ -82,13 +82,25 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return; // `cargo test --all-targets` only wants to know that it builds.
     }
+    let is_wanted = |name: &str| {
+        let other = |argument: String| ["timeline", "checkpoints"].contains(&argument.as_str()) && argument != name;
+        !std::env::args().any(other)
+    };
+    if is_wanted("timeline") {
+        compare_timelines();
+    }
+    if is_wanted("checkpoints") {
+        println!("quickstart, a checkpoint every 10 of 15 rounds:");
+        let checkpoints = overhead(7, || quickstart("null"), || quickstart("10"));
+        println!("checkpoints cost {checkpoints:.1} % (to stay under: 2 %)");
+    }
+}
+
+fn compare_timelines() {
     let input = Input::File("scenarios/timing-1k.yaml".into());
     let scenario = load(&input, &Overrides::default()).unwrap();
     let plan = setup::prepare(&scenario, &inputs::local(&scenario)).unwrap().plan;
     println!("timing-1k, {} rows of timeline:", timing(&plan, true).1);
     let timeline = overhead(9, || timing(&plan, false).0, || timing(&plan, true).0);
     println!("the timeline costs {timeline:.1} % (to stay under: 10 %)");
-    println!("quickstart, a checkpoint every 10 of 15 rounds:");
-    let checkpoints = overhead(7, || quickstart("null"), || quickstart("10"));
-    println!("checkpoints cost {checkpoints:.1} % (to stay under: 2 %)");
 }

@@ -20,8 +20,9 @@ pub(super) fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
                 continue;
             }
             let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
-            // Host time, and how the run was carried out, are in these two.
-            if name != "perf.csv" && name != "scenario.lock.yaml" {
+            // Host time, and how the run was carried out, with checksums of that, are in these.
+            let is_how = ["perf.csv", "scenario.lock.yaml", "/run.json", "/checkpoint.json"];
+            if !is_how.iter().any(|end| name.ends_with(end)) {
                 found.insert(name, std::fs::read(&path).unwrap());
             }
         }

@@ -80,16 +80,21 @@ fn kill_and_resume(settings: &[&str], n_kills: u32) {
     let takes = Duration::from_secs_f64(watch.seconds());
     let whole = outcome(&latest(&whole_out));
 
-    let (mut kills, mut after_checkpoints, mut runs) = (0, 0, 0);
+    let (mut kills, mut attempts, mut after_checkpoints, mut runs) = (0, 0, 0, 0);
     while kills < n_kills {
         let out = folder.path().join(format!("killed-{runs}"));
         runs += 1;
         let mut child = start(&run_args(&out, settings));
         loop {
-            // The golden ratio spreads the times evenly, whatever their number.
-            let fraction = (f64::from(kills) * 0.618_033_988_749_895).fract();
-            std::thread::sleep(takes.mul_f64(if kills < n_kills { fraction } else { 100.0 }.min(1.05)));
-            let killed = kills < n_kills && child.try_wait().unwrap().is_none();
+            // The golden ratio spreads the times evenly, whatever their number. Some come after the end of a run.
+            let fraction = (f64::from(attempts) * 0.618_033_988_749_895).fract();
+            attempts += 1;
+            assert!(attempts < 20 * n_kills, "runs end before they are killed");
+            let mut killed = false;
+            if kills < n_kills {
+                std::thread::sleep(takes.mul_f64(fraction));
+                killed = child.try_wait().unwrap().is_none();
+            }
             if killed {
                 child.kill().unwrap();
                 kills += 1;
@@ -101,8 +106,8 @@ fn kill_and_resume(settings: &[&str], n_kills: u32) {
             }
             let has_checkpoint = latest_checkpoint(&out).is_some();
             after_checkpoints += u32::from(has_checkpoint);
-            let is_complete = out.join("quickstart/latest/report.html").exists();
-            if is_complete {
+            // The page is what a run writes last.
+            if out.join("quickstart/latest/report.html").exists() {
                 break;
             }
             child = match has_checkpoint {

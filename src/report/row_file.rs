@@ -3,31 +3,21 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::ReportError;
-use super::background::{Appender, Background};
 
 /// Rows collect in memory and go to the file together. If that fails half-way, as on a full disk, the file is cut back
 /// to its last whole row.
 #[derive(Debug)]
 pub(super) struct RowFile {
     path: PathBuf,
-    file: Arc<File>,
+    file: File,
     rows: Vec<u8>,
-    writer: Writer,
-    /// Of what is in the file, or on its way there.
     length: u64,
+    /// Of what is in the file.
     crc32c: u32,
-}
-
-/// Who writes.
-#[derive(Debug)]
-enum Writer {
-    Here(Appender),
-    Behind(Background),
 }
 
 /// How far a file had come, and a checksum of what it held.
@@ -51,22 +41,7 @@ impl RowFile {
     }
 
     pub(super) fn from_file(path: &Path, file: File) -> Self {
-        Self::begun(path, file, FileMark { bytes: 0, crc32c: 0 })
-    }
-
-    fn begun(path: &Path, file: File, mark: FileMark) -> Self {
-        let file = Arc::new(file);
-        let writer = Writer::Here(Appender::new(file.clone(), mark.bytes));
-        let rows = Vec::with_capacity(ROWS_MAX + 512);
-        Self { path: path.into(), file, rows, writer, length: mark.bytes, crc32c: mark.crc32c }
-    }
-
-    /// From now on a thread of its own writes, while rows are made; errors are told a few rows later.
-    pub(super) fn in_background(mut self) -> Self {
-        if let Some(background) = Background::start(self.file.clone(), self.length) {
-            self.writer = Writer::Behind(background);
-        }
-        self
+        Self { path: path.into(), file, rows: Vec::with_capacity(ROWS_MAX + 512), length: 0, crc32c: 0 }
     }
 
     /// Opens a file that was begun earlier and cuts it back to a mark.
@@ -88,7 +63,7 @@ impl RowFile {
             return Err(ReportError::Altered { path: path.into() });
         }
         file.set_len(length).and_then(|()| file.seek(SeekFrom::Start(length))).map_err(ReportError::write(path))?;
-        Ok(Self::begun(path, file, mark))
+        Ok(Self { length, crc32c, ..Self::from_file(path, file) })
     }
 
     /// Opens a file that was begun earlier, behind its last whole row.
@@ -117,28 +92,12 @@ impl RowFile {
 
     /// Writes the rows out if there are many.
     pub(super) fn end_row(&mut self) -> Result<(), ReportError> {
-        if self.rows.len() < ROWS_MAX { Ok(()) } else { self.hand_over().map_err(ReportError::write(&self.path)) }
+        if self.rows.len() < ROWS_MAX { Ok(()) } else { self.write_out() }
     }
 
     /// Writes all rows to the file.
     pub(super) fn write_out(&mut self) -> Result<(), ReportError> {
         self.flush().map_err(ReportError::write(&self.path))
-    }
-
-    fn hand_over(&mut self) -> io::Result<()> {
-        self.length += self.rows.len() as u64;
-        self.crc32c = crc32c::crc32c_append(self.crc32c, &self.rows);
-        match &mut self.writer {
-            Writer::Here(appender) => {
-                appender.append(&self.rows)?;
-                self.rows.clear();
-            }
-            Writer::Behind(background) => {
-                self.rows = background.append(std::mem::take(&mut self.rows))?;
-                self.rows.reserve(ROWS_MAX + 512);
-            }
-        }
-        Ok(())
     }
 }
 
@@ -149,13 +108,15 @@ impl Write for RowFile {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if !self.rows.is_empty() {
-            self.hand_over()?;
+        if let Err(error) = self.file.write_all(&self.rows) {
+            // Best effort: the error that matters is the first one.
+            let _ = self.file.set_len(self.length).and_then(|()| self.file.seek(SeekFrom::Start(self.length)));
+            return Err(error);
         }
-        match &mut self.writer {
-            Writer::Here(_) => Ok(()),
-            Writer::Behind(background) => background.settle(),
-        }
+        self.length += self.rows.len() as u64;
+        self.crc32c = crc32c::crc32c_append(self.crc32c, &self.rows);
+        self.rows.clear();
+        Ok(())
     }
 }
 

@@ -46,7 +46,7 @@ impl TimelineWriter {
     /// # Errors
     /// When the file cannot be made.
     pub fn create(path: &Path) -> Result<Self, ReportError> {
-        let mut file = RowFile::create(path)?.in_background();
+        let mut file = RowFile::create(path)?;
         file.rows().extend_from_slice(TIMELINE_COLUMNS.join(",").as_bytes());
         file.rows().push(b'\n');
         Ok(Self { file, seq: 0 })
@@ -98,7 +98,7 @@ impl TimelineWriter {
     /// # Errors
     /// When the file cannot be opened, or is not as it was at the mark.
     pub fn reopen(path: &Path, mark: TimelineMark) -> Result<Self, ReportError> {
-        Ok(Self { file: RowFile::reopen(path, mark.file)?.in_background(), seq: mark.rows })
+        Ok(Self { file: RowFile::reopen(path, mark.file)?, seq: mark.rows })
     }
 
     /// Writes all rows to the disk, and says how far the file has come.

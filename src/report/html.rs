@@ -9,7 +9,7 @@
 //! | `html/words.rs` | numbers, durations and sizes for reading |
 //!
 //! The page is made of the files in the run's folder alone, and of nothing that the host's clock says: the same run gives
-//! the same bytes. Its figures are those of [`figures`](super::figures).
+//! the same bytes. Its figures are those of [`figures`].
 
 mod head;
 mod page;
@@ -37,13 +37,13 @@ pub fn write(directory: &Path) -> Result<PathBuf, ReportError> {
 /// The same, into a file of one's own choice.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_to(directory: &Path, file: &Path) -> Result<PathBuf, ReportError> {
     write_whole(file, page::page(&Story::read(directory)?).as_bytes())?;
     Ok(file.to_owned())
 }
 
-/// Draws all figures of a run and writes its `report.html`: the same as [`figures::write_all`] and [`write`], but the
+/// Draws all figures of a run and writes its `report.html`: the same as [`figures::write_all`] and [`write()`], but the
 /// files are read once.
 ///
 /// # Errors

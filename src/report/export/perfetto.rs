@@ -33,15 +33,15 @@ pub const ROWS_MAX: u64 = 200_000;
 /// Writes `trace.json` into the folder of a run, unless its timeline has more than [`ROWS_MAX`] rows. `None` then.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_unless_long(directory: &Path) -> Result<Option<PathBuf>, ReportError> {
     write_rows(directory, &directory.join("trace.json"), ROWS_MAX)
 }
 
-/// The same as [`write`], into a file of one's own choice.
+/// The same as [`write()`], into a file of one's own choice.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_to(directory: &Path, file: &Path) -> Result<PathBuf, ReportError> {
     write_rows(directory, file, u64::MAX).map(|written| written.expect("no timeline has that many rows"))
 }

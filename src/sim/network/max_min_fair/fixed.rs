@@ -20,7 +20,18 @@ const PARTS: f64 = (1u64 << 50) as f64;
 
 /// A rate above zero in whole quanta, at least one.
 pub(super) fn quanta(bytes_per_s: f64) -> i128 {
-    ((bytes_per_s * QUANTA).round() as i128).clamp(1, QUANTA_MAX)
+    whole(bytes_per_s * QUANTA).clamp(1, QUANTA_MAX)
+}
+
+/// The nearest whole number, halves away from zero.
+fn whole(number: f64) -> i128 {
+    if number.abs() < (1u64 << 62) as f64 {
+        let towards_zero = number as i64;
+        let rest = number - towards_zero as f64;
+        i128::from(towards_zero + i64::from(rest >= 0.5) - i64::from(rest <= -0.5))
+    } else {
+        number as i128 // From 2^52 on there are no fractions.
+    }
 }
 
 /// The capacity of a link in quanta; `None` without a limit that could matter.
@@ -112,16 +123,26 @@ pub(super) struct Clock {
 impl Clock {
     /// A clock that begins at `now` with nothing served.
     pub(super) fn new(now: SimTime, bytes_per_s: f64) -> Self {
-        Self { parts: 0, since: now, bytes_per_s }
+        Self::showing(0, now, bytes_per_s)
+    }
+
+    /// A clock that shows `parts` at `since`.
+    pub(super) fn showing(parts: i128, since: SimTime, bytes_per_s: f64) -> Self {
+        Self { parts, since, bytes_per_s }
+    }
+
+    /// When its rate changed last.
+    pub(super) fn since(&self) -> SimTime {
+        self.since
     }
 
     /// What it shows at `now`.
     pub(super) fn at(&self, now: SimTime) -> i128 {
-        if self.since == now {
+        if self.since == now || self.bytes_per_s == 0.0 {
             return self.parts;
         }
         let bytes = self.bytes_per_s * (now.since(self.since).as_nanos() as f64 * 1e-9);
-        self.parts + (bytes * PARTS).round() as i128
+        self.parts + whole(bytes * PARTS)
     }
 
     /// Counts on from `now`.
@@ -175,6 +196,15 @@ mod tests {
             (7, 7, 7)
         );
         assert_eq!((whole_bytes(-3), whole_bytes(parts(u64::MAX))), (0, u64::MAX));
+    }
+
+    #[test]
+    fn whole_numbers_are_those_of_the_standard_library() {
+        let numbers =
+            [0.0, 0.5, 1.5, 2.5, 0.49999999999999994, 4503599627370495.5, 4503599627370497.0, 9e15, 4e18, 5e18, 1e30];
+        for number in numbers.into_iter().flat_map(|number| [number, -number]) {
+            assert_eq!(whole(number), number.round() as i128, "{number}");
+        }
     }
 
     #[test]

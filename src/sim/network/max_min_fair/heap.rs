@@ -73,8 +73,14 @@ impl<K: Ord + Copy> Heap<K> {
     fn sink(&mut self, positions: &mut [u32], mut index: usize, item: (K, Slot)) {
         loop {
             let first = index * ARITY + 1;
-            let children = first..(first + ARITY).min(self.items.len());
-            let Some(child) = children.min_by_key(|child| self.items[*child].0) else { break };
+            let least = |a: usize, b: usize| if self.items[b].0 < self.items[a].0 { b } else { a };
+            let child = if first + ARITY <= self.items.len() {
+                least(least(first, first + 1), least(first + 2, first + 3))
+            } else if first < self.items.len() {
+                (first..self.items.len()).reduce(least).expect("there is a first one")
+            } else {
+                break;
+            };
             if item.0 <= self.items[child].0 {
                 break;
             }

@@ -1,11 +1,11 @@
 //! The classes of one region: which of them run at their caps, and which share what the others leave.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
 
-use super::class::{Class, Classes, Pace};
-use super::fixed::{Clock, Level};
+use super::class::{Classes, Pace};
+use super::fixed::{Clock, Level, quanta};
 use super::heap::{Heap, Slot};
 use crate::units::SimTime;
 
@@ -18,10 +18,10 @@ pub(super) struct Region {
     number: u32,
     /// Of the region's link, in quanta.
     capacity: Option<i128>,
-    /// Classes that run at their caps, by the bits of the cap, which rise with it.
-    capped: BTreeMap<u64, Slot>,
-    /// Classes that run at the region's level.
-    shared: BTreeMap<u64, Slot>,
+    /// Classes that run at their caps, the highest on top: by the bits of the cap, which rise with it.
+    capped: Heap<Reverse<u64>>,
+    /// Classes that run at the region's level, the lowest on top.
+    shared: Heap<u64>,
     /// Rates of the capped flows together, in quanta.
     capped_quanta: i128,
     n_shared_flows: u32,
@@ -45,8 +45,8 @@ impl Region {
         Self {
             number,
             capacity,
-            capped: BTreeMap::new(),
-            shared: BTreeMap::new(),
+            capped: Heap::new(),
+            shared: Heap::new(),
             capped_quanta: 0,
             n_shared_flows: 0,
             ends: Heap::new(),
@@ -78,13 +78,13 @@ impl Region {
     }
 
     /// Highest cap of the capped classes.
-    pub(super) fn highest_capped(&self, classes: &Classes) -> Option<Level> {
-        self.capped.last_key_value().map(|(_, slot)| Level::of_cap(classes.get(*slot).quanta))
+    pub(super) fn highest_capped(&self) -> Option<Level> {
+        self.capped.top().map(|(Reverse(cap), _)| level_of(cap))
     }
 
     /// Lowest cap of the shared classes.
-    pub(super) fn lowest_shared(&self, classes: &Classes) -> Option<Level> {
-        self.shared.first_key_value().map(|(_, slot)| Level::of_cap(classes.get(*slot).quanta))
+    pub(super) fn lowest_shared(&self) -> Option<Level> {
+        self.shared.top().map(|(cap, _)| level_of(cap))
     }
 
     /// Virtual bytes at `now`, in parts, when those of the server's link are `server_parts`.
@@ -127,13 +127,14 @@ impl Region {
         flow: (Slot, i128),
     ) -> (Slot, i128) {
         let ((now, parts), (flow, left)) = (at, flow);
-        let known = self.find(cap.to_bits());
+        let known = classes.find(cap, self.number);
         let slot = known.unwrap_or_else(|| self.create(classes, now, parts, cap, level));
         let class = classes.get(slot);
         let tag = class.served(now, parts) + left;
-        match class.pace {
-            Pace::Capped(_) => self.capped_quanta += class.quanta,
-            Pace::Shared(_) => self.n_shared_flows += 1,
+        if class.is_shared() {
+            self.n_shared_flows += 1;
+        } else {
+            self.capped_quanta += class.quanta();
         }
         let is_next = classes.add_flow(slot, flow, tag);
         match known {
@@ -144,43 +145,35 @@ impl Region {
         (slot, tag)
     }
 
-    fn find(&self, key: u64) -> Option<Slot> {
-        let side = match self.capped.last_key_value() {
-            Some((highest, _)) if key <= *highest => &self.capped,
-            _ => &self.shared,
-        };
-        side.get(&key).copied()
-    }
-
     fn create(&mut self, classes: &mut Classes, now: SimTime, parts: i128, cap: f64, level: Level) -> Slot {
         let key = cap.to_bits();
-        let below = self.capped.last_key_value().is_some_and(|(highest, _)| key < *highest);
-        let above = self.shared.first_key_value().is_some_and(|(lowest, _)| key > *lowest);
-        let is_capped = below || (!above && Level::of_cap(super::fixed::quanta(cap)) <= level);
+        let below = self.capped.top().is_some_and(|(Reverse(highest), _)| key < highest);
+        let above = self.shared.top().is_some_and(|(lowest, _)| key > lowest);
+        let is_capped = below || (!above && level_of(key) <= level);
         let pace = if is_capped { Pace::Capped(Clock::new(now, cap)) } else { Pace::Shared(-parts) };
         let slot = classes.create(cap, self.number, pace);
-        let side = if is_capped { &mut self.capped } else { &mut self.shared };
-        side.insert(key, slot);
+        if is_capped {
+            self.capped.push(&mut classes.side_positions, Reverse(key), slot);
+        } else {
+            self.shared.push(&mut classes.side_positions, key, slot);
+        }
         slot
     }
 
     /// Removes a flow.
     pub(super) fn remove(&mut self, classes: &mut Classes, slot: Slot, flow: Slot) {
         let class = classes.get(slot);
-        let key = class.cap.to_bits();
-        let side = match class.pace {
-            Pace::Capped(_) => {
-                self.capped_quanta -= class.quanta;
-                &mut self.capped
-            }
-            Pace::Shared(_) => {
-                self.n_shared_flows -= 1;
-                &mut self.shared
-            }
-        };
-        let is_last = class.n_flows() == 1;
+        let (is_last, is_shared) = (class.n_flows() == 1, class.is_shared());
+        if is_shared {
+            self.n_shared_flows -= 1;
+        } else {
+            self.capped_quanta -= class.quanta();
+        }
         if is_last {
-            side.remove(&key);
+            match is_shared {
+                true => self.shared.remove(&mut classes.side_positions, slot),
+                false => self.capped.remove(&mut classes.side_positions, slot),
+            }
             classes.leave(slot, &mut self.ends);
         }
         let was_next = classes.remove_flow(slot, flow);
@@ -193,23 +186,24 @@ impl Region {
 
     /// Lets the highest of the capped classes share.
     pub(super) fn lower(&mut self, classes: &mut Classes, now: SimTime, parts: i128) {
-        let (key, slot) = self.capped.pop_last().expect("a capped class is to be lowered");
-        self.shared.insert(key, slot);
-        let class: &Class = classes.get(slot);
+        let (Reverse(key), slot) = self.capped.top().expect("a capped class is to be lowered");
+        self.capped.remove(&mut classes.side_positions, slot);
+        self.shared.push(&mut classes.side_positions, key, slot);
+        let class = classes.get(slot);
         let pace = Pace::Shared(class.served(now, parts) - parts);
-        self.capped_quanta -= class.quanta * i128::from(class.n_flows());
+        self.capped_quanta -= class.total_quanta();
         self.n_shared_flows += class.n_flows();
         self.repace(classes, slot, pace);
     }
 
     /// Lets the lowest of the shared classes run at its cap.
     pub(super) fn raise(&mut self, classes: &mut Classes, now: SimTime, parts: i128) {
-        let (key, slot) = self.shared.pop_first().expect("a shared class is to be raised");
-        self.capped.insert(key, slot);
+        let (key, slot) = self.shared.top().expect("a shared class is to be raised");
+        self.shared.remove(&mut classes.side_positions, slot);
+        self.capped.push(&mut classes.side_positions, Reverse(key), slot);
         let class = classes.get(slot);
-        let mut clock = Clock::new(now, class.cap);
-        clock.parts = class.served(now, parts);
-        self.capped_quanta += class.quanta * i128::from(class.n_flows());
+        let clock = Clock::showing(class.served(now, parts), now, class.cap);
+        self.capped_quanta += class.total_quanta();
         self.n_shared_flows -= class.n_flows();
         self.repace(classes, slot, Pace::Capped(clock));
     }
@@ -225,21 +219,24 @@ impl Region {
         let parts = self.parts(now, server_parts);
         let level = loop {
             let level = self.own_level();
-            if self.highest_capped(classes).is_some_and(|cap| cap > level) {
+            if self.highest_capped().is_some_and(|cap| cap > level) {
                 self.lower(classes, now, parts);
-            } else if self.lowest_shared(classes).is_some_and(|cap| cap <= level) {
+            } else if self.lowest_shared().is_some_and(|cap| cap <= level) {
                 self.raise(classes, now, parts);
             } else {
                 break level;
             }
         };
-        let mut clock = Clock::new(now, level.bytes_per_s());
-        clock.parts = parts;
-        self.count = Count::Tight(clock);
+        self.count = Count::Tight(Clock::showing(parts, now, level.bytes_per_s()));
     }
 
     /// Lets the server's link set the level from `now` on.
     pub(super) fn loosen(&mut self, now: SimTime, server_parts: i128) {
         self.count = Count::Loose(self.parts(now, server_parts) - server_parts);
     }
+}
+
+/// The level at which a class stands whose cap has these bits.
+fn level_of(cap: u64) -> Level {
+    Level::of_cap(quanta(f64::from_bits(cap)))
 }

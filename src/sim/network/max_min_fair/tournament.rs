@@ -22,10 +22,17 @@ impl<K: Ord + Copy> Tournament<K> {
 
     /// Gives an entrant a key, or takes it out.
     pub(super) fn set(&mut self, entrant: usize, key: Option<K>) {
+        if self.keys[entrant] == key {
+            return;
+        }
         self.keys[entrant] = key;
         let mut node = (self.keys.len() + entrant) / 2;
         while node > 0 {
+            let before = self.winners[node];
             self.play(node);
+            if before != entrant && self.winners[node] == before {
+                break; // Others have won this match before and now, with the same key.
+            }
             node /= 2;
         }
     }

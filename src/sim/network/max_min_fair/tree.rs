@@ -80,6 +80,11 @@ impl Tree {
         })
     }
 
+    /// Makes anew what is not kept when the tree is saved.
+    pub(super) fn reindex(&mut self) {
+        self.classes.reindex();
+    }
+
     /// True when the links are those of another tree.
     pub(super) fn has_the_links_of(&self, other: &Self) -> bool {
         let links = |tree: &Self| tree.regions.iter().map(Region::capacity).collect::<Vec<_>>();
@@ -111,11 +116,11 @@ impl Tree {
     /// [`share`](Self::share).
     pub(super) fn take_ended(&mut self, now: SimTime, mut ended: impl FnMut(Slot)) {
         while let Some(class) = self.class_ended(now) {
-            let (_, flow) = self.classes.get(class).first();
+            let flow = self.classes.get(class).first();
             let number = self.classes.get(class).region as usize;
             self.mark(number);
             self.change(number, |region, classes| region.remove(classes, class, flow));
-            self.enter(number);
+            self.enter_ends(number);
             ended(flow);
         }
     }
@@ -151,14 +156,18 @@ impl Tree {
     fn enter(&mut self, number: usize) {
         let region = &self.regions[number];
         let own = Some(region.own_level()).filter(|level| !level.is_infinite());
-        let (rise, fall) = if region.is_tight() {
-            (None, own)
-        } else {
-            let class = region.lowest_shared(&self.classes);
-            (own.into_iter().chain(class).min(), region.highest_capped(&self.classes))
+        let (rise, fall) = match region.is_tight() {
+            true => (None, own),
+            false => (lower_of(region.lowest_shared(), own), region.highest_capped()),
         };
         self.rises.set(number, rise.map(Reverse));
         self.falls.set(number, fall);
+        self.enter_ends(number);
+    }
+
+    /// Enters the next end of a region's shared flows anew.
+    fn enter_ends(&mut self, number: usize) {
+        let region = &self.regions[number];
         self.tight_ends.set(number, region.tight_end().map(Reverse));
         self.loose_ends.set(number, region.loose_end().map(Reverse));
     }
@@ -194,7 +203,7 @@ impl Tree {
         let loose = self.loose_ends.best().map(|(Reverse(parts), _)| self.clock.time_of(parts));
         let tight = self.tight_ends.best().map(|(Reverse(end), _)| end);
         let capped = self.classes.capped_ends.top().map(|(end, _)| end);
-        self.next = [loose, tight, capped].into_iter().flatten().min().filter(|next| *next < NEVER);
+        self.next = lower_of(lower_of(loose, tight), capped).filter(|next| *next < NEVER);
     }
 
     /// Brings a region that has changed to the present level of the server's link, so that the search starts from
@@ -209,7 +218,7 @@ impl Tree {
                 if own > level || own.is_infinite() {
                     region.loosen(now, server_parts);
                     let parts = region.parts(now, server_parts);
-                    while region.highest_capped(classes).is_some_and(|cap| cap > level) {
+                    while region.highest_capped().is_some_and(|cap| cap > level) {
                         region.lower(classes, now, parts);
                     }
                 }
@@ -234,12 +243,21 @@ impl Tree {
     fn rise(&mut self, now: SimTime, number: usize, level: Level) {
         let server_parts = self.clock.parts;
         self.change(number, |region, classes| {
-            if region.lowest_shared(classes).is_some_and(|cap| cap <= level) {
+            if region.lowest_shared().is_some_and(|cap| cap <= level) {
                 let parts = region.parts(now, server_parts);
                 region.raise(classes, now, parts);
             } else {
                 region.tighten(classes, now, server_parts);
             }
         });
+    }
+}
+
+/// The lower of two, where there are two.
+fn lower_of<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, None) => a,
+        (None, b) => b,
     }
 }

@@ -11,7 +11,7 @@ use crate::actors::messages::{Alarm, Command, GlobalModel, Models, RoundEnd, Tas
 use crate::params::Params;
 use crate::seed::{Purpose, Seeds};
 use crate::sim::NEVER;
-use crate::strategy::{Candidates, History};
+use crate::strategy::{Candidates, Census, History};
 use crate::units::{SimDuration, SimTime};
 
 /// Failures in a row, without a single arrival, after which a run is given up.
@@ -42,6 +42,7 @@ pub(super) struct Core {
     /// Clients at work.
     busy: BTreeSet<u32>,
     history: History,
+    census: Census,
     /// How often clients were selected in this round.
     n_selections: u32,
     last_progress: SimTime,
@@ -130,6 +131,7 @@ impl Core {
             waiting: tasks(state.waiting),
             busy: state.busy,
             history: state.history,
+            census: Census::default(),
             n_selections: state.n_selections,
             last_progress: state.last_progress,
             failures_in_a_row: state.failures_in_a_row,
@@ -148,6 +150,7 @@ impl Core {
             waiting: BTreeMap::new(),
             busy: BTreeSet::new(),
             history: History::default(),
+            census: Census::default(),
             n_selections: 0,
             last_progress: SimTime::ZERO,
             failures_in_a_row: 0,
@@ -181,6 +184,7 @@ impl Core {
             num_examples: &|client_id| view.population.num_examples(client_id),
             stated_seconds: &|client_id| view.population.stated_seconds(client_id),
             history: &self.history,
+            census: &self.census,
             round: self.round,
         };
         let mut stream = self.seeds.decision(Purpose::Selection, self.round, self.n_selections);

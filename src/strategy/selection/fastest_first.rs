@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::draws::uniformly;
+use super::draws::proposed_uniformly;
 use super::{Candidates, Selection, UniformConfig};
 use crate::registry::Problem;
 use crate::seed::Stream;
@@ -18,7 +18,7 @@ use crate::seed::Stream;
 #[serde(deny_unknown_fields, default)]
 pub struct FastestFirstConfig {
     /// Available clients, drawn uniformly, that state their time, >= 1; at least as many as are wanted do. None: all
-    /// available clients, which looks at every registered one.
+    /// available clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub candidates: Option<u32>,
 }
@@ -32,16 +32,29 @@ impl Selection for FastestFirstConfig {
 
     /// Clients that state the same time have the same chance.
     fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
-        let drawn = match self.candidates {
-            Some(count) => UniformConfig {}.select(n.max(count as usize), candidates, stream),
-            None => uniformly(candidates.n_clients as usize, super::draws::available(candidates), stream),
-        };
+        let Some(count) = self.candidates else { return fastest_of_all(n, candidates, stream) };
+        let drawn = UniformConfig {}.select(n.max(count as usize), candidates, stream);
         let mut stated: Vec<(f64, u32)> =
             drawn.into_iter().map(|client_id| ((candidates.stated_seconds)(client_id), client_id)).collect();
         // A stable sort: those of equal time stay in the random order in which they were drawn.
         stated.sort_by(|a, b| a.0.total_cmp(&b.0));
         stated.into_iter().take(n).map(|(_, client_id)| client_id).collect()
     }
+}
+
+/// Goes through the ranking, and draws among those who state the same time.
+fn fastest_of_all(n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
+    let mut chosen = Vec::with_capacity(n);
+    let mut rest = &candidates.ranking().clients[..];
+    while let Some(&first) = rest.first().filter(|_| chosen.len() < n) {
+        let seconds = (candidates.stated_seconds)(first);
+        let n_alike =
+            rest.partition_point(|client_id| (candidates.stated_seconds)(*client_id).total_cmp(&seconds).is_le());
+        let (alike, slower) = rest.split_at(n_alike);
+        chosen.extend(proposed_uniformly(n - chosen.len(), alike, candidates.is_available, stream));
+        rest = slower;
+    }
+    chosen
 }
 
 #[cfg(test)]

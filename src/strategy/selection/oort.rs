@@ -5,7 +5,7 @@ use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::draws::{available, by_weight, uniformly};
+use super::draws::{by_weight, proposed_by_weight, uniformly};
 use super::{Candidates, Observed, Selection};
 use crate::registry::Problem;
 use crate::seed::Stream;
@@ -27,7 +27,7 @@ use crate::seed::Stream;
 /// - Clients that took part `max_participation` times are asked only when the others do not suffice.
 ///
 /// Where no losses are told, as in timing-only runs, every loss counts as 1: the utility is the number of examples, and
-/// `T` stays where it starts. Looks at every registered client.
+/// `T` stays where it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OortConfig {
@@ -116,15 +116,14 @@ impl Selection for OortConfig {
     }
 
     fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
-        let (mut explored, mut unknown, mut spent) = (Vec::new(), Vec::new(), Vec::new());
-        for client_id in available(candidates) {
-            let seen = candidates.history.of(client_id);
-            if seen.is_some_and(|seen| self.max_participation.is_some_and(|max| seen.asked >= max)) {
+        let is_spent = |seen: &Observed| self.max_participation.is_some_and(|max| seen.asked >= max);
+        // Only who was asked before can be spent or explored, and that is few of many.
+        let (mut explored, mut spent) = (Vec::new(), Vec::new());
+        for (client_id, seen) in candidates.history.iter().filter(|(id, _)| (candidates.is_available)(*id)) {
+            if is_spent(seen) {
                 spent.push(client_id);
-            } else if seen.is_some_and(|seen| seen.last_seconds.is_some()) {
+            } else if seen.last_seconds.is_some() {
                 explored.push(client_id);
-            } else {
-                unknown.push(client_id);
             }
         }
         let scores = Scores::new(self, candidates);
@@ -143,8 +142,13 @@ impl Selection for OortConfig {
             }
             None => Vec::new(),
         };
-        let by_speed = unknown.iter().map(|&client_id| (client_id, 1.0 / (candidates.stated_seconds)(client_id)));
-        chosen.extend(by_weight(n - chosen.len(), by_speed, stream));
+        let is_unknown = |client_id| {
+            let seen = candidates.history.of(client_id);
+            seen.is_none_or(|seen| !is_spent(seen) && seen.last_seconds.is_none())
+                && (candidates.is_available)(client_id)
+        };
+        let speed = |client_id| candidates.speed(client_id);
+        chosen.extend(proposed_by_weight(n - chosen.len(), candidates.by_speed(), speed, is_unknown, stream));
         if chosen.len() < n {
             ranked.retain(|(client_id, _)| !chosen.contains(client_id));
             chosen.extend(by_weight(n - chosen.len(), ranked.into_iter(), stream));

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::draws::{available, by_weight};
+use super::draws::proposed_by_weight;
 use super::{Candidates, Selection};
 use crate::registry::Problem;
 use crate::seed::Stream;
@@ -14,7 +14,7 @@ use crate::seed::Stream;
 /// The paper's `pow-d` sends the model to the `d` candidates and asks for their loss. Its `rpow-d`, which costs no
 /// traffic and is what is built here, takes the loss that each reported with its last update, the mean over its local
 /// training; a client that has not reported yet counts as infinitely bad, so it goes first. Where no losses are told, as
-/// in timing-only runs, all candidates are alike, and the selection is by samples. Looks at every registered client.
+/// in timing-only runs, all candidates are alike, and the selection is by samples.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PowerOfChoiceConfig {
@@ -33,8 +33,9 @@ impl Selection for PowerOfChoiceConfig {
     }
 
     fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
-        let weigh = |client_id| (client_id, f64::from((candidates.num_examples)(client_id)));
-        let drawn = by_weight(n.max(self.d as usize), available(candidates).map(weigh), stream);
+        let weight = |client_id| candidates.examples(client_id);
+        let n_drawn = n.max(self.d as usize);
+        let drawn = proposed_by_weight(n_drawn, candidates.by_examples(), weight, candidates.is_available, stream);
         let loss_of = |client_id| {
             candidates.history.of(client_id).and_then(|observed| observed.last_loss).unwrap_or(f64::INFINITY)
         };

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use super::{Candidates, History, Selection};
+use super::{Candidates, Census, History, Selection};
 use crate::seed::{Purpose, Seeds};
 
 /// Clients, and what the server has seen of them.
@@ -16,6 +16,7 @@ pub(super) struct Clients {
     /// Seconds by client; empty: 1 each.
     pub(super) stated_seconds: Vec<f64>,
     pub(super) history: History,
+    pub(super) census: Census,
     /// How many times it was asked whether a client is available.
     pub(super) looks: Cell<u64>,
 }
@@ -29,6 +30,7 @@ impl Clients {
             num_examples: Vec::new(),
             stated_seconds: Vec::new(),
             history: History::default(),
+            census: Census::default(),
             looks: Cell::new(0),
         }
     }
@@ -45,6 +47,7 @@ impl Clients {
             num_examples: &|client_id| self.num_examples.get(client_id as usize).copied().unwrap_or(1),
             stated_seconds: &|client_id| self.stated_seconds.get(client_id as usize).copied().unwrap_or(1.0),
             history: &self.history,
+            census: &self.census,
             round,
         })
     }

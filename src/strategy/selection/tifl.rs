@@ -1,11 +1,12 @@
 //! TiFL (Chai et al., HPDC 2020, arXiv 2001.09249): clients in tiers of like speed, and a round takes one tier.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::draws::{available, by_weight, uniformly};
+use super::draws::{by_weight, proposed_uniformly};
 use super::{Candidates, Selection};
 use crate::registry::Problem;
 use crate::seed::Stream;
@@ -15,7 +16,7 @@ use crate::seed::Stream;
 /// All registered clients are ranked by the time that they state for a task and cut into tiers of equal size (the paper
 /// profiles them by test tasks first). A round draws a tier by the policy and its clients uniformly, so that nobody waits
 /// for a much slower one. Tiers without an available client are not drawn; a tier that has too few is filled up from its
-/// neighbours in speed. Looks at every registered client. Made for rounds: with an asynchronous strategy every request
+/// neighbours in speed. Made for rounds: with an asynchronous strategy every request
 /// draws a tier, and credits count model versions.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -70,16 +71,14 @@ impl Selection for TiflConfig {
     }
 
     fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
-        let tier_of = self.tiers_by_stated_time(candidates);
-        let mut clients = vec![Vec::new(); self.tiers as usize];
-        available(candidates).for_each(|client_id| clients[tier_of[client_id as usize]].push(client_id));
-
+        let clients_of = |tier: u32| &candidates.ranking().clients[self.ranks_of(tier, candidates)];
         let chances = match self.policy {
-            TierPolicy::Uniform => vec![1.0; clients.len()],
-            TierPolicy::AdaptiveByLoss => self.chances_by_loss(candidates, &tier_of),
+            TierPolicy::Uniform => vec![1.0; self.tiers as usize],
+            TierPolicy::AdaptiveByLoss => self.chances_by_loss(candidates),
         };
-        let credits = self.credits_before(candidates.round, candidates, &tier_of);
-        let mut drawable: Vec<u32> = (0..self.tiers).filter(|&tier| !clients[tier as usize].is_empty()).collect();
+        let credits = self.credits_before(candidates.round, candidates);
+        let is_there = |tier: &u32| clients_of(*tier).iter().any(|client_id| (candidates.is_available)(*client_id));
+        let mut drawable: Vec<u32> = (0..self.tiers).filter(is_there).collect();
         if drawable.iter().any(|&tier| credits[tier as usize] > 0) {
             drawable.retain(|&tier| credits[tier as usize] > 0);
         }
@@ -90,41 +89,38 @@ impl Selection for TiflConfig {
         by_distance.sort_by_key(|&other| (other.abs_diff(tier), other));
         let mut chosen = Vec::with_capacity(n);
         for tier in by_distance {
-            if chosen.len() < n {
-                let clients = std::mem::take(&mut clients[tier as usize]);
-                chosen.extend(uniformly(n - chosen.len(), clients.into_iter(), stream));
-            }
+            let n_wanted = n - chosen.len();
+            chosen.extend(proposed_uniformly(n_wanted, clients_of(tier), candidates.is_available, stream));
         }
         chosen
     }
 }
 
 impl TiflConfig {
-    /// The tier of each registered client; 0 is the fastest.
-    fn tiers_by_stated_time(&self, candidates: &Candidates<'_>) -> Vec<usize> {
-        let n_clients = candidates.n_clients as usize;
-        let mut by_time: Vec<(f64, u32)> =
-            (0..candidates.n_clients).map(|client_id| ((candidates.stated_seconds)(client_id), client_id)).collect();
-        by_time.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let mut tiers = vec![0; n_clients];
-        for (rank, (_, client_id)) in by_time.into_iter().enumerate() {
-            tiers[client_id as usize] = rank * self.tiers as usize / n_clients;
-        }
-        tiers
+    /// The tier of a client; 0 is the fastest.
+    fn tier_of(&self, client_id: u32, candidates: &Candidates<'_>) -> usize {
+        let rank = candidates.ranking().ranks[client_id as usize] as usize;
+        rank * self.tiers as usize / candidates.n_clients as usize
+    }
+
+    /// The ranks whose clients are in a tier.
+    fn ranks_of(&self, tier: u32, candidates: &Candidates<'_>) -> Range<usize> {
+        let first_of = |tier: u32| (tier as usize * candidates.n_clients as usize).div_ceil(self.tiers as usize);
+        first_of(tier)..first_of(tier + 1)
     }
 
     /// What is left of each tier's credits before a round.
-    fn credits_before(&self, round: u32, candidates: &Candidates<'_>, tier_of: &[usize]) -> Vec<u32> {
+    fn credits_before(&self, round: u32, candidates: &Candidates<'_>) -> Vec<u32> {
         let mut credits = vec![self.credits.unwrap_or(u32::MAX); self.tiers as usize];
         for &(_, first) in candidates.history.first_asked().iter().take_while(|(past, _)| *past < round) {
-            let left = &mut credits[tier_of[first as usize]];
+            let left = &mut credits[self.tier_of(first, candidates)];
             *left = left.saturating_sub(1);
         }
         credits
     }
 
     /// The chances of the tiers as the looks so far have left them.
-    fn chances_by_loss(&self, candidates: &Candidates<'_>, tier_of: &[usize]) -> Vec<f64> {
+    fn chances_by_loss(&self, candidates: &Candidates<'_>) -> Vec<f64> {
         let mut chances = vec![1.0; self.tiers as usize];
         let mut learnings = candidates.history.learnings().iter().peekable();
         let mut last_losses: BTreeMap<u32, f64> = BTreeMap::new();
@@ -134,16 +130,27 @@ impl TiflConfig {
             while let Some(learnt) = learnings.next_if(|learnt| learnt.round < round) {
                 last_losses.insert(learnt.client_id, learnt.loss);
             }
-            let now = mean_losses(&last_losses, tier_of, self.tiers);
+            let now = self.mean_losses(&last_losses, candidates);
             let past = candidates.history.first_asked().iter().rev().find(|(past, _)| *past < round);
-            let current = past.map(|(_, first)| tier_of[*first as usize]);
+            let current = past.map(|(_, first)| self.tier_of(*first, candidates));
             let has_improved = current.is_some_and(|tier| is_less(now[tier], before[tier]));
             if !last_losses.is_empty() && !has_improved {
-                chances = self.chances_by_rank(&now, &self.credits_before(round, candidates, tier_of));
+                chances = self.chances_by_rank(&now, &self.credits_before(round, candidates));
             }
             before = now;
         }
         chances
+    }
+
+    /// The mean loss of each tier.
+    fn mean_losses(&self, last_losses: &BTreeMap<u32, f64>, candidates: &Candidates<'_>) -> Vec<Option<f64>> {
+        let mut sums = vec![(0.0, 0u32); self.tiers as usize];
+        for (client_id, loss) in last_losses {
+            let (sum, count) = &mut sums[self.tier_of(*client_id, candidates)];
+            *sum += loss;
+            *count += 1;
+        }
+        sums.into_iter().map(|(sum, count)| (count > 0).then(|| sum / f64::from(count))).collect()
     }
 
     /// `(m - i) / (m (m - 1) / 2)` for the `i`-th worst, from 1, of the `m` tiers that have credits.
@@ -162,16 +169,6 @@ impl TiflConfig {
 
 fn is_less(now: Option<f64>, before: Option<f64>) -> bool {
     matches!((now, before), (Some(now), Some(before)) if now < before)
-}
-
-fn mean_losses(last_losses: &BTreeMap<u32, f64>, tier_of: &[usize], n_tiers: u32) -> Vec<Option<f64>> {
-    let mut sums = vec![(0.0, 0u32); n_tiers as usize];
-    for (client_id, loss) in last_losses {
-        let (sum, count) = &mut sums[tier_of[*client_id as usize]];
-        *sum += loss;
-        *count += 1;
-    }
-    sums.into_iter().map(|(sum, count)| (count > 0).then(|| sum / f64::from(count))).collect()
 }
 
 #[cfg(test)]
@@ -237,10 +234,7 @@ mod tests {
         }
         // Means 0.2, 0.6, 1.0: by rank (3 - i) / 3, 2/3 for the worst, 1/3 and 0.
         let config = TiflConfig { tiers: 3, policy: TierPolicy::AdaptiveByLoss, interval: 2, ..TiflConfig::default() };
-        let chances = |clients: &Clients, round| {
-            clients
-                .with(round, |candidates| config.chances_by_loss(candidates, &config.tiers_by_stated_time(candidates)))
-        };
+        let chances = |clients: &Clients, round| clients.with(round, |candidates| config.chances_by_loss(candidates));
         assert_eq!(chances(&clients, 1), [1.0; 3]);
         assert_eq!(chances(&clients, 2), [0.0, 1.0 / 3.0, 2.0 / 3.0]);
         // Round 3 takes tier 2 and it does better, so the next look, in round 4, leaves all as it is.

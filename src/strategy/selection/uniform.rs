@@ -48,6 +48,7 @@ impl Selection for UniformConfig {
 mod tests {
     use super::*;
     use crate::seed::{Purpose, Seeds};
+    use crate::strategy::Census;
     use crate::strategy::History;
 
     fn select(n: usize, n_clients: u32, round: u32, is_available: &dyn Fn(u32) -> bool) -> Vec<u32> {
@@ -58,6 +59,7 @@ mod tests {
             num_examples: &|_| 1,
             stated_seconds: &|_| 1.0,
             history: &History::default(),
+            census: &Census::default(),
             round,
         };
         UniformConfig {}.select(n, &candidates, &mut stream)

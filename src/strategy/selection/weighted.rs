@@ -3,22 +3,22 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::draws::{available, by_weight};
+use super::draws::proposed_by_weight;
 use super::{Candidates, Selection};
 use crate::seed::Stream;
 
 /// Selection by samples. Has no settings.
 ///
 /// At each draw a client's chance is its share of the examples of the clients that are left. With an aggregation whose
-/// weights are uniform, every example then counts about alike. Looks at every registered client.
+/// weights are uniform, every example then counts about alike.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WeightedConfig {}
 
 impl Selection for WeightedConfig {
     fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
-        let weigh = |client_id| (client_id, f64::from((candidates.num_examples)(client_id)));
-        by_weight(n, available(candidates).map(weigh), stream)
+        let weight = |client_id| candidates.examples(client_id);
+        proposed_by_weight(n, candidates.by_examples(), weight, candidates.is_available, stream)
     }
 }
 

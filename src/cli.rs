@@ -31,21 +31,22 @@ mod schema;
 mod simulate;
 mod sweep;
 mod validate;
+mod verb;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use args::{Arguments, RunArgs, Verb};
+use args::Arguments;
 pub use console::Console;
 pub use error::{CliError, Exit};
+use run::RunArgs;
+use verb::Verb;
 
 /// The scenario that a bare `straggler` runs.
 pub const QUICKSTART: &str = include_str!("../scenarios/quickstart.yaml");
 
 /// Reads the command line, does what it says, reports what went wrong.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::read(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(help_or_error) => {
             // an error of writing to a closed terminal has nowhere to go

@@ -4,7 +4,8 @@
 //! text -> nodes with positions -> layers merged -> structure checked against the schema -> typed -> cross checks -> Scenario
 //! ```
 //!
-//! [`load`] is the one entry. It reports every problem it finds at once, each with file, line and column.
+//! [`load`] is the entry, [`sweep::load_sweep`] that of sweeps. They report every problem they find at once, each with file, line
+//! and column.
 
 mod assertion;
 mod check;
@@ -27,7 +28,7 @@ pub use assertion::{Assertion, AssertionError, Comparison, Outcome};
 pub use checked::{Examples, Scenario, SyntheticExamples};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use explain::{ResolvedValue, explain};
-pub use load::load;
+pub use load::{load, load_with_cells};
 pub use lock::LockHeader;
 pub use raw::{ClientsConfig, Draft, ServerConfig};
 pub use schema::json_schema;

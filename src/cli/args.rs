@@ -1,17 +1,11 @@
 //! What can be written on the command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser};
 
-use super::compare::CompareArgs;
-use super::completions::{CompletionsArgs, ManArgs};
-use super::export::ExportArgs;
-use super::init::InitArgs;
-use super::report::ReportArgs;
-use super::resume::ResumeArgs;
-use super::schema::SchemaArgs;
-use super::sweep::SweepArgs;
+use super::verb::{Verb, with_exit_codes};
 use crate::hub::HubSettings;
 use crate::scenario::{Input, Overrides};
 
@@ -29,16 +23,27 @@ Examples:
   straggler validate --explain FILE           show what a scenario comes to
   straggler init study.yaml                   write a scenario to start from
   straggler list                              show what is built in
-  straggler help run                          say more about one verb
-
-Exit codes: 0 ok, 1 run failed, 2 bad usage or input (nothing ran), 3 environment, 4 an assert is unmet,
-130 or 143 interrupted (the state is saved)"
+  straggler help run                          say more about one verb"
 )]
 pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) global: Global,
     #[command(subcommand)]
     pub(super) verb: Option<Verb>,
+}
+
+impl Arguments {
+    /// The description of the command line, from which help, completions and manual pages are made.
+    pub(super) fn description() -> clap::Command {
+        with_exit_codes(Self::command())
+    }
+
+    /// Reads a command line, the program's name first.
+    pub(super) fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut description = Self::description();
+        let mut matches = description.try_get_matches_from_mut(line)?;
+        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut description))
+    }
 }
 
 /// Switches that every verb has.
@@ -56,144 +61,6 @@ pub(super) struct Global {
     /// Print the result as one JSON object
     #[arg(long, global = true)]
     pub(super) json: bool,
-}
-
-/// The verbs.
-#[derive(Debug, Subcommand)]
-pub(super) enum Verb {
-    /// Simulate a scenario, or repeat a run from its lock file
-    #[command(after_help = "\
-Examples:
-  straggler run scenarios/quickstart.yaml
-  straggler run sst2.yaml --set tuning.lora.r=16 --set server.deadline=null --seed 7 -j 4
-  straggler run sst2.yaml --dry-run
-  straggler run sst2.yaml --init results/sst2/latest/adapters/best
-  straggler run results/quickstart/latest/scenario.lock.yaml")]
-    Run(RunArgs),
-    /// Go on with a run that was interrupted or killed, from its last checkpoint, or branch from one
-    #[command(after_help = "\
-Examples:
-  straggler resume latest
-  straggler resume results/sst2/20261121T184500Z-3fa2 -j 4
-  straggler resume sst2 --fork --set 'server.network.downlink=10 Mbps'
-
-A run that goes on gives the bytes of one that was never interrupted.")]
-    Resume(ResumeArgs),
-    /// Check a scenario without running it
-    #[command(after_help = "\
-Examples:
-  straggler validate scenarios/quickstart.yaml
-  straggler validate --explain sst2.yaml --profile async")]
-    Validate(ValidateArgs),
-    /// Write a commented scenario to start from, which runs as it is
-    #[command(after_help = "\
-Examples:
-  straggler init
-  straggler init study.yaml
-  straggler init timing.yaml --preset timing
-
-The JSON Schema of scenarios is written beside it: editors that know the YAML language server complete and check by it.")]
-    Init(InitArgs),
-    /// Print the JSON Schema of scenarios, for editors
-    #[command(after_help = "\
-Examples:
-  straggler schema -o scenario.schema.json
-  straggler schema | jq .properties.server
-
-A scenario names it in its first line: # yaml-language-server: $schema=./scenario.schema.json")]
-    Schema(SchemaArgs),
-    /// Count what each tuning method trains, sends and costs on a scenario's model and data
-    #[command(after_help = "\
-Examples:
-  straggler params quickstart
-  straggler params sst2.yaml --set tuning.lora.r=16 --json")]
-    Params(ParamsArgs),
-    /// Run every cell of a scenario's `sweep`, each with several seeds, in parallel
-    #[command(after_help = "\
-Examples:
-  straggler sweep scenarios/study-dropout.yaml --seeds 42..44
-  straggler sweep quickstart --set 'sweep.matrix.tuning=[lora, bitfit]' --dry-run
-  straggler sweep --resume results/study-dropout/latest
-
-The same seed gives every cell the same world. A cell that fails does not stop the others.")]
-    Sweep(SweepArgs),
-    /// Compare runs over seeds: mean, SD, intervals, paired differences, what a target cost
-    #[command(after_help = "\
-Examples:
-  straggler compare results/quickstart/latest results/sst2/latest
-  straggler compare results/study-dropout/latest --baseline during_train=0
-  straggler compare results/quickstart --target 0.8 --format markdown -o table.md
-
-Runs that differ by seed only are one cell. Intervals are Student's t; differences are paired by seed.")]
-    Compare(CompareArgs),
-    /// Write one page about a run or a sweep: what came out, why each round took so long, what was wasted and why
-    #[command(after_help = "\
-Examples:
-  straggler report quickstart                      the newest run of that scenario, into its folder
-  straggler report results/sst2/20261120T190332Z-1a2b -o sst2.html
-  straggler report results/study/latest            a sweep: its cells compared, with links to the pages of its runs
-
-The page needs no network and no other file. A run that was killed gets one too, which says so.")]
-    Report(ReportArgs),
-    /// Write a run in the formats of other tools: Perfetto, Parquet, TensorBoard, PEFT
-    #[command(after_help = "\
-Examples:
-  straggler export quickstart --perfetto               trace.json in the run's folder, for https://ui.perfetto.dev
-  straggler export quickstart --parquet -o tables      pandas.read_parquet('tables/timeline.parquet')
-  straggler export quickstart --tensorboard -o logs/a  tensorboard --logdir logs; wall time is simulated time
-  straggler export sst2 --peft -o adapter              PeftModel.from_pretrained(model, 'adapter')")]
-    Export(ExportArgs),
-    /// Download what a scenario needs from the Hugging Face hub, for machines without a network
-    #[command(after_help = "\
-Examples:
-  straggler fetch sst2.yaml
-  straggler run sst2.yaml --offline
-
-Variables: HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE, as huggingface_hub has them")]
-    Fetch(FetchArgs),
-    /// Show what is built in: methods, partitions, models, data sets, metrics
-    #[command(after_help = "\
-Examples:
-  straggler list
-  straggler list tuning
-  straggler list --json")]
-    List(ListArgs),
-    /// Print a script that completes this command line in a shell
-    #[command(after_help = "\
-Examples:
-  straggler completions bash > ~/.local/share/bash-completion/completions/straggler
-  straggler completions zsh > ~/.zfunc/_straggler
-  straggler completions fish > ~/.config/fish/completions/straggler.fish")]
-    Completions(CompletionsArgs),
-    /// Write manual pages, one for each verb
-    #[command(after_help = "\
-Examples:
-  straggler man ~/.local/share/man/man1
-  straggler man | man -l -")]
-    Man(ManArgs),
-    /// Compare the gradient of every trained tensor with finite differences
-    #[command(
-        hide = true,
-        after_help = "\
-Example:
-  straggler check-grads quickstart --set tuning=bitfit"
-    )]
-    CheckGrads(CheckGradsArgs),
-    /// Pretrain a built-in encoder anew, on texts or pictures that the program makes
-    #[command(after_help = "\
-Examples:
-  straggler pretrain --out tiny-roberta --seed 1
-  straggler pretrain --model tiny-vit --out tiny-vit --seed 1")]
-    Pretrain(PretrainArgs),
-    /// Turn device and availability traces of other projects into CSV files for scenarios
-    #[command(after_help = "\
-Examples:
-  straggler import fedscale-capacity client_device_capacity -o devices.csv --bandwidth bandwidth.csv
-  straggler import fedscale-availability client_behave_trace -o availability.csv --spans spans.csv
-  straggler import flash state_traces.json -o availability.csv --spans spans.csv
-
-Pickles are read as data: a file that holds any object is refused, and nothing of it is run.")]
-    Import(ImportArgs),
 }
 
 /// A scenario and what the command line changes in it.
@@ -256,187 +123,79 @@ impl ScenarioArgs {
     }
 }
 
-/// Arguments of `params`.
-#[derive(Debug, Clone, Default, Args)]
-pub(super) struct ParamsArgs {
-    #[command(flatten)]
-    pub(super) scenario: ScenarioArgs,
-}
-
-/// Arguments of `run`.
-#[derive(Debug, Clone, Default, Args)]
-pub(super) struct RunArgs {
-    #[command(flatten)]
-    pub(super) scenario: ScenarioArgs,
-    /// Folder for the results, in place of the scenario's `output.dir`
-    #[arg(long, value_name = "DIR")]
-    pub(super) out: Option<PathBuf>,
-    /// Say what the run would take in simulated time, trainings, traffic, host time and memory; run nothing
-    #[arg(long)]
-    pub(super) dry_run: bool,
-}
-
-/// Arguments of `check-grads`.
-#[derive(Debug, Clone, Args)]
-pub(super) struct CheckGradsArgs {
-    #[command(flatten)]
-    pub(super) scenario: ScenarioArgs,
-    /// Elements compared in each tensor
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub(super) elements: usize,
-}
-
-impl RunArgs {
-    /// What a bare `straggler` does.
-    pub(super) fn quickstart() -> Self {
-        let scenario = ScenarioArgs { file: "quickstart".into(), ..ScenarioArgs::default() };
-        Self { scenario, ..Self::default() }
-    }
-}
-
-/// Arguments of `validate`.
-#[derive(Debug, Clone, Args)]
-pub(super) struct ValidateArgs {
-    #[command(flatten)]
-    pub(super) scenario: ScenarioArgs,
-    /// Show every value with its origin, what the clients get, and what a task costs
-    #[arg(long)]
-    pub(super) explain: bool,
-}
-
-/// Arguments of `fetch`.
-#[derive(Debug, Clone, Args)]
-pub(super) struct FetchArgs {
-    #[command(flatten)]
-    pub(super) scenario: ScenarioArgs,
-}
-
-/// Arguments of `list`.
-#[derive(Debug, Clone, Args)]
-pub(super) struct ListArgs {
-    /// Only this setting, such as `tuning`
-    #[arg(value_name = "SETTING")]
-    pub(super) setting: Option<String>,
-}
-
-/// Arguments of `import`.
-#[derive(Debug, Clone, Args)]
-pub(super) struct ImportArgs {
-    #[command(subcommand)]
-    pub(super) source: ImportSource,
-}
-
-/// What is imported.
-#[derive(Debug, Clone, Subcommand)]
-pub(super) enum ImportSource {
-    /// FedScale's pickle `client_device_capacity`: latency and bandwidth of each client
-    FedscaleCapacity(CapacityImport),
-    /// FedScale's pickle `client_behave_trace`: when each client is active
-    FedscaleAvailability(AvailabilityImport),
-    /// FLASH's `state_traces.json`: phones that are locked, charging and on Wi-Fi
-    Flash(AvailabilityImport),
-}
-
-/// From where, to where.
-#[derive(Debug, Clone, Args)]
-pub(super) struct ImportTarget {
-    /// The file to read
-    #[arg(value_name = "FILE")]
-    pub(super) file: PathBuf,
-    /// The CSV file to write
-    #[arg(short, long, value_name = "FILE")]
-    pub(super) output: PathBuf,
-    /// Number the clients from 0 in the order of their ids, for `assign: by_id`
-    #[arg(long)]
-    pub(super) renumber: bool,
-    /// Replace files that exist
-    #[arg(long)]
-    pub(super) force: bool,
-}
-
-/// Arguments of `import fedscale-capacity`.
-#[derive(Debug, Clone, Args)]
-pub(super) struct CapacityImport {
-    #[command(flatten)]
-    pub(super) target: ImportTarget,
-    /// Also write the clients' bandwidth here
-    #[arg(long, value_name = "FILE")]
-    pub(super) bandwidth: Option<PathBuf>,
-    /// Training takes this many times the latency in the file, which is of inference; FedScale takes 3
-    #[arg(long, value_name = "FACTOR", default_value_t = 3.0)]
-    pub(super) training_factor: f64,
-}
-
-/// Arguments of `import fedscale-availability` and `import flash`.
-#[derive(Debug, Clone, Args)]
-pub(super) struct AvailabilityImport {
-    #[command(flatten)]
-    pub(super) target: ImportTarget,
-    /// Also write what was recorded of each client here, for the trace's `devices_file`
-    #[arg(long, value_name = "FILE")]
-    pub(super) spans: Option<PathBuf>,
-}
-
-/// Arguments of `pretrain`.
-#[derive(Debug, Clone, Args)]
-pub(super) struct PretrainArgs {
-    /// Which encoder
-    #[arg(long, value_enum, default_value = "tiny-roberta")]
-    pub(super) model: PretrainModel,
-    /// Folder for the files of a Hugging Face model; must not exist
-    #[arg(long, value_name = "DIR")]
-    pub(super) out: PathBuf,
-    /// Root of every random stream
-    #[arg(long, default_value_t = 1)]
-    pub(super) seed: u64,
-    /// Sentences of the corpus [tiny-roberta]
-    #[arg(long, default_value_t = 40_000)]
-    pub(super) sentences: usize,
-    /// Passes over the corpus [tiny-roberta]
-    #[arg(long, default_value_t = 13)]
-    pub(super) epochs: usize,
-    /// Pictures, each seen once [tiny-vit]
-    #[arg(long, default_value_t = 400_000)]
-    pub(super) pictures: usize,
-}
-
-/// Encoders that can be pretrained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum PretrainModel {
-    /// RoBERTa that names masked tokens
-    TinyRoberta,
-    /// ViT that names attributes of drawn figures
-    TinyVit,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
-    fn the_command_line_is_well_formed_and_every_verb_has_an_example() {
-        Arguments::command().debug_assert();
-        for verb in Arguments::command().get_subcommands() {
+    fn the_command_line_is_well_formed_and_every_verb_has_an_example_and_exit_codes() {
+        Arguments::description().debug_assert();
+        for verb in Arguments::description().get_subcommands() {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains(&format!("straggler {}", verb.get_name())), "{}", verb.get_name());
+            let codes = help.lines().filter(|line| line.starts_with("Exit codes: 0 ok, ")).count();
+            assert_eq!(codes, 1, "{}", verb.get_name());
+            let saves = ["run", "resume", "sweep"].contains(&verb.get_name());
+            assert_eq!(help.ends_with("130 or 143 interrupted (the state is saved)"), saves, "{}", verb.get_name());
+        }
+    }
+
+    /// What stands between a command and what is said of it, or where its output goes.
+    const ENDS: [&str; 4] = ["  ", " > ", " | ", " #"];
+
+    /// The words of a line of the shell; quotes keep words together.
+    fn words(line: &str) -> Vec<OsString> {
+        let line = ENDS.iter().fold(line.trim(), |line, end| line.split(end).next().unwrap_or_default());
+        let (mut words, mut quote) = (vec![String::new()], None);
+        for letter in line.chars() {
+            match (quote, letter) {
+                (Some(open), letter) if letter == open => quote = None,
+                (None, '\'' | '"') => quote = Some(letter),
+                (None, ' ') => words.push(String::new()),
+                (_, letter) => words.last_mut().expect("there is always one").push(letter),
+            }
+        }
+        words.into_iter().map(OsString::from).collect()
+    }
+
+    /// Whether a line is a command that this program takes; the error is what it would say.
+    fn check(line: &str) -> Result<(), String> {
+        match Arguments::read(words(line)) {
+            Err(error) if error.use_stderr() => Err(format!("{line}\n{error}")),
+            _ => Ok(()),
+        }
+    }
+
+    #[test]
+    fn the_commands_of_the_readme_and_of_the_help_are_ones_that_the_program_takes() {
+        let readme = include_str!("../../README.md");
+        let blocks = readme.split("```sh\n").skip(1).flat_map(|rest| rest.split("```").next());
+        let is_command = |line: &&str| line.starts_with("straggler ") || line.starts_with("target/release/straggler ");
+        let mut commands: Vec<String> = blocks.flat_map(str::lines).filter(is_command).map(ToOwned::to_owned).collect();
+        assert!(commands.len() >= 6, "{commands:?}");
+        let mut described = vec![Arguments::description()];
+        while let Some(command) = described.pop() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            commands.extend(help.lines().map(str::trim).filter(is_command).map(ToOwned::to_owned));
+            described.extend(command.get_subcommands().cloned());
+        }
+        assert!(commands.len() >= 40, "{commands:?}");
+        let wrong: Vec<String> = commands.iter().filter_map(|line| check(line).err()).collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert!(check("straggler rnu quickstart").is_err() && check("straggler run quickstart --sed 3").is_err());
+        // In a sentence placeholders stand for arguments: the verb at least is one.
+        let verbs: Vec<String> =
+            Arguments::description().get_subcommands().map(|verb| verb.get_name().into()).collect();
+        for told in readme.split("`straggler ").skip(1) {
+            let verb = told.split([' ', '`']).next().unwrap_or_default();
+            assert!(verb == "help" || verbs.iter().any(|known| known == verb), "`straggler {verb}` of the README");
         }
     }
 
     #[test]
     fn switches_become_settings() {
-        let arguments = Arguments::try_parse_from([
-            "straggler",
-            "run",
-            "a.yaml",
-            "--seed",
-            "7",
-            "-j",
-            "2",
-            "--timing-only",
-            "--set",
-            "a.b=c",
-        ]);
+        let line = "straggler run a.yaml --seed 7 -j 2 --timing-only --set a.b=c";
+        let arguments = Arguments::read(line.split(' ').map(OsString::from));
         let Ok(Arguments { verb: Some(Verb::Run(run)), .. }) = arguments else { panic!("is a valid line") };
         let set = run.scenario.overrides().set;
         assert_eq!(set, ["a.b=c", "seed=7", "compute.workers=2", "compute.mode=timing_only"]);

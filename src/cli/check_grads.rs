@@ -1,12 +1,23 @@
 //! `straggler check-grads`: the gradient of every trained tensor of a scenario against finite differences.
 
+use clap::Args;
 use serde_json::json;
 
-use super::args::CheckGradsArgs;
+use super::args::ScenarioArgs;
 use super::prepare::prepare;
 use super::{CliError, Console, Exit, fetch};
 use crate::petuning::{GradientCheck, GradientState};
 use crate::scenario;
+
+/// Arguments of `check-grads`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct CheckGradsArgs {
+    #[command(flatten)]
+    pub(super) scenario: ScenarioArgs,
+    /// Elements compared in each tensor
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(super) elements: usize,
+}
 
 /// Lists the tensors; fails when one is cut or wrong.
 pub(super) fn execute(args: &CheckGradsArgs, console: &Console) -> Result<(), CliError> {

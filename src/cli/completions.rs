@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 use serde_json::json;
 
@@ -28,13 +28,13 @@ pub(super) struct ManArgs {
 /// Prints the completions of a shell.
 pub(super) fn completions(args: &CompletionsArgs, console: &Console) -> Result<(), CliError> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Arguments::command(), "straggler", &mut script);
+    clap_complete::generate(args.shell, &mut Arguments::description(), "straggler", &mut script);
     console.result(String::from_utf8_lossy(&script).trim_end())
 }
 
 /// Prints or writes manual pages.
 pub(super) fn man(args: &ManArgs, console: &Console) -> Result<(), CliError> {
-    let mut command = Arguments::command();
+    let mut command = Arguments::description();
     command.build();
     let Some(dir) = &args.dir else { return console.result(page(&command)?.trim_end()) };
     std::fs::create_dir_all(dir).map_err(|error| refused(dir, &error))?;

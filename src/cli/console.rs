@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::args::Global;
 use super::error::{CliError, Exit};
-use crate::scenario::Scenario;
+use crate::scenario::{Diagnostics, Scenario};
 
 /// How much is shown, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,15 @@ impl Console {
 
     /// Prints what is right in a scenario and probably not meant to stderr, unless told to be quiet.
     pub(super) fn warnings(&self, scenario: &Scenario) {
-        let warnings = scenario.warnings();
+        self.warn(&scenario.warnings());
+    }
+
+    /// Prints to stderr that the scenario's `sweep`, if it has one, is left aside, unless told to be quiet.
+    pub(super) fn left_out_sweep(&self, scenario: &Scenario) {
+        self.warn(&scenario.left_out_sweep());
+    }
+
+    fn warn(&self, warnings: &Diagnostics) {
         if !warnings.list().is_empty() {
             self.note(warnings.coloured());
         }

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use self::calibration::{Calibration, calibrate};
 use self::play::{Played, play};
-use super::args::RunArgs;
 use super::prepare::prepare;
 use super::progress::{duration, size};
+use super::run::RunArgs;
 use super::{CliError, Console, Exit, fetch};
 use crate::actors::setup::Setup;
 use crate::model::backbone_tensors;
@@ -51,6 +51,7 @@ struct LearningEstimate {
 /// `run --dry-run`.
 pub(super) fn dry_run(args: &RunArgs, console: &Console) -> Result<(), CliError> {
     let scenario = scenario::load(&args.scenario.input(), &args.scenario.overrides())?;
+    console.left_out_sweep(&scenario);
     console.warnings(&scenario);
     let inputs = fetch::from_cache(&scenario, console)?;
     let mut setup = prepare(&scenario, &inputs)?;

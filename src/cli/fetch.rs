@@ -2,15 +2,23 @@
 
 use std::cell::{Cell, RefCell};
 
+use clap::Args;
 use serde_json::{Value, json};
 
-use super::args::FetchArgs;
+use super::args::ScenarioArgs;
 use super::progress::{DownloadBar, size};
 use super::{CliError, Console};
 use crate::actors::inputs::{self, Inputs, Wanted};
 use crate::data::TokenCache;
 use crate::hub::{HubSettings, Listing, Plan, Progress};
 use crate::scenario::{self, Scenario};
+
+/// Arguments of `fetch`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct FetchArgs {
+    #[command(flatten)]
+    pub(super) scenario: ScenarioArgs,
+}
 
 /// Fetches.
 pub(super) fn execute(args: &FetchArgs, console: &Console) -> Result<(), CliError> {

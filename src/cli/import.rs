@@ -1,12 +1,70 @@
 //! `straggler import`: traces of other projects into our CSV files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::args::{AvailabilityImport, CapacityImport, ImportArgs, ImportSource, ImportTarget};
 use super::{CliError, Console, Exit};
 use crate::import::{self, ImportError, Recorded};
+
+/// Arguments of `import`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ImportArgs {
+    #[command(subcommand)]
+    pub(super) source: ImportSource,
+}
+
+/// What is imported.
+#[derive(Debug, Clone, Subcommand)]
+pub(super) enum ImportSource {
+    /// FedScale's pickle `client_device_capacity`: latency and bandwidth of each client
+    FedscaleCapacity(CapacityImport),
+    /// FedScale's pickle `client_behave_trace`: when each client is active
+    FedscaleAvailability(AvailabilityImport),
+    /// FLASH's `state_traces.json`: phones that are locked, charging and on Wi-Fi
+    Flash(AvailabilityImport),
+}
+
+/// From where, to where.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ImportTarget {
+    /// The file to read
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// The CSV file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: PathBuf,
+    /// Number the clients from 0 in the order of their ids, for `assign: by_id`
+    #[arg(long)]
+    pub(super) renumber: bool,
+    /// Replace files that exist
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+/// Arguments of `import fedscale-capacity`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct CapacityImport {
+    #[command(flatten)]
+    pub(super) target: ImportTarget,
+    /// Also write the clients' bandwidth here
+    #[arg(long, value_name = "FILE")]
+    pub(super) bandwidth: Option<PathBuf>,
+    /// Training takes this many times the latency in the file, which is of inference; FedScale takes 3
+    #[arg(long, value_name = "FACTOR", default_value_t = 3.0)]
+    pub(super) training_factor: f64,
+}
+
+/// Arguments of `import fedscale-availability` and `import flash`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct AvailabilityImport {
+    #[command(flatten)]
+    pub(super) target: ImportTarget,
+    /// Also write what was recorded of each client here, for the trace's `devices_file`
+    #[arg(long, value_name = "FILE")]
+    pub(super) spans: Option<PathBuf>,
+}
 
 /// Reads one file, writes one or two.
 pub(super) fn execute(args: &ImportArgs, console: &Console) -> Result<(), CliError> {

@@ -1,8 +1,8 @@
 //! `straggler list`: what is built in.
 
+use clap::Args;
 use serde_json::{Value, json};
 
-use super::args::ListArgs;
 use super::{CliError, Console, Exit};
 use crate::data::PartitionConfig;
 use crate::model::SHAPES;
@@ -12,6 +12,14 @@ use crate::scenario::Metric;
 use crate::sim::{AvailabilityConfig, SharingConfig};
 use crate::strategy::round::{BelowMinUpdatesConfig, LateUpdatesConfig};
 use crate::strategy::{CodecConfig, SelectionConfig, StalenessConfig, StrategyConfig};
+
+/// Arguments of `list`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ListArgs {
+    /// Only this setting, such as `tuning`
+    #[arg(value_name = "SETTING")]
+    pub(super) setting: Option<String>,
+}
 
 const MODELS: &[Entry] = &[
     Entry {

@@ -1,8 +1,9 @@
 //! `straggler params`: what each tuning method trains, sends and costs on a scenario's model and data.
 
+use clap::Args;
 use serde_json::{Value, json};
 
-use super::args::ParamsArgs;
+use super::args::ScenarioArgs;
 use super::prepare::prepare;
 use super::{CliError, Console, Exit, fetch};
 use crate::actors::setup::{Setup, SetupError};
@@ -10,6 +11,13 @@ use crate::petuning::TuningConfig;
 use crate::scenario::{self, Scenario};
 use crate::training::{MethodCost, method_cost};
 use crate::units::Bytes;
+
+/// Arguments of `params`.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct ParamsArgs {
+    #[command(flatten)]
+    pub(super) scenario: ScenarioArgs,
+}
 
 /// One line of the table.
 struct Row {

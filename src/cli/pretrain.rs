@@ -1,16 +1,48 @@
 //! `straggler pretrain`: makes the built-in encoders.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::args::{PretrainArgs, PretrainModel};
 use super::progress::{Bar, Throttle};
 use super::{CliError, Console, Exit};
 use crate::data::{self, tokenizer};
 use crate::model::{EncoderConfig, Storage};
 use crate::seed::Seeds;
 use crate::training::{PretrainProgress, PretrainSettings, Pretrained, TrainingError, pretrain_images, pretrain_texts};
+
+/// Arguments of `pretrain`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct PretrainArgs {
+    /// Which encoder
+    #[arg(long, value_enum, default_value = "tiny-roberta")]
+    pub(super) model: PretrainModel,
+    /// Folder for the files of a Hugging Face model; must not exist
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// Root of every random stream
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Sentences of the corpus [tiny-roberta]
+    #[arg(long, default_value_t = 40_000)]
+    pub(super) sentences: usize,
+    /// Passes over the corpus [tiny-roberta]
+    #[arg(long, default_value_t = 13)]
+    pub(super) epochs: usize,
+    /// Pictures, each seen once [tiny-vit]
+    #[arg(long, default_value_t = 400_000)]
+    pub(super) pictures: usize,
+}
+
+/// Encoders that can be pretrained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PretrainModel {
+    /// RoBERTa that names masked tokens
+    TinyRoberta,
+    /// ViT that names attributes of drawn figures
+    TinyVit,
+}
 
 /// Shape of the encoder of texts, as its `config.json` says it. Longest input 64 tokens.
 fn text_shape(vocab_size: usize) -> Value {

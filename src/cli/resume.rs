@@ -168,7 +168,9 @@ fn check_changes(lock: &Path, scenario: &Scenario, set: &[String], round: u32) -
     let input = Input::File(lock.to_owned());
     let values = |set: &[String]| {
         let overrides = Overrides { profiles: Vec::new(), set: set.to_vec() };
-        Ok::<_, CliError>(scenario::explain(&input, &overrides)?)
+        let scenario = scenario::load(&input, &overrides)?;
+        let values = scenario::explain(&scenario);
+        Ok::<_, CliError>((scenario, values))
     };
     let ((origin, before), (_, after)) = (values(&[])?, values(set)?);
     let is_in = |list: &[scenario::ResolvedValue], one: &scenario::ResolvedValue| {

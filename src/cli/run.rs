@@ -1,16 +1,40 @@
 //! `straggler run`: simulates a scenario.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::args::RunArgs;
+use clap::Args;
+
+use super::args::ScenarioArgs;
 use super::simulate::{Found, Place, check_assertions, simulate};
 use super::{CliError, Console, Exit, sweep};
 use crate::report::summary_text;
 use crate::scenario::{self, Scenario};
 
+/// Arguments of `run`.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) scenario: ScenarioArgs,
+    /// Folder for the results, in place of the scenario's `output.dir`
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Say what the run would take in simulated time, trainings, traffic, host time and memory; run nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+impl RunArgs {
+    /// What a bare `straggler` does.
+    pub(super) fn quickstart() -> Self {
+        let scenario = ScenarioArgs { file: "quickstart".into(), ..ScenarioArgs::default() };
+        Self { scenario, ..Self::default() }
+    }
+}
+
 /// Runs it.
 pub(super) fn execute(args: &RunArgs, console: &Console) -> Result<(), CliError> {
     let scenario = scenario::load(&args.scenario.input(), &args.scenario.overrides())?;
+    console.left_out_sweep(&scenario);
     if scenario.repeats() > 1 {
         return sweep::repeat(args, console);
     }

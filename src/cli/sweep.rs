@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use self::folder::Folder;
-use super::args::{RunArgs, ScenarioArgs};
+use super::args::ScenarioArgs;
+use super::run::RunArgs;
 use super::{CliError, Console, Exit};
 use crate::scenario::sweep::{Sweep, SweepPart, load_sweep, parse_seeds};
 

@@ -1,12 +1,22 @@
 //! `straggler validate`: checks a scenario, and on request explains what it comes to.
 
+use clap::Args;
 use serde_json::{Value, json};
 
-use super::args::{ScenarioArgs, ValidateArgs};
+use super::args::ScenarioArgs;
 use super::prepare::prepare;
 use super::{CliError, Console, explain, fetch};
-use crate::scenario::sweep::{SweepPart, load_sweep};
 use crate::scenario::{self, Diagnostics, ResolvedValue, Scenario};
+
+/// Arguments of `validate`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ValidateArgs {
+    #[command(flatten)]
+    pub(super) scenario: ScenarioArgs,
+    /// Show every value with its origin, what the clients get, and what a task costs
+    #[arg(long)]
+    pub(super) explain: bool,
+}
 
 /// Checks; explains when asked to.
 pub(super) fn execute(args: &ValidateArgs, console: &Console) -> Result<(), CliError> {
@@ -14,9 +24,7 @@ pub(super) fn execute(args: &ValidateArgs, console: &Console) -> Result<(), CliE
 }
 
 fn check(args: &ScenarioArgs, is_explained: bool, console: &Console) -> Result<(), CliError> {
-    let checked = scenario::explain(&args.input(), &args.overrides());
-    let checked = checked.and_then(|found| check_cells(args).map(|()| found));
-    let (scenario, values) = match checked {
+    let scenario = match scenario::load_with_cells(&args.input(), &args.overrides()) {
         Ok(found) => found,
         Err(diagnostics) => {
             if console.is_json() {
@@ -30,22 +38,14 @@ fn check(args: &ScenarioArgs, is_explained: bool, console: &Console) -> Result<(
         fetch::from_cache(&scenario, console)?;
     }
     if console.is_json() {
-        return console.result(accepted(&scenario, &values));
+        return console.result(accepted(&scenario));
     }
     if is_explained {
         let inputs = fetch::from_cache(&scenario, console)?;
-        console.result(format_args!("{}\n", table(&values)))?;
+        console.result(format_args!("{}\n", table(&scenario::explain(&scenario))))?;
         console.result(explain::text(&prepare(&scenario, &inputs)?))?;
     }
     console.result(format_args!("{} is valid", scenario.name()))
-}
-
-/// Checks every cell of the scenario's `sweep`, if it has one.
-fn check_cells(args: &ScenarioArgs) -> Result<(), Diagnostics> {
-    match load_sweep(&args.input(), &args.overrides(), SweepPart::Whole, None) {
-        Err(diagnostics) if diagnostics.list().iter().all(|problem| problem.code() == "no-sweep") => Ok(()),
-        checked => checked.map(|_| ()),
-    }
 }
 
 fn table(values: &[ResolvedValue]) -> String {
@@ -56,9 +56,11 @@ fn table(values: &[ResolvedValue]) -> String {
     rows.join("\n")
 }
 
-fn accepted(scenario: &Scenario, values: &[ResolvedValue]) -> Value {
-    let values: Vec<Value> =
-        values.iter().map(|v| json!({ "path": v.path, "value": v.value, "origin": v.origin })).collect();
+fn accepted(scenario: &Scenario) -> Value {
+    let values: Vec<Value> = scenario::explain(scenario)
+        .iter()
+        .map(|v| json!({ "path": v.path, "value": v.value, "origin": v.origin }))
+        .collect();
     let warnings = scenario.warnings();
     json!({ "valid": true, "name": scenario.name(), "warnings": problems(&warnings), "values": values })
 }

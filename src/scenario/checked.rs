@@ -79,6 +79,12 @@ impl Scenario {
         self.origins.warnings()
     }
 
+    /// The warning that the `sweep` beside the scenario is no part of it, for a run that does not sweep; empty where there is
+    /// none.
+    pub fn left_out_sweep(&self) -> Diagnostics {
+        self.origins.left_out()
+    }
+
     /// A problem of the setting at a dotted path that came to light only with the model and the data at hand, shown like
     /// those that [`load`](super::load) finds.
     pub fn problem(&self, code: &'static str, path: &str, message: String, help: Option<String>) -> Diagnostics {

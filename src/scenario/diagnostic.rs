@@ -116,6 +116,13 @@ impl fmt::Display for Diagnostics {
 }
 
 impl Diagnostics {
+    /// Each problem once, in the order of the sources.
+    pub(super) fn sorted(sources: Vec<Source>, mut list: Vec<Diagnostic>) -> Self {
+        list.sort_by_key(|problem| problem.place);
+        list.dedup();
+        Self { sources, list }
+    }
+
     /// The problems, in the order of the file.
     pub fn list(&self) -> &[Diagnostic] {
         &self.list

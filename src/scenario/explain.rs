@@ -3,10 +3,7 @@
 use serde_json::Value;
 
 use super::checked::Scenario;
-use super::diagnostic::Diagnostics;
-use super::load::load;
 use super::schema::join;
-use super::{Input, Overrides};
 
 /// One value of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +16,8 @@ pub struct ResolvedValue {
     pub origin: String,
 }
 
-/// Like [`load`](super::load), and tells every value with its origin, in the order of the format.
-///
-/// # Errors
-/// Those of [`load`](super::load).
-pub fn explain(input: &Input, overrides: &Overrides) -> Result<(Scenario, Vec<ResolvedValue>), Diagnostics> {
-    let scenario = load(input, overrides)?;
+/// Every value of a scenario with its origin, in the order of the format.
+pub fn explain(scenario: &Scenario) -> Vec<ResolvedValue> {
     let origins = scenario.origins();
     let mut values = Vec::new();
     let resolved = serde_json::to_value(scenario.raw()).expect("a scenario is made of what JSON can hold");
@@ -32,7 +25,7 @@ pub fn explain(input: &Input, overrides: &Overrides) -> Result<(Scenario, Vec<Re
         let origin = origins.position(&path).unwrap_or_else(|| "default".into());
         values.push(ResolvedValue { path, value, origin });
     });
-    Ok((scenario, values))
+    values
 }
 
 fn flatten(value: &Value, path: &str, each: &mut dyn FnMut(String, String)) {

@@ -6,36 +6,61 @@ use super::check;
 use super::checked::Scenario;
 use super::diagnostic::{Diagnostic, Diagnostics, Source};
 use super::layers::{self, Layers};
-use super::node::Node;
+use super::node::{Entry, Node};
 use super::origins::Origins;
 use super::raw::Draft;
 use super::schema::{self, Definitions};
-use super::sweep::check_section;
-use super::{Input, Overrides};
+use super::{Input, Overrides, sweep};
 
-/// Reads a scenario, lays the overrides on it and checks it.
+/// Reads a scenario, lays the overrides on it and checks it. Of its `sweep` only the form is checked.
 ///
 /// # Errors
 /// Every problem found, each with its place. Nothing is run and nothing is written.
 pub fn load(input: &Input, overrides: &Overrides) -> Result<Scenario, Diagnostics> {
+    load_with(input, overrides, false)
+}
+
+/// Like [`load`], and checks every cell of the scenario's `sweep`, if it has one.
+///
+/// # Errors
+/// Those of [`load`], and those of the cells where the scenario itself is right.
+pub fn load_with_cells(input: &Input, overrides: &Overrides) -> Result<Scenario, Diagnostics> {
+    load_with(input, overrides, true)
+}
+
+fn load_with(input: &Input, overrides: &Overrides, checks_cells: bool) -> Result<Scenario, Diagnostics> {
     let definitions = Definitions::new();
-    let Layers { sources, root, base_dir, profile_lines, sweep, mut problems } =
-        layers::read(input, overrides, &definitions);
-    let scenario = root.as_ref().and_then(|root| resolve(root, base_dir, &sources, &definitions, &mut problems));
-    if let Some(section) = &sweep {
-        check_section(section, &definitions, &mut problems);
+    let mut layers = layers::read(input, overrides, &definitions);
+    let mut problems = std::mem::take(&mut layers.problems);
+    let Layers { base_dir, sources, .. } = &layers;
+    let root = layers.root.as_ref();
+    let scenario = root.and_then(|root| resolve(root, base_dir.clone(), sources, &definitions, &mut problems));
+    let section = layers.sweep.take();
+    let is_right = problems.is_empty();
+    let n_cells = section.as_ref().and_then(|section| sweep::check_form(section, &definitions, &mut problems));
+    if let (Some(section), true, true) = (&section, checks_cells && is_right, problems.is_empty()) {
+        sweep::check_cells(section, (input, overrides), &layers, &definitions, &mut problems);
     }
-    match (scenario, root) {
+    match (scenario, layers.root) {
         (Some(scenario), Some(root)) if problems.is_empty() => {
-            let warnings = check::warnings(scenario.raw(), &root, &profile_lines);
-            Ok(scenario.with_origins(Origins::new(root, sources, warnings)))
+            let warnings = check::warnings(scenario.raw(), &root, &layers.profile_lines);
+            let left_out = section.zip(n_cells).map(|(section, n_cells)| left_out(&section, n_cells, input));
+            Ok(scenario.with_origins(Origins::new(root, layers.sources, warnings).leaving_out(left_out)))
         }
-        _ => {
-            problems.sort_by_key(|problem| problem.place);
-            problems.dedup();
-            Err(Diagnostics { sources, list: problems })
-        }
+        _ => Err(Diagnostics::sorted(layers.sources, problems)),
     }
+}
+
+/// The warning of a run that the section `sweep` is no part of.
+fn left_out(section: &Entry, n_cells: usize, input: &Input) -> Diagnostic {
+    let file = match input {
+        Input::File(path) => path.display().to_string(),
+        Input::Embedded { name, .. } => name.clone(),
+    };
+    let cells = if n_cells == 1 { "its cell".into() } else { format!("its {n_cells} cells") };
+    let message = "`sweep` is left aside: this simulates the scenario as it is without it";
+    Diagnostic::warning("no-effect", message, section.key_place)
+        .help(format!("run {cells} with `straggler sweep {file}`"))
 }
 
 /// The checked scenario of a tree.

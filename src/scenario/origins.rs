@@ -14,11 +14,21 @@ struct Written {
     root: Node,
     sources: Vec<Source>,
     warnings: Vec<Diagnostic>,
+    /// What is told of a `sweep` by who does not sweep.
+    left_out: Option<Diagnostic>,
 }
 
 impl Origins {
     pub(super) fn new(root: Node, sources: Vec<Source>, warnings: Vec<Diagnostic>) -> Self {
-        Self(Some(Arc::new(Written { root, sources, warnings })))
+        Self(Some(Arc::new(Written { root, sources, warnings, left_out: None })))
+    }
+
+    /// With the warning about a `sweep` that is left aside.
+    pub(super) fn leaving_out(mut self, left_out: Option<Diagnostic>) -> Self {
+        if let Some(written) = self.0.as_mut().and_then(Arc::get_mut) {
+            written.left_out = left_out;
+        }
+        self
     }
 
     /// The place of a setting, or of what is around it.
@@ -35,6 +45,10 @@ impl Origins {
     /// Problems with the texts that they are shown in.
     pub(super) fn show(&self, list: Vec<Diagnostic>) -> Diagnostics {
         Diagnostics { sources: self.0.as_ref().map(|written| written.sources.clone()).unwrap_or_default(), list }
+    }
+
+    pub(super) fn left_out(&self) -> Diagnostics {
+        self.show(self.0.iter().flat_map(|written| written.left_out.clone()).collect())
     }
 
     pub(super) fn warnings(&self) -> Diagnostics {

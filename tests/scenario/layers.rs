@@ -70,7 +70,7 @@ fn profiles_come_after_the_file_and_set_comes_last() {
 fn every_value_tells_its_origin() {
     let folder = folder();
     let path = folder.path().join("file.yaml");
-    let (_, values) = explain(&Input::File(path), &overrides(&["patient"], &["clients.total=20"])).unwrap();
+    let values = explain(&load(&Input::File(path), &overrides(&["patient"], &["clients.total=20"])).unwrap());
     let origin = |path: &str| values.iter().find(|value| value.path == path).unwrap().origin.clone();
     assert_eq!(origin("clients.total"), "--set clients.total=20");
     assert!(origin("server.rounds").ends_with("file.yaml:6:48"), "{}", origin("server.rounds"));

@@ -27,6 +27,7 @@ mod report;
 mod resume;
 mod run;
 mod run_folder;
+mod run_log;
 mod schema;
 mod simulate;
 mod sweep;

@@ -2,7 +2,8 @@
 //!
 //! While it runs, a [`ResultsWriter`] appends a [`Record`] per event, a [`RoundRow`] per round and a [`PerfRow`] per
 //! round to their files; at the end it adds a [`ClientRow`] per client, the [`Summary`] and, from the files, the
-//! figures. Everything but `perf.csv` is decided by the simulation alone and is the same in each run of a scenario.
+//! figures. A [`RunLog`] says what became of it.
+//! Everything but `perf.csv` and `log.jsonl` is decided by the simulation alone and is the same in each run of a scenario.
 
 pub mod check;
 mod checkpoint;
@@ -15,6 +16,7 @@ pub mod figures;
 #[cfg(test)]
 mod fixture;
 pub mod html;
+mod log;
 mod perf;
 mod read;
 mod record;
@@ -29,6 +31,7 @@ mod timeline;
 
 pub use checkpoint::{CheckpointFiles, checkpoints_of, read_checkpoint, write_checkpoint};
 pub use error::ReportError;
+pub use log::{LogCheckpoint, LogEntry, LogEvaluation, RunLog};
 pub use perf::{PerfRow, Stopwatch, available_memory, peak_rss_mib};
 pub use read::{RoundsFile, TimelineRow, read_clients, read_rounds, read_timeline};
 pub use record::{EventKind, Reason, Record};

@@ -4,16 +4,19 @@ use std::path::{Path, PathBuf};
 
 use super::checkpoint::{self, Evaluated, Progress, Reached, Saved};
 use super::progress::{self, Bar, Throttle};
-use super::{Console, interrupt};
+use super::{Console, interrupt, run_log};
 use crate::actors::plan::Plan;
 use crate::actors::world::{HostWork, Observer, RoundReport, Snapshot};
-use crate::report::{PerfRow, Record, ReportError, ResultsWriter, RoundRow, Stopwatch, peak_rss_mib};
+use crate::report::{
+    LogEntry, LogEvaluation, PerfRow, Record, ReportError, ResultsWriter, RoundRow, RunLog, Stopwatch, peak_rss_mib,
+};
 use crate::scenario::{Metric, Scenario};
 use crate::units::SimTime;
 
 /// The observer of `straggler run`.
 pub(super) struct Recorder<'a> {
     writer: ResultsWriter,
+    log: RunLog,
     console: &'a Console,
     bar: Bar,
     throttle: Throttle,
@@ -37,6 +40,7 @@ impl<'a> Recorder<'a> {
     /// The recorder of a plan's run; `scenario_hash` is that of its lock file.
     pub(super) fn new(
         writer: ResultsWriter,
+        log: RunLog,
         scenario: &Scenario,
         scenario_hash: String,
         plan: &Plan,
@@ -44,6 +48,7 @@ impl<'a> Recorder<'a> {
     ) -> Self {
         Self {
             writer,
+            log,
             console,
             bar: Bar::new(console, "rounds"),
             throttle: Throttle::every_10_s(),
@@ -139,7 +144,9 @@ impl Observer for Recorder<'_> {
             last: self.last.as_ref(),
             reached: self.reached,
         };
-        self.checkpoint = Some(checkpoint::save(self.writer.directory(), snapshot, &progress)?);
+        let folder = checkpoint::save(self.writer.directory(), snapshot, &progress)?;
+        self.log.write(&LogEntry::Checkpoint(run_log::saved(&folder, snapshot.round, snapshot.at)))?;
+        self.checkpoint = Some(folder);
         Ok(())
     }
 
@@ -167,6 +174,12 @@ impl Observer for Recorder<'_> {
             cancelled_jobs: work.pool.withdrawn - before.pool.withdrawn,
             peak_rss_mib: peak_rss_mib(),
         })?;
+        let evaluated = self.last.as_ref().map(|last| LogEvaluation {
+            round: last.round,
+            metric: self.metric.key().into(),
+            value: self.metric.of(&last.evaluation),
+        });
+        self.log.write(&LogEntry::Round { round, sim_time_s: now.as_secs_f64(), host_s, evaluated })?;
         let status = format!("{}{at_work}", self.status(now));
         self.bar.set(round.into(), self.n_rounds.into(), &status);
         if !self.bar.is_drawn() && (self.throttle.is_due() || round == self.n_rounds) {

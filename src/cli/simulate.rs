@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 pub(super) use self::finish::{Found, check_assertions};
 use super::checkpoint::Opened;
 use super::recorder::Recorder;
-use super::{CliError, Console, Exit, estimate, fetch, interrupt};
+use super::{CliError, Console, Exit, estimate, fetch, interrupt, run_log};
 use crate::actors::setup::{self, Setup};
 use crate::actors::world::{self, Outcome, WorldError};
 use crate::data::CacheUse;
@@ -44,9 +44,11 @@ pub(super) fn simulate(
         Place::Exactly(directory) => ResultsWriter::create_exactly(directory, metric.key())?,
     };
     writer.file("scenario.lock.yaml", lock.as_bytes())?;
-    let mut recorder = Recorder::new(writer, scenario, hash, &setup.plan, console);
-    let outcome = block_on(&mut recorder, async |recorder| world::run(&setup.plan, recorder).await, console)?;
-    finish::finish(scenario, &setup, &outcome, recorder)
+    let log = run_log::begin(writer.directory(), scenario, &setup, &hash, None)?;
+    let mut recorder = Recorder::new(writer, log.clone(), scenario, hash, &setup.plan, console);
+    let outcome = block_on(&mut recorder, async |recorder| world::run(&setup.plan, recorder).await, console);
+    let found = outcome.and_then(|outcome| finish::finish(scenario, &setup, &outcome, recorder));
+    run_log::end(&log, scenario, found)
 }
 
 /// Loads what a scenario names, and says what a lock file keeps of it.
@@ -108,13 +110,17 @@ pub(super) fn go_on(
     console: &Console,
 ) -> Result<Found, CliError> {
     let layout = setup.learner.as_ref().map(|learner| learner.layout());
+    let from = run_log::saved(checkpoint.path(), checkpoint.state.round, checkpoint.state.at);
     let saved = checkpoint.decode(layout)?;
     let writer = ResultsWriter::reopen(directory, &saved.state.files)?;
-    let mut recorder = Recorder::new(writer, scenario, hash_of(lock), &setup.plan, console);
+    let hash = hash_of(lock);
+    let log = run_log::begin(directory, scenario, setup, &hash, Some(from))?;
+    let mut recorder = Recorder::new(writer, log.clone(), scenario, hash, &setup.plan, console);
     recorder.restore(&saved);
     let run = async |recorder: &mut Recorder<'_>| world::resume(&setup.plan, saved.snapshot, is_fork, recorder).await;
-    let outcome = block_on(&mut recorder, run, console)?;
-    finish::finish(scenario, setup, &outcome, recorder)
+    let outcome = block_on(&mut recorder, run, console);
+    let found = outcome.and_then(|outcome| finish::finish(scenario, setup, &outcome, recorder));
+    run_log::end(&log, scenario, found)
 }
 
 /// What the user should know of the inputs before the run.

@@ -1,4 +1,4 @@
-//! `perf.csv` and the host's clock: the one place of the results where host time is allowed.
+//! `perf.csv` and the host's clock: with `log.jsonl` the one place of the results where host time is allowed.
 
 use std::time::Instant;
 
@@ -103,6 +103,11 @@ pub fn available_memory() -> Option<Bytes> {
 /// The present date and time for the name of a results directory, such as `20261120T190332Z`.
 pub(super) fn utc_stamp() -> String {
     jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// The present date and time for `log.jsonl`, such as `2026-11-20T19:03:32.125Z`.
+pub(super) fn utc_now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use straggler::report::{EventKind, Reason, read_timeline};
+use straggler::report::{EventKind, Reason, checkpoints_of, read_timeline};
 use straggler::scenario::sweep::{SweepPart, load_sweep};
 use straggler::scenario::{Input, Overrides};
 use straggler::units::SimTime;
@@ -148,6 +149,57 @@ fn a_signal_saves_what_is_under_way_and_resume_takes_it_back() {
     assert_same_files(&whole, &folder);
 }
 
+const TRAINING: &str = "\
+version: 1
+name: timing
+model: { name: builtin:tiny-roberta }
+dataset: { name: builtin:intents, num_examples: 160, partition: iid }
+clients:
+  total: 4
+  train: { num_train_epochs: 1 }
+  devices: { phone: { share: 1, compute: { time_per_sample: 90 ms } } }
+  networks: { lte: { share: 1, downlink: 5.4 Mbps, uplink: 1.1 Mbps, latency: 60 ms } }
+server: { rounds: 3, clients_per_round: 2 }
+output: { checkpoint_every: 1 }
+sweep: { matrix: { tuning: [bitfit, head] } }
+";
+
+#[test]
+fn a_sweep_of_training_that_was_cut_off_goes_on_to_the_same_adapters() {
+    let root = tempfile::tempdir().unwrap();
+    let file = write(root.path(), TRAINING);
+    let (output, whole) = sweep(&file, &root.path().join("whole"), &["-q", "-j", "1"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let adapter = Path::new("cells/tuning=head/seed-42/adapters/best");
+    assert!(files(&whole).keys().any(|path| path.starts_with(adapter)), "{:?}", files(&whole).keys());
+    // Killed when the first cell has ended, and when the second has saved its state.
+    let has_ended =
+        |folder: &Path| std::fs::read_to_string(folder.join("index.csv")).is_ok_and(|it| it.lines().count() > 1);
+    let second = Path::new("cells/tuning=head/seed-42");
+    let has_saved = |folder: &Path| checkpoints_of(&folder.join(second)).is_ok_and(|saved| !saved.is_empty());
+    let moments: [(&str, &dyn Fn(&Path) -> bool); 2] = [("ended", &has_ended), ("saved", &has_saved)];
+    for (name, is_reached) in moments {
+        let out = root.path().join(name);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_straggler"));
+        command.args(["sweep", file.to_str().unwrap(), "-q", "-j", "1", "--out", out.to_str().unwrap()]);
+        let mut child = command.env("STRAGGLER_CACHE", "off").spawn().unwrap();
+        let latest = out.join("timing/latest");
+        while !is_reached(&latest) && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let folder = latest.canonicalize().unwrap();
+        let was_saved = has_saved(&folder) && !folder.join(second).join("summary.json").exists();
+        let resumed = straggler(&["sweep", "--resume", folder.to_str().unwrap(), "-q", "-j", "2"]);
+        assert_eq!(resumed.status.code(), Some(0), "{}", stderr(&resumed));
+        assert_same_files(&whole, &folder);
+        // A cell that had saved its state is gone on with from there.
+        let log = std::fs::read_to_string(folder.join(second).join("log.jsonl")).unwrap();
+        assert_eq!(log.contains("\"from\":"), was_saved, "{log}");
+    }
+}
+
 #[test]
 fn a_seed_gives_every_cell_the_same_world() {
     let root = tempfile::tempdir().unwrap();
@@ -255,6 +307,30 @@ fn repeats_of_a_run_are_one_cell_over_seeds() {
     assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
     let again = out.join("timing/latest").canonicalize().unwrap();
     assert_same_files(&again, lock.parent().unwrap());
+}
+
+#[test]
+fn a_plain_run_says_that_it_leaves_the_sweep_aside() {
+    let root = tempfile::tempdir().unwrap();
+    let file = write(root.path(), SCENARIO);
+    let (file, out) = (file.to_str().unwrap(), root.path().join("out"));
+    let run = |more: &[&str]| straggler(&[&["run", file, "--out", out.to_str().unwrap()], more].concat());
+    let done = run(&[]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let expected = format!(
+        "warning[no-effect]: `sweep` is left aside: this simulates the scenario as it is without it\n  --> {file}:16:1\n   | \
+         sweep:\n   | ^^^^^ help: run its 4 cells with `straggler sweep {file}`\n"
+    );
+    assert!(stderr(&done).starts_with(&expected), "{}", stderr(&done));
+    let log = std::fs::read_to_string(out.join("timing/latest/log.jsonl")).unwrap();
+    assert!(log.contains(r#""event":"warning","message":"`sweep` is left aside"#), "{log}");
+    assert!(stderr(&run(&["--dry-run"])).starts_with(&expected));
+    assert!(stderr(&run(&["--set", "repeats=2"])).starts_with(&expected));
+    assert_eq!(stderr(&run(&["-q"])), "");
+    // What checks the sweep, or has none, has nothing to say of it.
+    let validated = straggler(&["validate", file]);
+    assert_eq!((validated.status.code(), stderr(&validated).as_str()), (Some(0), ""));
+    assert!(!stderr(&run(&["--set", "sweep=null"])).contains("left aside"));
 }
 
 #[test]

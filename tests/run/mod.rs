@@ -2,6 +2,7 @@
 
 mod engine;
 mod init;
+mod log;
 mod minilm;
 mod program;
 mod random_scenarios;

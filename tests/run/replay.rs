@@ -21,7 +21,7 @@ pub(super) fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
             }
             let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
             // Host time, and how the run was carried out, with checksums of that, are in these.
-            let is_how = ["perf.csv", "scenario.lock.yaml", "/run.json", "/checkpoint.json"];
+            let is_how = ["perf.csv", "log.jsonl", "scenario.lock.yaml", "/run.json", "/checkpoint.json"];
             if !is_how.iter().any(|end| name.ends_with(end)) {
                 found.insert(name, std::fs::read(&path).unwrap());
             }

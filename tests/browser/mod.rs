@@ -1,4 +1,4 @@
-//! The page of a run in a real browser.
+//! The page of a run, and its trace, in a real browser.
 
 use std::path::Path;
 use std::process::Command;
@@ -22,5 +22,28 @@ fn the_report_works_in_a_browser() {
         let used = browser.output().unwrap();
         assert!(used.status.success(), "{run}: {}", String::from_utf8_lossy(&used.stderr));
         assert!(pictures.join(run).join("dark.png").exists());
+    }
+}
+
+/// Opens the traces of a synchronous and of an asynchronous run in Perfetto: its trace processor finds the slices, arrows,
+/// counters and times that the timeline has. See `perfetto.mjs`, which says where Perfetto comes from.
+#[test]
+#[ignore = "needs Chromium, node with playwright-core (STRAGGLER_PLAYWRIGHT) and Perfetto's pages (STRAGGLER_PERFETTO)"]
+fn perfetto_reads_a_trace_as_the_timeline_has_it_in_a_browser() {
+    let of_env = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is set"));
+    let (playwright, perfetto) = (of_env("STRAGGLER_PLAYWRIGHT"), of_env("STRAGGLER_PERFETTO"));
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    for more in [&[][..], &["--profile", "async"]] {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_straggler"));
+        let done =
+            run.args(["run", "quickstart", "--timing-only", "--quiet", "--out", out]).args(more).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let mut browser = Command::new("node");
+        browser.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/perfetto.mjs"));
+        browser.arg(&perfetto).arg(folder.path().join("quickstart/latest")).env("STRAGGLER_PLAYWRIGHT", &playwright);
+        let read = browser.output().unwrap();
+        let told = format!("{}{}", String::from_utf8_lossy(&read.stdout), String::from_utf8_lossy(&read.stderr));
+        assert!(read.status.success(), "{more:?}: {told}");
     }
 }

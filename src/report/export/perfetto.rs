@@ -1,18 +1,23 @@
 //! `trace.json`: the timeline for Perfetto and `chrome://tracing`, in microseconds of simulated time.
 //!
-//! Two processes: the *server* with a track of its rounds, its counters (clients at work, bytes in flight, version of the
-//! model) and what happens to it at one moment; the *clients* with a track each, on which a task holds its download,
-//! training and upload. Arrows lead from the server's round to the download of a task and from the upload back.
+//! Two processes: the *server* with a track of its rounds, one of what happens at a moment, one of the updates that arrive, and
+//! its counters (clients at work, bytes in flight, version of the model); the *clients* with a track each, on which a task
+//! holds its download, training and upload. Arrows lead from the server's round to the download of a task and from the
+//! upload to the update's arrival.
 //!
 //! The form is that of the [Trace Event Format]: slices are pairs of `B` and `E` that nest on their track, arrows pairs of
-//! `s` and `f`, and times never go back.
+//! `s` and `f`, and times never go back. Perfetto draws an arrow from the slice that starts first to the other one, whatever
+//! is written: an update cannot point at the round that waits for it, but must have a slice of its own.
+//! `tests/browser/perfetto.mjs` compares what Perfetto reads with the timeline.
 //!
 //! [Trace Event Format]: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
 
+mod trace_events;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use self::trace_events::{Place, TraceEvents};
 use super::{GrowingFile, tail_of};
 use crate::report::read::timeline_rows;
 use crate::report::{EventKind, Record, ReportError};
@@ -50,8 +55,7 @@ pub fn write_to(directory: &Path, file: &Path) -> Result<PathBuf, ReportError> {
 fn write_rows(directory: &Path, file: &Path, rows_max: u64) -> Result<Option<PathBuf>, ReportError> {
     let timeline = timeline_rows(&directory.join("timeline.csv"), tail_of(directory))?;
     let mut file = GrowingFile::create(file)?;
-    let mut trace = Trace::default();
-    trace.open();
+    let mut trace = Trace::open();
     for row in timeline {
         match row {
             Ok(row) if row.seq >= rows_max => {
@@ -64,20 +68,26 @@ fn write_rows(directory: &Path, file: &Path, rows_max: u64) -> Result<Option<Pat
                 return Err(error);
             }
         }
-        if trace.text.len() > 1 << 16 {
-            file.write(&trace.text)?;
-            trace.text.clear();
+        if let Some(text) = trace.events.take() {
+            file.write(&text)?;
         }
     }
-    trace.close();
-    file.write(&trace.text)?;
+    file.write(&trace.close())?;
     file.finish().map(Some)
 }
 
+/// The processes.
 const SERVER: u32 = 1;
 const CLIENTS: u32 = 2;
-/// The track of the rounds; a client's is its number and one more.
-const ROUNDS: u64 = 1;
+/// The server's tracks.
+const ROUNDS: Place = (SERVER, 1);
+const EVENTS: Place = (SERVER, 2);
+const UPDATES: Place = (SERVER, 3);
+
+/// A client's track.
+fn of_client(client_id: u32) -> Place {
+    (CLIENTS, u64::from(client_id) + 1)
+}
 
 /// What a task under way has open on its client's track.
 struct OpenTask {
@@ -95,10 +105,8 @@ struct Counters {
     version: u64,
 }
 
-#[derive(Default)]
 struct Trace {
-    text: Vec<u8>,
-    has_events: bool,
+    events: TraceEvents,
     tasks: BTreeMap<u64, OpenTask>,
     named: BTreeSet<u32>,
     round_is_open: bool,
@@ -109,35 +117,37 @@ struct Trace {
 }
 
 impl Trace {
-    fn open(&mut self) {
-        self.text.extend_from_slice(
-            b"{\"displayTimeUnit\":\"ms\",\"otherData\":{\"clock\":\"simulated time\"},\"traceEvents\":[\n",
-        );
-        for (process, name) in [(SERVER, "server"), (CLIENTS, "clients")] {
-            self.event(format_args!(
-                "\"ph\":\"M\",\"pid\":{process},\"tid\":0,\"name\":\"process_name\",\"args\":{{\"name\":\"{name}\"}}"
-            ));
+    fn open() -> Self {
+        let mut events = TraceEvents::open(&[(SERVER, "server"), (CLIENTS, "clients")]);
+        for (track, name) in [(ROUNDS, "rounds"), (EVENTS, "events"), (UPDATES, "updates")] {
+            events.name_track(track, name);
         }
-        self.event(format_args!(
-            "\"ph\":\"M\",\"pid\":{SERVER},\"tid\":{ROUNDS},\"name\":\"thread_name\",\"args\":{{\"name\":\"rounds\"}}"
-        ));
+        Self {
+            events,
+            tasks: BTreeMap::new(),
+            named: BTreeSet::new(),
+            round_is_open: false,
+            now: SimTime::ZERO,
+            counters: Counters::default(),
+            shown: None,
+        }
     }
 
     /// Ends what is open, as after a run that was killed.
-    fn close(&mut self) {
+    fn close(mut self) -> Vec<u8> {
         let (time, tasks) = (micros(self.now), std::mem::take(&mut self.tasks));
         for task in tasks.into_values() {
             for _ in 0..=u8::from(task.has_stage) {
-                self.slice_end(time, CLIENTS, track(task.client_id));
+                self.events.slice_end(time, of_client(task.client_id));
             }
             self.counters.at_work -= 1;
             self.counters.in_flight -= task.in_flight.get();
         }
         if self.round_is_open {
-            self.slice_end(time, SERVER, ROUNDS);
+            self.events.slice_end(time, ROUNDS);
         }
         self.count(time);
-        self.text.extend_from_slice(b"\n]}\n");
+        self.events.close()
     }
 
     fn on(&mut self, record: &Record) {
@@ -156,12 +166,12 @@ impl Trace {
         match record.event {
             EventKind::RoundStart => {
                 let round = record.round.unwrap_or_default();
-                self.slice_begin(time, SERVER, ROUNDS, &format!("round {round}"), "");
+                self.events.slice_begin(time, ROUNDS, &format!("round {round}"), "");
                 self.round_is_open = true;
             }
             EventKind::RoundEnd => {
                 if std::mem::take(&mut self.round_is_open) {
-                    self.slice_end(time, SERVER, ROUNDS);
+                    self.events.slice_end(time, ROUNDS);
                 }
             }
             EventKind::Aggregate
@@ -175,7 +185,7 @@ impl Trace {
                 if let (EventKind::Aggregate, Some(version)) = (record.event, record.model_version) {
                     self.counters.version = version.into();
                 }
-                self.instant(time, SERVER, ROUNDS, record.event.as_str());
+                self.events.instant(time, EVENTS, record.event.as_str());
             }
             // Rows about tasks name their task; these do not.
             EventKind::Selected
@@ -193,13 +203,13 @@ impl Trace {
     }
 
     fn on_task(&mut self, record: &Record, task_id: u64, client_id: u32) {
-        let (time, thread) = (micros(record.time), track(client_id));
+        let (time, track) = (micros(record.time), of_client(client_id));
         if record.event == EventKind::Selected {
             self.name_client(client_id);
             let round = record.round.unwrap_or_default();
             let version = record.model_version.unwrap_or_default();
             let args = format!("\"task\":{task_id},\"round\":{round},\"model_version\":{version}");
-            self.slice_begin(time, CLIENTS, thread, &format!("task {task_id}"), &args);
+            self.events.slice_begin(time, track, &format!("task {task_id}"), &args);
             self.tasks.insert(task_id, OpenTask { client_id, has_stage: false, in_flight: Bytes::ZERO });
             self.counters.at_work += 1;
             return;
@@ -210,18 +220,26 @@ impl Trace {
         match record.event {
             EventKind::DownloadStart => {
                 self.begin_stage(&mut task, record, "download");
-                self.arrow(time, 2 * task_id, (SERVER, ROUNDS), (CLIENTS, thread), "model");
+                // In between rounds nothing is open that it could come from.
+                if self.round_is_open {
+                    self.events.arrow_end("s", time, 2 * task_id, ROUNDS, "model");
+                    self.events.arrow_end("f", time, 2 * task_id, track, "model");
+                }
             }
             EventKind::TrainStart => self.begin_stage(&mut task, record, "training"),
             EventKind::UploadStart => self.begin_stage(&mut task, record, "upload"),
             EventKind::DownloadEnd | EventKind::TrainEnd | EventKind::Interrupted => self.end_stage(&mut task, time),
             EventKind::UploadEnd => {
-                self.arrow(time, 2 * task_id + 1, (CLIENTS, thread), (SERVER, ROUNDS), "update");
+                let args = format!("\"task\":{task_id}");
+                self.events.arrow_end("s", time, 2 * task_id + 1, track, "update");
+                self.events.slice_begin(time, UPDATES, &format!("of client {client_id}"), &args);
+                self.events.arrow_end("f", time, 2 * task_id + 1, UPDATES, "update");
+                self.events.slice_end(time, UPDATES);
                 is_over = true;
             }
             EventKind::Rejected | EventKind::Dropout => {
                 let reason = record.reason.map_or("", |reason| reason.as_str());
-                self.instant(time, CLIENTS, thread, &format!("{}: {reason}", record.event.as_str()));
+                self.events.instant(time, track, &format!("{}: {reason}", record.event.as_str()));
                 is_over = true;
             }
             EventKind::Selected
@@ -239,7 +257,7 @@ impl Trace {
         }
         if is_over {
             self.end_stage(&mut task, time);
-            self.slice_end(time, CLIENTS, thread);
+            self.events.slice_end(time, track);
             self.counters.at_work -= 1;
         } else {
             self.tasks.insert(task_id, task);
@@ -250,7 +268,7 @@ impl Trace {
         let time = micros(record.time);
         self.end_stage(task, time);
         let args = record.bytes.map_or_else(String::new, |bytes| format!("\"bytes\":{}", bytes.get()));
-        self.slice_begin(time, CLIENTS, track(task.client_id), name, &args);
+        self.events.slice_begin(time, of_client(task.client_id), name, &args);
         task.has_stage = true;
         task.in_flight = record.bytes.unwrap_or_default();
         self.counters.in_flight += task.in_flight.get();
@@ -258,7 +276,7 @@ impl Trace {
 
     fn end_stage(&mut self, task: &mut OpenTask, time: u64) {
         if std::mem::take(&mut task.has_stage) {
-            self.slice_end(time, CLIENTS, track(task.client_id));
+            self.events.slice_end(time, of_client(task.client_id));
         }
         self.counters.in_flight -= std::mem::take(&mut task.in_flight).get();
     }
@@ -269,73 +287,27 @@ impl Trace {
         let before = self.shown.replace(now);
         let values = |counters: Counters| {
             [
-                ("clients at work", counters.at_work),
-                ("bytes in flight", counters.in_flight),
-                ("model version", counters.version),
+                ("clients", "at work", counters.at_work),
+                ("bytes", "in flight", counters.in_flight),
+                ("model", "version", counters.version),
             ]
         };
-        for (index, (name, value)) in values(now).into_iter().enumerate() {
-            if before.is_none_or(|before| values(before)[index].1 != value) {
-                self.event(format_args!(
-                    "\"ph\":\"C\",\"ts\":{time},\"pid\":{SERVER},\"name\":\"{name}\",\"args\":{{\"value\":{value}}}"
-                ));
+        for (index, (name, part, value)) in values(now).into_iter().enumerate() {
+            if before.is_none_or(|before| values(before)[index].2 != value) {
+                self.events.counter(time, SERVER, (name, part), value);
             }
         }
     }
 
     fn name_client(&mut self, client_id: u32) {
         if self.named.insert(client_id) {
-            let thread = track(client_id);
-            self.event(format_args!(
-                "\"ph\":\"M\",\"pid\":{CLIENTS},\"tid\":{thread},\"name\":\"thread_name\",\"args\":{{\"name\":\"client \
-                 {client_id}\"}}"
-            ));
+            self.events.name_track(of_client(client_id), &format!("client {client_id}"));
         }
-    }
-
-    fn slice_begin(&mut self, time: u64, process: u32, thread: u64, name: &str, args: &str) {
-        self.event(format_args!(
-            "\"ph\":\"B\",\"ts\":{time},\"pid\":{process},\"tid\":{thread},\"name\":\"{name}\",\"args\":{{{args}}}"
-        ));
-    }
-
-    fn slice_end(&mut self, time: u64, process: u32, thread: u64) {
-        self.event(format_args!("\"ph\":\"E\",\"ts\":{time},\"pid\":{process},\"tid\":{thread}"));
-    }
-
-    fn instant(&mut self, time: u64, process: u32, thread: u64, name: &str) {
-        self.event(format_args!(
-            "\"ph\":\"i\",\"s\":\"t\",\"ts\":{time},\"pid\":{process},\"tid\":{thread},\"name\":\"{name}\""
-        ));
-    }
-
-    /// An arrow between the slices that are open on two tracks. There is none between rounds, when nothing is open.
-    fn arrow(&mut self, time: u64, id: u64, from: (u32, u64), to: (u32, u64), name: &str) {
-        if !self.round_is_open {
-            return;
-        }
-        for (phase, (process, thread), binding) in [("s", from, ""), ("f", to, ",\"bp\":\"e\"")] {
-            self.event(format_args!(
-                "\"ph\":\"{phase}\",\"id\":{id},\"ts\":{time},\"pid\":{process},\"tid\":{thread},\"name\":\"{name}\",\
-                 \"cat\":\"transfer\"{binding}"
-            ));
-        }
-    }
-
-    fn event(&mut self, fields: std::fmt::Arguments<'_>) {
-        let before: &[u8] = if std::mem::replace(&mut self.has_events, true) { b",\n{" } else { b"{" };
-        self.text.extend_from_slice(before);
-        self.text.write_fmt(fields).expect("a vector takes all");
-        self.text.push(b'}');
     }
 }
 
 fn micros(time: SimTime) -> u64 {
     time.as_nanos() / 1000
-}
-
-fn track(client_id: u32) -> u64 {
-    u64::from(client_id) + 1
 }
 
 #[cfg(test)]
@@ -347,19 +319,21 @@ mod tests {
     use crate::report::read_timeline;
 
     fn trace(records: impl IntoIterator<Item = Record>) -> Vec<Value> {
-        let mut trace = Trace::default();
-        trace.open();
-        records.into_iter().for_each(|record| trace.on(&record));
-        trace.close();
-        let parsed: Value = serde_json::from_slice(&trace.text).unwrap();
+        let (mut trace, mut text) = (Trace::open(), Vec::new());
+        for record in records {
+            trace.on(&record);
+            text.extend(trace.events.take().into_iter().flatten());
+        }
+        text.extend(trace.close());
+        let parsed: Value = serde_json::from_slice(&text).unwrap();
         parsed["traceEvents"].as_array().unwrap().clone()
     }
 
     /// What the format asks for: known phases with their fields, times that never go back, slices that nest, arrows that
-    /// start before they end and lie on slices, tracks that have names.
+    /// start before they end and lie on slices, of which the second does not start before the first, tracks that have names.
     fn check(events: &[Value]) {
-        let mut open: BTreeMap<(u64, u64), Vec<String>> = BTreeMap::new();
-        let mut arrows: BTreeMap<u64, u32> = BTreeMap::new();
+        let mut open: BTreeMap<(u64, u64), Vec<u64>> = BTreeMap::new();
+        let mut arrows: BTreeMap<u64, (u64, bool)> = BTreeMap::new();
         let (mut last, mut named) = (0, BTreeSet::new());
         for event in events {
             let phase = event["ph"].as_str().unwrap();
@@ -372,30 +346,32 @@ mod tests {
             assert!(time >= last, "{event}");
             last = time;
             if phase == "C" {
-                assert!(event["args"]["value"].is_u64(), "{event}");
+                let values = event["args"].as_object().unwrap();
+                assert!(values.len() == 1 && values.values().all(Value::is_u64), "{event}");
                 continue;
             }
             let place = (process, event["tid"].as_u64().unwrap());
             assert!(named.contains(&place), "{event}");
             let stack = open.entry(place).or_default();
             match phase {
-                "B" => stack.push(event["name"].as_str().unwrap().to_owned()),
+                "B" => stack.push(time),
                 "E" => assert!(stack.pop().is_some(), "{event}"),
                 "i" => assert_eq!(event["s"], "t"),
                 "s" => {
-                    assert!(!stack.is_empty(), "{event}");
-                    assert!(arrows.insert(event["id"].as_u64().unwrap(), 1).is_none(), "{event}");
+                    let from = (*stack.last().unwrap(), false);
+                    assert!(arrows.insert(event["id"].as_u64().unwrap(), from).is_none(), "{event}");
                 }
                 "f" => {
-                    assert!(!stack.is_empty() && event["bp"] == "e", "{event}");
-                    *arrows.get_mut(&event["id"].as_u64().unwrap()).unwrap() += 1;
+                    let (from, ends) = arrows.get_mut(&event["id"].as_u64().unwrap()).unwrap();
+                    assert!(event["bp"] == "e" && *stack.last().unwrap() >= *from, "{event}");
+                    assert!(!std::mem::replace(ends, true), "{event}");
                 }
                 _ => panic!("{event}"),
             }
             assert!(stack.len() <= 2, "{event}: {stack:?}");
         }
         assert!(open.values().all(Vec::is_empty), "{open:?}");
-        assert!(arrows.values().all(|n| *n == 2));
+        assert!(arrows.values().all(|(_, ends)| *ends));
     }
 
     fn count(events: &[Value], phase: &str, name: &str) -> usize {
@@ -417,9 +393,9 @@ mod tests {
         assert_eq!(count(&events, "s", "update"), of(EventKind::UploadEnd));
         assert_eq!(count(&events, "i", "dropout: "), of(EventKind::Dropout));
         // At the end nobody is at work and nothing is in flight.
-        for name in ["clients at work", "bytes in flight"] {
-            let last = events.iter().rev().find(|event| event["name"] == name).unwrap();
-            assert_eq!(last["args"]["value"], 0, "{name}");
+        for (name, part) in [("clients", "at work"), ("bytes", "in flight")] {
+            let last = events.iter().rev().find(|event| event["ph"] == "C" && event["name"] == name).unwrap();
+            assert_eq!(last["args"][part], 0, "{name}");
         }
     }
 

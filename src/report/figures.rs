@@ -25,6 +25,7 @@ mod chart;
 mod curves;
 mod forest;
 mod gantt;
+mod learning;
 mod paints;
 mod rounds;
 mod svg;
@@ -40,6 +41,7 @@ pub(super) use axis::{size_unit, time_unit};
 pub(super) use causes::in_stage;
 pub(super) use chart::short;
 pub(super) use forest::{Line, forest};
+pub(super) use learning::{GROUPS_MAX, Learners, Over, learning};
 pub(super) use svg::escaped;
 
 /// Draws all figures of the run in `directory` into its `figures/` and returns their paths. A figure for which there

@@ -5,13 +5,14 @@
 //! | `html/head.rs` | what came out: headline figures and what stands out |
 //! | `html/rounds.rs` | why each round took so long |
 //! | `html/page.rs` | the other sections, and how they are put together |
-//! | `html/sweep.rs` | the page of a sweep |
+//! | `html/sweep.rs`, `html/links.rs` | the page of a sweep, and its links to those of its runs |
 //! | `html/words.rs` | numbers, durations and sizes for reading |
 //!
 //! The page is made of the files in the run's folder alone, and of nothing that the host's clock says: the same run gives
 //! the same bytes. Its figures are those of [`figures`].
 
 mod head;
+mod links;
 mod page;
 mod rounds;
 mod sweep;

@@ -80,22 +80,36 @@ pub(super) struct Style {
 }
 
 /// The styles of the curves of a chart, in order.
-pub(super) const STYLES: [Style; 4] = [
+pub(super) const STYLES: [Style; 6] = [
     Style { colour: colour::BLUE, dashes: "", mark: Mark::Dot },
     Style { colour: colour::ORANGE, dashes: "7 3", mark: Mark::Square },
     Style { colour: colour::GREEN, dashes: "2 3", mark: Mark::Triangle },
     Style { colour: colour::VERMILLION, dashes: "9 3 2 3", mark: Mark::Diamond },
+    Style { colour: colour::PURPLE, dashes: "14 4", mark: Mark::Square },
+    Style { colour: colour::SKY, dashes: "5 2 1 2", mark: Mark::Triangle },
 ];
 
-/// Draws a row of names with their samples, from `start` to the right and on to further lines before `right`.
-pub(super) fn legend(svg: &mut Svg, start: Point, right: f64, entries: &[(Sample, &str)]) {
+/// Where the entries of a legend stand: in a row from `start` to the right and on to further lines before `right`.
+fn places(start: Point, right: f64, entries: &[(Sample, &str)]) -> Vec<Point> {
     let (mut x, mut y) = start;
-    for (index, (sample, name)) in entries.iter().enumerate() {
+    let place = |(sample, name): &(Sample, &str)| {
         // About 7 pixels a letter at this size.
         let width = 18.0 + 7.0 * name.chars().count() as f64 + 18.0;
         if x + width - 18.0 > right && x > start.0 {
-            (x, y) = (start.0, y + 18.0);
+            (x, y) = (start.0, y + LEGEND_LINE);
         }
+        let here = (x, y);
+        x += width + if matches!(sample, Sample::Line(_)) { 8.0 } else { 0.0 };
+        here
+    };
+    entries.iter().map(place).collect()
+}
+
+const LEGEND_LINE: f64 = 18.0;
+
+/// Draws names with their samples, in a row from `start` to the right and on to further lines before `right`.
+pub(super) fn legend(svg: &mut Svg, start: Point, right: f64, entries: &[(Sample, &str)]) {
+    for (index, ((sample, name), (x, y))) in entries.iter().zip(places(start, right, entries)).enumerate() {
         let is_line = matches!(sample, Sample::Line(_));
         if is_line {
             svg.begin_switch(index);
@@ -111,45 +125,84 @@ pub(super) fn legend(svg: &mut Svg, start: Point, right: f64, entries: &[(Sample
         svg.text((x + 18.0, y), Anchor::Start, name);
         if is_line {
             svg.end_group();
-            x += 8.0;
         }
-        x += width;
     }
 }
 
 /// A named line of a chart.
-pub(super) struct Curve {
-    pub(super) name: &'static str,
+pub(super) struct Curve<'a> {
+    name: &'a str,
     /// Values, in the order in which they are joined.
-    pub(super) points: Vec<Point>,
+    points: Vec<Point>,
+    /// For each point, how far the values reach down and up; empty for a line alone.
+    band: Vec<(f64, f64)>,
+}
+
+impl<'a> Curve<'a> {
+    pub(super) fn new(name: &'a str, points: Vec<Point>) -> Self {
+        Self { name, points, band: Vec::new() }
+    }
+
+    /// With how far the values of each point reach down and up.
+    pub(super) fn within(self, band: Vec<(f64, f64)>) -> Self {
+        Self { band, ..self }
+    }
+
+    pub(super) fn points(&self) -> &[Point] {
+        &self.points
+    }
 }
 
 /// Beyond so many points on a curve its marks would touch.
 const MARKS_MAX: usize = 60;
 
 /// A chart of one or more curves, at most as many as there are styles; a legend if there are several.
-pub(super) fn curves(id: &str, heading: &str, x: Axis, y: Axis, curves: &[Curve]) -> String {
-    let mut svg = Svg::new(id, 720.0, 420.0, heading);
-    let panel = Panel { left: 84.0, top: 62.0, width: 606.0, height: 296.0, x, y };
+pub(super) fn curves(id: &str, heading: &str, x: Axis, y: Axis, curves: &[Curve<'_>]) -> String {
+    let entry = |(curve, style): (&Curve<'_>, &Style)| (Sample::Line(*style), short_name(curve.name));
+    let entries: Vec<(Sample, String)> = match curves.len() {
+        0 | 1 => Vec::new(),
+        _ => curves.iter().zip(&STYLES).map(entry).collect(),
+    };
+    let entries: Vec<(Sample, &str)> = entries.iter().map(|(sample, name)| (*sample, name.as_str())).collect();
+    let (start, right) = ((91.0, 48.0), 690.0);
+    // Names that take more than a line move all else down.
+    let further = places(start, right, &entries).last().map_or(0.0, |(_, y)| y - start.1);
+    let mut svg = Svg::new(id, 720.0, 420.0 + further, heading);
+    let panel = Panel { left: 84.0, top: 62.0 + further, width: 606.0, height: 296.0, x, y };
     panel.draw(&mut svg);
-    if curves.len() > 1 {
-        let entry = |(curve, style): (&Curve, &Style)| (Sample::Line(*style), curve.name);
-        let entries: Vec<_> = curves.iter().zip(&STYLES).map(entry).collect();
-        legend(&mut svg, (panel.left + 7.0, 48.0), panel.right(), &entries);
-    }
+    legend(&mut svg, start, right, &entries);
     for (index, (curve, style)) in curves.iter().zip(&STYLES).enumerate() {
         let points: Vec<_> = curve.points.iter().map(|(x, y)| (panel.x_of(*x), panel.y_of(*y))).collect();
         svg.begin_series(index);
+        if !curve.band.is_empty() {
+            let edge = |of: fn(&(f64, f64)) -> f64| {
+                let edge = points.iter().zip(&curve.band).map(|((x, _), band)| (*x, panel.y_of(of(band))));
+                thinned(&edge.collect::<Vec<_>>(), panel.left, panel.width)
+            };
+            let (below, above) = (edge(|band| band.0), edge(|band| band.1));
+            svg.area(&below.into_iter().chain(above.into_iter().rev()).collect::<Vec<_>>(), style.colour);
+        }
         svg.polyline(&thinned(&points, panel.left, panel.width), style.colour, style.dashes);
         if points.len() <= MARKS_MAX {
             for (point, (x, y)) in points.iter().zip(&curve.points) {
-                let tip = format!("{} {}, {} {}", panel.x.label, short(*x), panel.y.label, short(*y));
+                let name = if curve.band.is_empty() { String::new() } else { format!("{}: ", curve.name) };
+                let tip = format!("{name}{} {}, {} {}", panel.x.label, short(*x), panel.y.label, short(*y));
                 svg.mark(*point, style.mark, style.colour, &tip);
             }
         }
         svg.end_group();
     }
     svg.finish()
+}
+
+/// Letters of a name that fit into a legend.
+const LETTERS_MAX: usize = 80;
+
+fn short_name(name: &str) -> String {
+    match name.chars().count() {
+        0..=LETTERS_MAX => name.into(),
+        _ => name.chars().take(LETTERS_MAX).chain(['…']).collect(),
+    }
 }
 
 /// A number with four significant digits or so.

@@ -36,19 +36,19 @@ fn metric(rounds: &RoundsFile, id: &str, over: &str, x: Axis, points: Vec<Point>
     let name = rounds.metric.replace('_', " ");
     let heading = format!("{}{} over {over}", name.get(..1)?.to_uppercase(), name.get(1..)?);
     let y = values_axis(&name, &points)?;
-    Some(curves(&format!("metric-over-{id}"), &heading, x, y, &[Curve { name: "", points }]))
+    Some(curves(&format!("metric-over-{id}"), &heading, x, y, &[Curve::new("", points)]))
 }
 
 /// Training and evaluation loss over rounds; `None` without either.
 pub(super) fn loss_over_rounds(rounds: &RoundsFile) -> Option<String> {
     let drawn: Vec<_> = [
-        Curve { name: "training, on the clients", points: points(rounds, number, |row| row.train_loss) },
-        Curve { name: "evaluation", points: points(rounds, number, |row| row.eval_loss) },
+        Curve::new("training, on the clients", points(rounds, number, |row| row.train_loss)),
+        Curve::new("evaluation", points(rounds, number, |row| row.eval_loss)),
     ]
     .into_iter()
-    .filter(|curve| !curve.points.is_empty())
+    .filter(|curve| !curve.points().is_empty())
     .collect();
-    let all: Vec<_> = drawn.iter().flat_map(|curve| curve.points.iter().copied()).collect();
+    let all: Vec<_> = drawn.iter().flat_map(|curve| curve.points().iter().copied()).collect();
     let y = values_axis("cross-entropy [nats]", &all)?;
     Some(curves("loss-over-rounds", "Loss over rounds", rounds_axis(rounds), y, &drawn))
 }
@@ -66,10 +66,10 @@ pub(super) fn bytes_over_rounds(rounds: &RoundsFile) -> Option<String> {
         rounds.rows.iter().map(&mut so_far).collect::<Vec<_>>()
     };
     let drawn = [
-        Curve { name: "all", points: cumulated(|row| row.bytes_down + row.bytes_up) },
-        Curve { name: "to the clients", points: cumulated(|row| row.bytes_down) },
-        Curve { name: "to the server", points: cumulated(|row| row.bytes_up) },
-        Curve { name: "wasted, of all", points: cumulated(|row| row.bytes_wasted) },
+        Curve::new("all", cumulated(|row| row.bytes_down + row.bytes_up)),
+        Curve::new("to the clients", cumulated(|row| row.bytes_down)),
+        Curve::new("to the server", cumulated(|row| row.bytes_up)),
+        Curve::new("wasted, of all", cumulated(|row| row.bytes_wasted)),
     ];
     let y = Axis::new(format!("bytes moved so far [{unit}]"), 0.0, total.get() as f64 / bytes);
     Some(curves("bytes-over-rounds", "Traffic over rounds", rounds_axis(rounds), y, &drawn))

@@ -55,7 +55,7 @@ pub(in crate::report) fn forest(id: &str, heading: &str, label: &str, lines: &[L
         svg.mark(
             (panel.x_of(line.mean), y),
             Mark::Diamond,
-            colour::BLUE,
+            colour::VERMILLION,
             &format!("{}: mean {}", line.name, line.mean),
         );
     }

@@ -156,6 +156,15 @@ impl Svg {
         ));
     }
 
+    /// A light area around a curve.
+    pub(super) fn area(&mut self, outline: &[Point], colour: &str) {
+        let points: Vec<_> = outline.iter().map(|(x, y)| format!("{},{}", number(*x), number(*y))).collect();
+        self.element(format_args!(
+            "<polygon points=\"{}\" fill=\"{colour}\" fill-opacity=\"0.15\"/>",
+            points.join(" ")
+        ));
+    }
+
     /// A mark on a curve; `tip` is shown where the pointer rests on it.
     pub(super) fn mark(&mut self, centre: Point, mark: Mark, colour: &str, tip: &str) {
         let [x, y] = [centre.0, centre.1].map(number);

@@ -3,13 +3,14 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::{page, words};
+use super::links::link;
+use super::words;
 use crate::report::ReportError;
 use crate::report::compare::{
     CellStatus, Comparison, Estimate, Group, INDEX_FILE, Options, Quantity, SWEEP_LOCK_FILE, SweepIndex, Unit, compare,
     run_folder,
 };
-use crate::report::figures::{Line, escaped, forest, short, size_unit, time_unit};
+use crate::report::figures::{self, GROUPS_MAX, Learners, Line, Over, escaped, forest, short, size_unit, time_unit};
 use crate::report::results::write_whole;
 use crate::units::{Bytes, SimDuration};
 
@@ -25,7 +26,12 @@ pub fn write_sweep(directory: &Path, file: &Path) -> Result<PathBuf, ReportError
     let comparison = compare(&[directory.to_owned()], &Options::default()).map_err(|error| error.to_string());
     let path = directory.join(SWEEP_LOCK_FILE);
     let lock = std::fs::read_to_string(&path).map_err(ReportError::read(&path))?;
-    write_whole(file, sweep(directory, &index, comparison.as_ref(), &lock).as_bytes())?;
+    let page = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(page).map_err(ReportError::write(page))?;
+    write_whole(file, sweep(directory, page, &index, comparison.as_ref(), &lock).as_bytes())?;
     Ok(file.to_owned())
 }
 
@@ -41,7 +47,14 @@ fn name(directory: &Path) -> String {
     name.map_or_else(|| "a sweep".into(), |name| name.to_string_lossy().into_owned())
 }
 
-fn sweep(directory: &Path, index: &SweepIndex, comparison: Result<&Comparison, &String>, lock: &str) -> String {
+/// The page in the folder `page` of the sweep in `directory`.
+fn sweep(
+    directory: &Path,
+    page: &Path,
+    index: &SweepIndex,
+    comparison: Result<&Comparison, &String>,
+    lock: &str,
+) -> String {
     let n_failed = index.rows.iter().filter(|row| row.status == CellStatus::Failed).count();
     let (status, is_concern) = if n_failed == 0 { ("completed", false) } else { ("some runs failed", true) };
     let groups = comparison.map_or(&[][..], |comparison| &comparison.groups[..]);
@@ -64,18 +77,19 @@ fn sweep(directory: &Path, index: &SweepIndex, comparison: Result<&Comparison, &
     let top = format!("{notices}<dl class=\"cards\">\n{}</dl>\n", cards.map(card).concat());
     let sections = [
         ("cells", "Cells", "What the cells came to", comparison.map_or_else(|_| String::new(), cells)),
-        ("figures", "Figures", "Means over seeds", comparison.map_or_else(|_| String::new(), figures)),
-        ("runs", "Runs", "All runs", runs(index)),
+        ("learning", "Learning", "How the cells learnt", comparison.map_or_else(|_| String::new(), learning)),
+        ("figures", "Figures", "Means over seeds", comparison.map_or_else(|_| String::new(), means)),
+        ("runs", "Runs", "All runs", runs(index, directory, page)),
         ("provenance", "Provenance", "Where it comes from", provenance(lock)),
     ];
-    page::assemble(&name(directory), (status, is_concern), &top, sections.into())
+    super::page::assemble(&name(directory), (status, is_concern), &top, sections.into())
 }
 
 /// A row for each cell, a column for each quantity.
 fn cells(comparison: &Comparison) -> String {
     let shown = &comparison.quantities;
     let mut html = format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Cells\"><table data-sort><caption>Mean ± SD over seeds{}; \
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Cells\"><table class=\"many\" data-sort><caption>Mean ± SD over seeds{}; \
          in brackets how many runs have a value</caption>\n<thead><tr><th scope=\"col\">cell</th>",
         comparison.metric.as_ref().map_or_else(String::new, |metric| format!(", metric: {}", escaped(metric)))
     );
@@ -122,8 +136,36 @@ fn told(quantity: Quantity, value: f64) -> String {
     }
 }
 
+/// The metric of each cell over simulated time, traffic and rounds.
+fn learning(comparison: &Comparison) -> String {
+    const CELLS_MAX: usize = 4 * GROUPS_MAX;
+    let Some(metric) = &comparison.metric else { return String::new() };
+    let drawn = comparison.groups.iter().take(CELLS_MAX);
+    let groups: Vec<Learners<'_>> = drawn
+        .map(|group| Learners { name: &group.name, runs: group.runs.iter().map(|run| &run.rounds[..]).collect() })
+        .collect();
+    let panel = |over: Over| {
+        let charts = figures::learning(over, &metric.replace('_', " "), &groups);
+        let charts: String = charts.iter().map(|svg| format!("<figure>{svg}</figure>\n")).collect();
+        (!charts.is_empty()).then(|| format!("<div data-panel=\"over {}\">\n{charts}</div>\n", over.name()))
+    };
+    let panels: String = Over::ALL.into_iter().filter_map(panel).collect();
+    if panels.is_empty() {
+        return panels;
+    }
+    let mut html = format!("<div data-tabs>\n{panels}</div>\n");
+    html.push_str(
+        "<p class=\"soft\">Lines are means over the seeds at the end of each round, areas reach from the lowest run to the highest \
+         one.</p>\n",
+    );
+    if comparison.groups.len() > CELLS_MAX {
+        let _ = writeln!(html, "<p class=\"soft\">The first {CELLS_MAX} cells are drawn.</p>");
+    }
+    html
+}
+
 /// A figure for each of the quantities that tell most.
-fn figures(comparison: &Comparison) -> String {
+fn means(comparison: &Comparison) -> String {
     const CELLS_MAX: usize = 60;
     let wanted = [
         Quantity::Test,
@@ -165,10 +207,10 @@ fn figures(comparison: &Comparison) -> String {
         }
     }
     if !html.is_empty() {
-        let percent = words::percent(comparison.confidence, 1.0);
+        let percent = short(100.0 * comparison.confidence);
         let _ = writeln!(
             html,
-            "<p class=\"soft\">Light dots are runs, the diamond is their mean, the bar its {percent} interval (Student's t); one seed \
+            "<p class=\"soft\">Light dots are runs, the diamond is their mean, the bar its {percent} % interval (Student's t); one seed \
              has none.</p>"
         );
     }
@@ -178,8 +220,8 @@ fn figures(comparison: &Comparison) -> String {
     html
 }
 
-/// Every run with how it ended, and a link to its own page.
-fn runs(index: &SweepIndex) -> String {
+/// Every run with how it ended, and a link to its own page if it has one.
+fn runs(index: &SweepIndex, directory: &Path, page: &Path) -> String {
     let mut html = String::from(
         "<p class=\"tools\" hidden><label>Filter <input type=\"search\" data-filter=\"runs-table\" placeholder=\"such as \
          failed\"></label></p>\n<div class=\"scroll tall\" tabindex=\"0\" role=\"region\" aria-label=\"Runs\"><table id=\"runs-table\" \
@@ -191,16 +233,16 @@ fn runs(index: &SweepIndex) -> String {
     }
     html.push_str("<th scope=\"col\">status</th><th scope=\"col\">message</th></tr></thead>\n<tbody>\n");
     for row in &index.rows {
-        let folder = run_folder(&row.cell, row.seed);
-        let link =
-            folder.join("report.html").to_string_lossy().replace('"', "%22").replace('#', "%23").replace('?', "%3F");
+        let own_page = directory.join(run_folder(&row.cell, row.seed)).join("report.html");
+        let name = match own_page.is_file() {
+            true => format!("<a href=\"{}\">{}</a>", escaped(&link(page, &own_page)), escaped(&row.cell)),
+            false => escaped(&row.cell),
+        };
         let settings: String =
             row.settings.iter().map(|value| format!("<td><code>{}</code></td>", escaped(value))).collect();
         let _ = writeln!(
             html,
-            "<tr><td><a href=\"{}\">{}</a></td><td class=\"n\" data-v=\"{}\">{}</td>{settings}<td>{}</td><td>{}</td></tr>",
-            escaped(&link),
-            escaped(&row.cell),
+            "<tr><td>{name}</td><td class=\"n\" data-v=\"{}\">{}</td>{settings}<td>{}</td><td>{}</td></tr>",
             row.seed,
             row.seed,
             row.status.as_str().replace('_', " "),

@@ -133,6 +133,7 @@ fn a_sweep_gets_a_page_that_compares_its_cells() {
         let lock = format!("name: study\nseed: {seed}\ntuning:\n  lora:\n    r: {r}\n");
         std::fs::write(place.join("scenario.lock.yaml"), lock).unwrap();
         std::fs::copy(&rounds, place.join("rounds.csv")).unwrap();
+        std::fs::write(place.join("report.html"), "").unwrap();
         let ended = (CellStatus::Ok, 0, "");
         rows.push(IndexRow::new((cell, seed), vec![r.into()], ended, Some(&summary)));
     }
@@ -151,9 +152,20 @@ fn a_sweep_gets_a_page_that_compares_its_cells() {
         "<a href=\"cells/r=2/seed-1/report.html\">r=2</a>",
         "memory: too little, &lt;1 GiB",
         "0.8000 ± 0.0000",
+        "<tr><td>r=64</td>",
+        "aria-label=\"Accuracy over simulated time\"",
+        "aria-label=\"Accuracy over traffic\"",
     ] {
         assert!(html.contains(wanted), "{wanted}");
     }
+    // A curve for each of two cells, within a band over its two seeds.
+    let curves = html.split("aria-label=\"Accuracy over rounds\"").nth(1).unwrap().split("</svg>").next().unwrap();
+    assert_eq!((curves.matches("<polygon").count(), curves.matches("data-series").count()), (2, 2));
+    // From elsewhere its links lead back.
+    let elsewhere = write_sweep(&directory, &out.path().join("pages/new/study.html")).unwrap();
+    let html = std::fs::read_to_string(elsewhere).unwrap();
+    let link = "<a href=\"../../study/20260101T000000Z-abcd/cells/r=2/seed-1/report.html\">r=2</a>";
+    assert!(html.contains(link), "{html}");
     // The test value of two cells, with two runs each.
     let forest = html.split("aria-label=\"test\"").nth(1).unwrap().split("</svg>").next().unwrap();
     assert_eq!(forest.matches("<path d=").count(), 6);

@@ -17,13 +17,16 @@
 //! No p is corrected for the number of comparisons. Figures to a target are means over the runs that reached it; the others
 //! are counted and named by seed, never averaged in.
 
+mod baseline;
 mod comparison;
 mod error;
 mod export;
 mod folder;
+mod grouping;
 mod index;
 mod quantity;
 mod run;
+mod scale;
 mod settings;
 mod statistics;
 mod table;

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use super::super::{Reason, Summary};
+use super::baseline::{find_baseline, subtract};
 use super::error::CompareError;
 use super::folder::{Found, LeftOut};
+use super::grouping::{group, names};
 use super::quantity::Quantity;
 use super::run::Run;
-use super::settings::{Differing, differing, short_paths};
+use super::settings::differing;
 use super::statistics::{Difference, Estimate};
 
 /// What a comparison is asked for.
@@ -157,74 +159,6 @@ pub fn compare(folders: &[PathBuf], options: &Options) -> Result<Comparison, Com
     })
 }
 
-/// Runs that differ by seed only, in the order in which they were found.
-fn group(runs: Vec<Run>, metric: Option<&str>, left_out: &mut Vec<LeftOut>) -> Vec<Vec<Run>> {
-    let mut groups: Vec<Vec<Run>> = Vec::new();
-    for run in runs {
-        if let (Some(own), Some(metric)) = (run.summary.metric.as_deref(), metric)
-            && own != metric
-        {
-            let reason = format!("its metric is {own}, that of the others {metric}");
-            left_out.push(LeftOut { folder: run.folder, reason });
-            continue;
-        }
-        let Some(group) = groups.iter_mut().find(|group| group[0].scenario == run.scenario) else {
-            groups.push(vec![run]);
-            continue;
-        };
-        match group.iter().find(|other| other.seed() == run.seed()) {
-            Some(other) => {
-                let reason = format!("it repeats `{}`: the same scenario and seed", other.folder.display());
-                left_out.push(LeftOut { folder: run.folder, reason });
-            }
-            None => group.push(run),
-        }
-    }
-    for group in &mut groups {
-        group.sort_by_key(Run::seed);
-    }
-    groups
-}
-
-/// Most settings that a group is named after.
-const NAMED_MAX: usize = 4;
-
-fn names(groups: &[Vec<Run>], differing: &[Differing]) -> Vec<String> {
-    let alone = |names: &[Option<String>]| {
-        let whole: Option<Vec<String>> = names.iter().cloned().collect();
-        whole.filter(|names| (1..names.len()).all(|i| !names[..i].contains(&names[i])))
-    };
-    let of_all = |of: &dyn Fn(&Run) -> Option<String>| {
-        let of_group =
-            |runs: &Vec<Run>| of(&runs[0]).filter(|name| runs.iter().all(|run| of(run).as_ref() == Some(name)));
-        alone(&groups.iter().map(of_group).collect::<Vec<_>>())
-    };
-    if groups.len() == 1 {
-        return vec![groups[0][0].summary.name.clone()];
-    }
-    if let Some(cells) = of_all(&|run| run.cell.clone()) {
-        return cells;
-    }
-    let scenario = |run: &Run| Some(run.summary.name.clone());
-    if (differing.is_empty() || differing.len() > NAMED_MAX)
-        && let Some(names) = of_all(&scenario)
-    {
-        return names;
-    }
-    let paths = short_paths(&differing.iter().map(|one| one.path.as_str()).collect::<Vec<_>>());
-    (0..groups.len())
-        .map(|i| {
-            let shown = paths.iter().zip(differing).take(NAMED_MAX);
-            let words: Vec<String> = shown.map(|(path, one)| format!("{path}={}", one.values[i])).collect();
-            match differing.len() > NAMED_MAX {
-                // Too many settings to tell: the folder is the shortest thing that is certain to differ.
-                true => groups[i][0].folder.display().to_string(),
-                false => words.join(","),
-            }
-        })
-        .collect()
-}
-
 /// The runs' own target, where those that have one agree.
 fn own_target(groups: &[Vec<Run>], notes: &mut Vec<String>) -> Option<f64> {
     let of = |summary: &Summary| summary.target.as_ref().map(|target| target.value);
@@ -260,63 +194,6 @@ fn figure(runs: &[Run], quantity: Quantity, target: Option<f64>, confidence: f64
     let values: Vec<Option<f64>> = runs.iter().map(|run| run.value(quantity, target)).collect();
     let there: Vec<f64> = values.iter().flatten().copied().collect();
     Figure { quantity, estimate: Estimate::of(&there, confidence), values, difference: None }
-}
-
-fn find_baseline(given: &str, groups: &[Group], settings: &[String]) -> Result<usize, CompareError> {
-    let is_named = |group: &Group| {
-        let folder = std::path::Path::new(given).canonicalize().ok();
-        let is_folder = |run: &Run| folder.is_some() && run.folder.canonicalize().ok() == folder;
-        group.name == given || group.runs.iter().any(is_folder)
-    };
-    if let Some(index) = groups.iter().position(is_named) {
-        return Ok(index);
-    }
-    let paths = short_paths(&settings.iter().map(String::as_str).collect::<Vec<_>>());
-    let has = |group: &Group, (setting, value): (&str, &str)| {
-        let at = settings.iter().position(|path| path == setting).or(paths.iter().position(|path| path == setting));
-        let is_equal = |own: &str| {
-            // 0 and 0.0 are the same number.
-            own == value || matches!((own.parse::<f64>(), value.parse::<f64>()), (Ok(own), Ok(value)) if own == value)
-        };
-        at.is_some_and(|at| is_equal(&group.settings[at]))
-    };
-    let fitting: Vec<usize> = match given.split_once('=') {
-        Some(pair) => (0..groups.len()).filter(|i| has(&groups[*i], pair)).collect(),
-        None => Vec::new(),
-    };
-    let names = |of: &[usize]| of.iter().map(|i| groups[*i].name.clone()).collect();
-    match fitting[..] {
-        [only] => Ok(only),
-        [] => {
-            let known = names(&(0..groups.len()).collect::<Vec<_>>());
-            Err(CompareError::UnknownBaseline { given: given.into(), known })
-        }
-        _ => Err(CompareError::AmbiguousBaseline { given: given.into(), fitting: names(&fitting) }),
-    }
-}
-
-/// Pairs each group with the baseline, seed by seed.
-fn subtract(groups: &mut [Group], baseline: usize, confidence: f64, notes: &mut Vec<String>) {
-    let (seeds, figures) = (groups[baseline].seeds(), groups[baseline].figures.clone());
-    for (_, group) in groups.iter_mut().enumerate().filter(|(i, _)| *i != baseline) {
-        let own = group.seeds();
-        let n_shared = own.iter().filter(|seed| seeds.contains(seed)).count();
-        if n_shared < own.len().max(seeds.len()) {
-            let name = &group.name;
-            notes.push(format!(
-                "{name}: {n_shared} of its {} seeds are also the baseline's; only these are paired",
-                own.len()
-            ));
-        }
-        for (figure, base) in group.figures.iter_mut().zip(&figures) {
-            let pair = |(seed, value): (&u64, &Option<f64>)| {
-                let at = seeds.iter().position(|other| other == seed)?;
-                Some((*value)? - base.values[at]?)
-            };
-            let differences: Vec<f64> = own.iter().zip(&figure.values).filter_map(pair).collect();
-            figure.difference = Difference::of(&differences, confidence);
-        }
-    }
 }
 
 #[cfg(test)]

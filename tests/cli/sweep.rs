@@ -153,13 +153,13 @@ const TRAINING: &str = "\
 version: 1
 name: timing
 model: { name: builtin:tiny-roberta }
-dataset: { name: builtin:intents, num_examples: 160, partition: iid }
+dataset: { name: builtin:intents, num_examples: 80, partition: iid }
 clients:
   total: 4
   train: { num_train_epochs: 1 }
   devices: { phone: { share: 1, compute: { time_per_sample: 90 ms } } }
   networks: { lte: { share: 1, downlink: 5.4 Mbps, uplink: 1.1 Mbps, latency: 60 ms } }
-server: { rounds: 3, clients_per_round: 2 }
+server: { rounds: 2, clients_per_round: 2 }
 output: { checkpoint_every: 1 }
 sweep: { matrix: { tuning: [bitfit, head] } }
 ";

@@ -1,6 +1,8 @@
 //! The same functions made of candle's operations: for other devices and number types, and as the tests' reference.
 
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::backend::BackendStorage;
+use candle_core::op::Add;
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, D, DType, Layout, Result, Shape, Storage, Tensor, bail};
 
 use super::dropout::Dropout;
 
@@ -18,6 +20,68 @@ pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Resu
         *last = n_out;
     }
     out.reshape(shape)
+}
+
+/// The same for a weight and bias that are not trained: candle's own product would compute their gradients for nobody.
+pub(super) fn frozen_linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(FrozenLinear { weight: weight.detach(), bias: bias.map(Tensor::detach) })
+}
+
+/// A projection by candle's own product on any device and in any number type, with a gradient of the input alone.
+struct FrozenLinear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl CustomOp1 for FrozenLinear {
+    fn name(&self) -> &'static str {
+        "composed-frozen-linear"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.project(x, layout, |storage| match storage {
+            Storage::Cpu(storage) => Some(storage),
+            _ => None,
+        })
+    }
+
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        self.project(x, layout, |storage| match storage {
+            Storage::Cuda(storage) => Some(storage),
+            _ => None,
+        })
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let rows = gradient.reshape(((), self.weight.dim(0)?))?;
+        rows.matmul(&self.weight)?.reshape(x.shape()).map(Some)
+    }
+}
+
+impl FrozenLinear {
+    /// `x W^T + b` on the device whose storage `on_device` finds.
+    fn project<S: BackendStorage>(
+        &self,
+        x: &S,
+        layout: &Layout,
+        on_device: impl Fn(&Storage) -> Option<&S>,
+    ) -> Result<(S, Shape)> {
+        let (n_out, n_in) = self.weight.dims2()?;
+        let n_rows = layout.shape().elem_count() / n_in.max(1);
+        let rows = Layout::contiguous_with_offset((n_rows, n_in), layout.start_offset());
+        let mut dims = layout.dims().to_vec();
+        if let Some(last) = dims.last_mut() {
+            *last = n_out;
+        }
+        let (storage, weight_layout) = self.weight.storage_and_layout();
+        let Some(weight) = on_device(&storage) else { bail!("input and weight lie on two devices") };
+        let product = x.matmul(weight, (1, n_rows, n_out, n_in), &rows, &weight_layout.transpose(0, 1)?)?;
+        let Some(bias) = &self.bias else { return Ok((product, dims.into())) };
+        let (storage, bias_layout) = bias.storage_and_layout();
+        let Some(bias) = on_device(&storage) else { bail!("input and bias lie on two devices") };
+        let (whole, repeated) = (Layout::contiguous((n_rows, n_out)), bias_layout.broadcast_as((n_rows, n_out))?);
+        Ok((product.binary_impl::<Add>(bias, &whole, &repeated)?, dims.into()))
+    }
 }
 
 /// Layer normalisation over the last dimension.

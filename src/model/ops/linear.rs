@@ -19,7 +19,7 @@ use super::widened::{fits_weight, with_widened};
 pub fn frozen_linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let Some((x, weight, bias)) = prepare(x, weight, bias)? else {
         let weight = weight.detach().to_dtype(x.dtype())?;
-        return composed::linear(x, &weight, bias.map(Tensor::detach).as_ref());
+        return composed::frozen_linear(x, &weight, bias.map(Tensor::detach).as_ref());
     };
     x.apply_op1(FrozenLinear { weight: weight.detach(), bias: bias.map(|bias| bias.detach()) })
 }
@@ -300,6 +300,24 @@ mod tests {
         assert!(distance(&out, &expected) < 1e-5);
         assert!(distance(gradients[0].as_ref().unwrap(), exact[0].as_ref().unwrap()) < 1e-5);
         assert!(gradients[1].is_none() && gradients[2].is_none());
+    }
+
+    /// Also where the kernel cannot run: on a GPU, and with other number types on any device.
+    #[test]
+    fn the_composed_form_computes_no_gradient_of_frozen_weights() {
+        let [x, weight, bias] = [noise(&[2, 33, 20], 1), noise(&[18, 20], 2), noise(&[18], 3)];
+        let x = Var::from_tensor(&x).unwrap();
+        assert_eq!(x.dtype(), DType::F64);
+        let gradients_of = |out: Tensor| {
+            let gradients = out.sqr().unwrap().backward().unwrap();
+            (gradients.get_ids().count(), gradients.get(&x).unwrap().to_dtype(DType::F32).unwrap())
+        };
+        let (n, gradient) = gradients_of(frozen_linear(&x, &weight, Some(&bias)).unwrap());
+        // candle keeps the gradients of what leads to no variable: with its own product those of weight and bias.
+        let (n_composed, expected) = gradients_of(composed::linear(&x, &weight, Some(&bias)).unwrap());
+        assert_eq!((n, n_composed), (1, 3));
+        assert_eq!(distance(&gradient, &expected), 0.0);
+        assert!(!frozen_linear(&x.detach(), &weight, None).unwrap().track_op());
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! Data sets, splits and the partition over clients.
 //!
-//! [`load`] gives a [`TextDataset`] (built-in, from files or from a folder laid out as on the hub; [`load_repository`] from
-//! one that was fetched) and [`encode`] turns it into token ids; [`load_images`] gives an [`ImageDataset`] in the size that
-//! the model takes. The chosen [`Partition`] deals the training rows to the clients.
+//! [`load`] gives a [`TextDataset`] (built-in, from files, or laid out as on the hub) and [`encode`] turns it into token ids;
+//! [`load_images`] gives an [`ImageDataset`] in the size that the model takes. The chosen [`Partition`] deals the training rows to the clients.
 
 mod builtin;
 mod config;
@@ -17,6 +16,7 @@ mod labels;
 mod load;
 pub mod partition;
 mod repository;
+mod sources;
 mod token_cache;
 pub mod tokenizer;
 mod validation;
@@ -28,9 +28,10 @@ pub use encode::{TokenSplit, encode};
 pub use encoded::{EncodedDataset, EncodedSplit};
 pub use error::{DataError, PartitionError};
 pub use images::{ImageDataset, ImageFormat, ImageProcessor, ImageSplit, ImagesConfig, load_images};
-pub use load::{load, load_repository};
+pub use load::load;
 pub use partition::{
     DirichletConfig, IidConfig, LabelMixConfig, Partition, PartitionConfig, PartitionTable, ShardsConfig,
 };
 pub use repository::{CARD, DatasetSource, SplitsConfig, data_files};
+pub use sources::FetchedDataset;
 pub use token_cache::{CacheUse, TokenCache};

@@ -2,11 +2,9 @@
 //!
 //! [`want`] asks which files are needed and how large those are that are not in the cache; [`Wanted::download`] brings them.
 
-use std::path::PathBuf;
-
 use super::setup::SetupError;
-use crate::data::{self, CARD, DatasetSource, TokenCache};
-use crate::hub::{Hub, HubSettings, Listing, Plan, Progress, Repo, RepoKind};
+use crate::data::{self, CARD, DatasetSource, FetchedDataset, TokenCache};
+use crate::hub::{Hub, HubError, HubSettings, Listing, Plan, Progress, Repo, RepoKind};
 use crate::model::{self, ModelSource};
 use crate::scenario::{Examples, Scenario};
 
@@ -23,15 +21,6 @@ pub struct Inputs {
     pub dataset_commit: Option<String>,
     /// Where token ids are kept between runs. Off, unless the caller says otherwise.
     pub tokens: TokenCache,
-}
-
-/// A data set that came from the hub.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FetchedDataset {
-    /// The folder of its files.
-    pub folder: PathBuf,
-    /// The names of all files of the repository, of which those that the scenario needs are in the folder.
-    pub names: Vec<String>,
 }
 
 /// What a scenario needs from the hub.
@@ -73,18 +62,25 @@ pub fn want<'a>(scenario: &Scenario, hub: &'a Hub, progress: &dyn Progress) -> R
     let model = match &source {
         ModelSource::Hub(repo) => {
             let repo = at(repo, lock.and_then(|lock| lock.model_commit.as_ref()));
-            Some(want_model(&hub.resolve(&repo, progress)?, needs_weights(scenario), hub, progress)?)
+            let listing = hub.resolve(&repo, progress).map_err(of(RepoKind::Model))?;
+            Some(want_model(&listing, needs_weights(scenario), hub, progress)?)
         }
         _ => None,
     };
     let dataset = match dataset_repo(scenario) {
         Some(repo) => {
             let repo = at(&repo, lock.and_then(|lock| lock.dataset_commit.as_ref()));
-            Some(want_dataset(scenario, &hub.resolve(&repo, progress)?, hub, progress)?)
+            let listing = hub.resolve(&repo, progress).map_err(of(RepoKind::Dataset))?;
+            Some(want_dataset(scenario, &listing, hub, progress)?)
         }
         None => None,
     };
     Ok(Wanted { hub, source, model, dataset })
+}
+
+/// An error of the hub about a model or a data set.
+fn of(kind: RepoKind) -> impl FnOnce(HubError) -> SetupError {
+    move |error| SetupError::Hub { kind, error }
 }
 
 /// Without a data set only the shape of the model matters.
@@ -102,11 +98,11 @@ fn dataset_repo(scenario: &Scenario) -> Option<Repo> {
 fn want_model(listing: &Listing, needs_weights: bool, hub: &Hub, progress: &dyn Progress) -> Result<Plan, SetupError> {
     let (id, names) = (&listing.repo.id, listing.names());
     let mut files = model::description_files(id, &names)?;
-    let folder = hub.get(listing, &files, progress)?;
+    let folder = hub.get(listing, &files, progress).map_err(of(RepoKind::Model))?;
     if needs_weights {
         files.extend(model::weight_files(id, &names, &folder)?);
     }
-    Ok(hub.plan(listing, &files, progress)?)
+    hub.plan(listing, &files, progress).map_err(of(RepoKind::Model))
 }
 
 fn want_dataset(
@@ -119,14 +115,14 @@ fn want_dataset(
     let mut card = None;
     if listing.has(CARD) {
         files.push(CARD.to_string());
-        let path = hub.get(listing, &files, progress)?.join(CARD);
+        let path = hub.get(listing, &files, progress).map_err(of(RepoKind::Dataset))?.join(CARD);
         let unreadable =
             |error: std::io::Error| data::DataError::Unreadable { path: path.clone(), reason: error.to_string() };
         card = Some(String::from_utf8_lossy(&std::fs::read(&path).map_err(unreadable)?).into_owned());
     }
     let config = scenario.dataset().expect("a data set on the hub is one that the scenario names");
     files.extend(data::data_files(config, &listing.names(), card.as_deref())?);
-    Ok(hub.plan(listing, &files, progress)?)
+    hub.plan(listing, &files, progress).map_err(of(RepoKind::Dataset))
 }
 
 impl Wanted<'_> {
@@ -147,8 +143,8 @@ impl Wanted<'_> {
     pub fn download(&self, progress: &dyn Progress) -> Result<Inputs, SetupError> {
         let mut inputs = of_model(self.source.clone());
         for plan in self.plans() {
-            let folder = self.hub.download(plan, progress)?;
             let listing = plan.listing();
+            let folder = self.hub.download(plan, progress).map_err(of(listing.repo.kind))?;
             let commit = Some(listing.commit.clone());
             match listing.repo.kind {
                 RepoKind::Model => {

@@ -146,7 +146,7 @@ impl From<SetupError> for CliError {
             SetupError::Data(_) | SetupError::ImagesForTexts { .. } | SetupError::TextsForImages { .. } => {
                 CliError::new(Exit::BadInput, "dataset", &error)
             }
-            SetupError::Hub(hub) => hub_error(hub),
+            SetupError::Hub { error, .. } => hub_error(error),
             SetupError::Sim(_) => CliError::new(Exit::BadInput, "bad-trace", &error),
             SetupError::Metric { .. } => CliError::new(Exit::BadInput, "metric", &error),
             SetupError::Partition(_) => CliError::new(Exit::BadInput, "partition", &error),

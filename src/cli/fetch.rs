@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::args::ScenarioArgs;
+use super::prepare::placed;
 use super::progress::{DownloadBar, size};
 use super::{CliError, Console};
 use crate::actors::inputs::{self, Inputs, Wanted};
@@ -30,8 +31,8 @@ pub(super) fn execute(args: &FetchArgs, console: &Console) -> Result<(), CliErro
         };
     };
     let watcher = Watcher::new(console);
-    let wanted = inputs::want(&scenario, &hub, &watcher)?;
-    let fetched = bring(&wanted, &watcher)?;
+    let wanted = inputs::want(&scenario, &hub, &watcher).map_err(|error| placed(&scenario, error))?;
+    let fetched = bring(&scenario, &wanted, &watcher)?;
     match console.is_json() {
         true => console.result(as_json(&wanted, &fetched, watcher.received.get())),
         false => console.result(as_text(&wanted, &fetched, watcher.received.get())),
@@ -43,7 +44,8 @@ pub(super) fn gather(scenario: &Scenario, settings: HubSettings, console: &Conso
     let found = match inputs::hub_for(scenario, || settings) {
         Some(hub) => {
             let watcher = Watcher::new(console);
-            bring(&inputs::want(scenario, &hub, &watcher)?, &watcher)?
+            let wanted = inputs::want(scenario, &hub, &watcher).map_err(|error| placed(scenario, error))?;
+            bring(scenario, &wanted, &watcher)?
         }
         None => inputs::local(scenario),
     };
@@ -55,7 +57,7 @@ pub(super) fn from_cache(scenario: &Scenario, console: &Console) -> Result<Input
     gather(scenario, HubSettings { is_offline: true, ..HubSettings::from_env() }, console)
 }
 
-fn bring(wanted: &Wanted<'_>, watcher: &Watcher<'_>) -> Result<Inputs, CliError> {
+fn bring(scenario: &Scenario, wanted: &Wanted<'_>, watcher: &Watcher<'_>) -> Result<Inputs, CliError> {
     let bytes = wanted.n_bytes();
     if bytes > 0 {
         let n_files: usize = wanted.plans().map(|plan| plan.files().len()).sum();
@@ -66,7 +68,7 @@ fn bring(wanted: &Wanted<'_>, watcher: &Watcher<'_>) -> Result<Inputs, CliError>
         }
     }
     watcher.start(bytes);
-    Ok(wanted.download(watcher)?)
+    wanted.download(watcher).map_err(|error| placed(scenario, error))
 }
 
 /// Shows downloads on stderr.

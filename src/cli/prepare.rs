@@ -4,12 +4,18 @@ use super::CliError;
 use super::estimate::flags_that_fit;
 use crate::actors::inputs::Inputs;
 use crate::actors::setup::{self, Setup, SetupError};
+use crate::hub::{HubError, RepoKind};
 use crate::scenario::Scenario;
 use crate::training::TrainingError;
 
 /// [`setup::prepare`], with errors that name the place of the setting that is to be changed.
 pub(super) fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, CliError> {
-    setup::prepare(scenario, inputs).map_err(|error| match setting_of(&error) {
+    setup::prepare(scenario, inputs).map_err(|error| placed(scenario, error))
+}
+
+/// The error with file and line of the setting that is to be changed, where one decides about it.
+pub(super) fn placed(scenario: &Scenario, error: SetupError) -> CliError {
+    match setting_of(&error) {
         Some((code, path)) => {
             let fitting = fitting_workers(&error);
             let error = CliError::from(error);
@@ -20,7 +26,17 @@ pub(super) fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, Cli
             error.at(scenario, code, path)
         }
         None => error.into(),
-    })
+    }
+}
+
+/// The setting that names what the hub does not have or give out.
+fn hub_setting(kind: RepoKind, error: &HubError) -> &'static str {
+    match (kind, error) {
+        (RepoKind::Model, HubError::NoRevision { .. }) => "model.revision",
+        (RepoKind::Model, _) => "model.name",
+        (RepoKind::Dataset, HubError::NoRevision { .. }) => "dataset.revision",
+        (RepoKind::Dataset, _) => "dataset.name",
+    }
 }
 
 /// The workers that would fit into the memory that the scenario allows, for an error of memory; inside none if not even one
@@ -38,6 +54,9 @@ fn setting_of(error: &SetupError) -> Option<(&'static str, &'static str)> {
         SetupError::Data(_) | SetupError::TextsForImages { .. } | SetupError::ImagesForTexts { .. } => {
             Some(("dataset", "dataset"))
         }
+        // Where the network or the disk is at fault, no setting is.
+        SetupError::Hub { error, .. } if error.is_environment() => None,
+        SetupError::Hub { kind, error } => Some(("hub", hub_setting(*kind, error))),
         SetupError::Partition(_) => Some(("partition", "dataset.partition")),
         SetupError::Metric { .. } => Some(("metric", "evaluation.metric")),
         SetupError::Tuning(_) => Some(("tuning", "tuning")),

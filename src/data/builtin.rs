@@ -35,6 +35,11 @@ pub(super) const TEXT_NAMES: [&str; 2] = [INTENTS.name, SENTIMENT.name];
 /// The built-in pictures, as written in `dataset.name`.
 pub(super) const IMAGE_NAMES: [&str; 1] = [shapes::NAME];
 
+/// All of them.
+pub(super) fn names() -> Vec<&'static str> {
+    [&TEXT_NAMES[..], &IMAGE_NAMES].concat()
+}
+
 /// Fewest training rows that can be asked for.
 pub(crate) const MIN_EXAMPLES: usize = 100;
 

@@ -76,6 +76,9 @@ impl DatasetConfig {
             (Some(name), None, None) => problems.extend(self.repository_problems(name)),
             (None, Some(files), None) => {
                 problems.extend(files.problems());
+                if self.columns.as_ref().is_some_and(|columns| columns.image.is_some()) {
+                    problems.push(Problem::new("columns.image", "own files hold texts").help("remove it"));
+                }
                 problems.extend(self.only_for_the_hub("own files"));
                 problems.extend(self.generated_only());
             }
@@ -118,9 +121,13 @@ impl DatasetConfig {
         problems
     }
 
-    /// Whether the examples are pictures; else they are texts.
-    pub fn holds_images(&self) -> bool {
-        self.images.is_some() || self.name.as_deref().is_some_and(|name| builtin::IMAGE_NAMES.contains(&name))
+    /// Whether the examples are pictures; else they are texts. `None`: only the files tell, as for a data set on the hub.
+    pub fn holds_images(&self) -> Option<bool> {
+        match self.name.as_deref() {
+            None => Some(self.images.is_some()),
+            Some(name) if name.starts_with("builtin:") => Some(builtin::IMAGE_NAMES.contains(&name)),
+            Some(_) => None,
+        }
     }
 
     /// Whether there are rows to test on.
@@ -191,7 +198,7 @@ impl DatasetConfig {
 
 fn builtin_problems(name: &str, config: &DatasetConfig) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let names = [&builtin::TEXT_NAMES[..], &builtin::IMAGE_NAMES].concat();
+    let names = builtin::names();
     if !names.contains(&name) {
         let message = format!("`{name}` is not a built-in data set (there are: {})", names.join(", "));
         let help =
@@ -255,7 +262,7 @@ impl FilesConfig {
     }
 }
 
-/// Names of columns (TSV and CSV header, JSONL keys).
+/// Names of columns (TSV and CSV header, JSONL keys, columns of parquet files).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnsConfig {
@@ -265,6 +272,9 @@ pub struct ColumnsConfig {
     /// The second text of a pair.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_pair: Option<String>,
+    /// The picture, in a data set of pictures on the hub. Default: its only column of pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// The label: a name, or its 0-based number.
     #[serde(default = "default_label")]
     pub label: String,
@@ -280,8 +290,12 @@ fn default_label() -> String {
 
 impl ColumnsConfig {
     fn problems(&self) -> Vec<Problem> {
-        let columns =
-            [("text", Some(&self.text)), ("text_pair", self.text_pair.as_ref()), ("label", Some(&self.label))];
+        let columns = [
+            ("text", Some(&self.text)),
+            ("text_pair", self.text_pair.as_ref()),
+            ("image", self.image.as_ref()),
+            ("label", Some(&self.label)),
+        ];
         let mut problems = Vec::new();
         for (i, (key, name)) in columns.iter().enumerate() {
             let Some(name) = name else { continue };
@@ -298,7 +312,7 @@ impl ColumnsConfig {
 
 impl Default for ColumnsConfig {
     fn default() -> Self {
-        Self { text: default_text(), text_pair: None, label: default_label() }
+        Self { text: default_text(), text_pair: None, image: None, label: default_label() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Pictures in classes: from folders, IDX or CIFAR files, or drawn by the program.
+//! Pictures in classes: from folders, IDX or CIFAR files, the hub's parquet files, or drawn by the program.
 //!
 //! [`load_images`] reads each picture once, widens it to the model's channels, brings it to the model's size as the
 //! checkpoint's [`ImageProcessor`] says, and keeps its bytes; [`ImageSplit::pixels`] makes numbers of them when a batch is
@@ -14,6 +14,7 @@ mod load;
 mod picture;
 mod processor;
 mod resize;
+mod table;
 #[cfg(test)]
 mod testing;
 

@@ -51,6 +51,7 @@ impl Known {
         ColumnsConfig {
             text: self.text.into(),
             text_pair: self.text_pair.map(Into::into),
+            image: None,
             label: ColumnsConfig::default().label,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::DatasetConfig;
-use super::files::{Problems, RawRow, read_lines};
+use super::files::{Problems, read_lines};
 
 /// Names shown when a label is not among them.
 const SHOWN_NAMES: usize = 10;
@@ -31,15 +31,25 @@ impl Labels {
         Some(Self { names, by_number, numbers_first: false })
     }
 
+    /// The labels as the scenario gives them; else as the files tell them, which then store numbers; else the different
+    /// ones that are `written` in the training rows.
+    pub(super) fn resolved<'a>(
+        given: Option<Self>,
+        told: Option<Vec<String>>,
+        written: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        given.or_else(|| told.map(Self::of_classes)).unwrap_or_else(|| Self::collect(written))
+    }
+
     /// The names of labels that a file stores by number.
-    pub(super) fn of_classes(names: Vec<String>) -> Self {
+    fn of_classes(names: Vec<String>) -> Self {
         Self { names, by_number: true, numbers_first: true }
     }
 
     /// The different labels of the training rows: in the order of numbers if all are numbers, else in alphabetical
     /// order.
-    pub(super) fn collect<'a>(rows: impl IntoIterator<Item = &'a RawRow>) -> Self {
-        let names: BTreeSet<&str> = rows.into_iter().map(|row| row.label.as_str()).collect();
+    fn collect<'a>(written: impl IntoIterator<Item = &'a str>) -> Self {
+        let names: BTreeSet<&str> = written.into_iter().collect();
         let mut names: Vec<String> = names.into_iter().map(String::from).collect();
         let numbers: Option<Vec<i64>> = names.iter().map(|name| name.parse().ok()).collect();
         if numbers.is_some() {
@@ -51,6 +61,11 @@ impl Labels {
     /// Names by number.
     pub(super) fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The name of the only label, where there are not two of them.
+    pub(super) fn only(&self) -> Option<&str> {
+        (self.names.len() < 2).then(|| self.names.first().map_or("", String::as_str))
     }
 
     /// The number of a label as written, or what is wrong with it.
@@ -103,17 +118,13 @@ fn names_of_file(path: &Path, problems: &mut Problems) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn row(label: &str) -> RawRow {
-        RawRow { line: 1, text: "a".into(), text_pair: None, label: label.into() }
-    }
-
     #[test]
     fn collected_names_are_sorted_and_are_not_numbers_of_themselves() {
-        let labels = Labels::collect(&["b", "a", "c", "a"].map(row));
+        let labels = Labels::collect(["b", "a", "c", "a"]);
         assert_eq!(labels.names(), ["a", "b", "c"]);
         assert!(labels.number("0").is_err());
         // 10 comes after 9, and the label 9 is number 1: not row number 9.
-        let labels = Labels::collect(&["10", "9", "2"].map(row));
+        let labels = Labels::collect(["10", "9", "2"]);
         assert_eq!(labels.names(), ["2", "9", "10"]);
         assert_eq!(labels.number("9"), Ok(1));
         assert!(labels.number("1").is_err());

@@ -4,118 +4,36 @@ use std::path::{Path, PathBuf};
 
 use super::files::{self, Problems, RawFile};
 use super::labels::Labels;
-use super::repository::{self, CARD};
-use super::{DataError, DatasetConfig, DatasetSource, FilesConfig, TextDataset, TextExample, builtin, validation};
+use super::sources::Sources;
+use super::{DataError, DatasetConfig, DatasetSource, FetchedDataset, TextDataset, TextExample, builtin, validation};
 use crate::seed::Seeds;
 
 /// Loads the texts that `config` describes. File names are relative to `base_dir`; `seeds` decides a generated data
-/// set's sentences and which rows are carved out for validation. One on the hub has to be fetched before, see
-/// [`load_repository`].
+/// set's sentences and which rows are carved out for validation. One on the hub has to be `fetched` before.
 ///
 /// # Errors
-/// Settings that are wrong or describe pictures, a file that cannot be read, and every bad row of the files (the first 20
-/// in words, the others counted).
-pub fn load(config: &DatasetConfig, base_dir: &Path, seeds: &Seeds) -> Result<TextDataset, DataError> {
+/// Settings that are wrong or describe pictures, a data set without such a config or split, a file that cannot be read,
+/// and every bad row of the files (the first 20 in words, the others counted).
+pub fn load(
+    config: &DatasetConfig,
+    fetched: Option<&FetchedDataset>,
+    base_dir: &Path,
+    seeds: &Seeds,
+) -> Result<TextDataset, DataError> {
     config.check()?;
     match (config.source(base_dir), &config.files) {
         (DatasetSource::Builtin, _) => {
             let name = config.name.as_deref().unwrap_or_default();
             builtin::generate(name, config.num_examples, seeds)
         }
-        (DatasetSource::Files, Some(files)) => load_files(config, files, base_dir, seeds),
+        (DatasetSource::Files, Some(files)) => assemble(config, Sources::listed(files, base_dir), base_dir, seeds),
         (DatasetSource::Files, None) => {
             Err(DataError::BadSettings("dataset: `images` holds pictures, not texts".into()))
         }
-        (DatasetSource::Directory(folder), _) => {
-            let folder = base_dir.join(folder);
-            if !folder.is_dir() {
-                let known = builtin::TEXT_NAMES.join(", ");
-                return Err(DataError::BadSettings(format!(
-                    "dataset.name: `{}` is not a directory, not a built-in data set ({known}) and no name on the hub",
-                    folder.display()
-                )));
-            }
-            load_repository(config, &folder, &names_below(&folder)?, base_dir, seeds)
-        }
-        (DatasetSource::Hub(repo), _) => {
-            Err(DataError::BadSettings(format!("the {repo} has not been fetched; run `straggler fetch`")))
+        (DatasetSource::Directory(_) | DatasetSource::Hub(_), _) => {
+            assemble(config, Sources::of_repository(config, fetched, base_dir)?, base_dir, seeds)
         }
     }
-}
-
-/// Loads a data set from a folder laid out as on the hub: `names` are the files of the repository, of which the
-/// [`data_files`](super::data_files) are in `folder`.
-///
-/// # Errors
-/// When there is no such config or split, or as for [`load`].
-pub fn load_repository(
-    config: &DatasetConfig,
-    folder: &Path,
-    names: &[String],
-    base_dir: &Path,
-    seeds: &Seeds,
-) -> Result<TextDataset, DataError> {
-    config.check()?;
-    let card = std::fs::read_to_string(folder.join(CARD)).ok();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let found = repository::split_files(config, &names, card.as_deref())?;
-    let paths = |files: &Vec<String>| files.iter().map(|file| folder.join(file)).collect::<Vec<PathBuf>>();
-    let known = config.known().map(|known| known.labels).filter(|labels| !labels.is_empty());
-    let labels = found.labels.or_else(|| known.map(|labels| labels.iter().map(ToString::to_string).collect()));
-    let name = config.name.as_deref().unwrap_or_default();
-    let sources = Sources {
-        name: config.config.as_ref().map_or(name.to_string(), |config| format!("{name}/{config}")),
-        train: paths(&found.train),
-        validation: found.validation.as_ref().map(paths),
-        test: found.test.as_ref().map(paths),
-        labels,
-    };
-    assemble(config, sources, base_dir, seeds)
-}
-
-/// The names of all files below a folder, sorted.
-fn names_below(root: &Path) -> Result<Vec<String>, DataError> {
-    let (mut names, mut folders) = (Vec::new(), vec![root.to_path_buf()]);
-    while let Some(folder) = folders.pop() {
-        let refuse = |error: std::io::Error| DataError::Unreadable { path: folder.clone(), reason: error.to_string() };
-        for entry in std::fs::read_dir(&folder).map_err(refuse)? {
-            let path = entry.map_err(refuse)?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if let Ok(name) = path.strip_prefix(root) {
-                names.push(name.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/"));
-            }
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-fn load_files(
-    config: &DatasetConfig,
-    files: &FilesConfig,
-    base_dir: &Path,
-    seeds: &Seeds,
-) -> Result<TextDataset, DataError> {
-    let paths = |file: &String| vec![base_dir.join(file)];
-    let sources = Sources {
-        name: files.train.clone(),
-        train: paths(&files.train),
-        validation: files.validation.as_ref().map(paths),
-        test: files.test.as_ref().map(paths),
-        labels: None,
-    };
-    assemble(config, sources, base_dir, seeds)
-}
-
-/// The files of a data set. A split may be in several.
-struct Sources {
-    name: String,
-    train: Vec<PathBuf>,
-    validation: Option<Vec<PathBuf>>,
-    test: Option<Vec<PathBuf>>,
-    /// The names of labels that are stored by number, unless the files tell others.
-    labels: Option<Vec<String>>,
 }
 
 fn assemble(
@@ -141,11 +59,9 @@ fn assemble(
         unreachable!("an empty file is a problem");
     }
     let told = train.iter_mut().find_map(|file| file.labels.take()).or(sources.labels);
-    let labels = given_labels
-        .or_else(|| told.map(Labels::of_classes))
-        .unwrap_or_else(|| Labels::collect(train.iter().flat_map(|file| &file.rows)));
-    if labels.names().len() < 2 {
-        let only = labels.names().first().map_or("", String::as_str);
+    let written = train.iter().flat_map(|file| &file.rows).map(|row| row.label.as_str());
+    let labels = Labels::resolved(given_labels, told, written);
+    if let Some(only) = labels.only() {
         problems.of_file(&train[0].path, format!("has one label only (`{only}`), at least 2 are needed"));
     }
     let mut examples = |files: Vec<RawFile>| with_numbers(files, &labels, &mut problems);
@@ -203,7 +119,7 @@ mod tests {
         }
 
         fn load(&self) -> Result<TextDataset, DataError> {
-            load(&self.config, self.dir.path(), &Seeds::new(1))
+            load(&self.config, None, self.dir.path(), &Seeds::new(1))
         }
 
         fn path(&self, name: &str) -> PathBuf {
@@ -364,7 +280,7 @@ mod tests {
         let load = |name: &str, columns: serde_json::Value, files: serde_json::Value| {
             let config = serde_json::json!({ "files": files, "labels_file": "labels.txt", "columns": columns });
             let config: DatasetConfig = serde_json::from_value(config).expect("well-formed");
-            load(&config, &dir.join(name), &Seeds::new(1)).expect(name)
+            load(&config, None, &dir.join(name), &Seeds::new(1)).expect(name)
         };
         // Row counts are those of the sets' own READMEs.
         let files = serde_json::json!({ "train": "train.tsv.gz", "test": "test.tsv.gz" });

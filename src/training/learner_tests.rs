@@ -332,7 +332,7 @@ fn pictures(size: usize) -> Arc<EncodedDataset> {
     });
     let config = serde_json::from_value(config).unwrap();
     let processor = ImageProcessor::new(3, size);
-    Arc::new(load_images(&config, dir.path(), &Seeds::new(1), &processor).unwrap().into_encoded())
+    Arc::new(load_images(&config, None, dir.path(), &Seeds::new(1), &processor).unwrap().into_encoded())
 }
 
 #[test]

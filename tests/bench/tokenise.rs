@@ -15,7 +15,7 @@ use tokenizers::Tokenizer;
 fn sst2(folder: PathBuf) -> TextDataset {
     let files = serde_json::json!({ "train": "train.tsv.gz", "validation": "validation.tsv.gz" });
     let config: DatasetConfig = serde_json::from_value(serde_json::json!({ "files": files })).unwrap();
-    load(&config, &folder, &Seeds::new(1)).unwrap()
+    load(&config, None, &folder, &Seeds::new(1)).unwrap()
 }
 
 fn main() {

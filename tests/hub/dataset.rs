@@ -3,17 +3,18 @@
 use std::path::Path;
 
 use parquet::basic::Compression;
-use straggler::data::{DatasetConfig, TextDataset, load};
+use straggler::data::{DatasetConfig, ImageDataset, ImageProcessor, TextDataset, load, load_images};
 use straggler::seed::Seeds;
 
-use super::table::parquet;
+use super::table::{parquet, parquet_of_pictures};
 
 fn loaded(base: &Path, settings: serde_json::Value) -> Result<TextDataset, String> {
     let config: DatasetConfig = serde_json::from_value(settings).unwrap();
-    load(&config, base, &Seeds::new(1)).map_err(|error| error.to_string().replace(&base.display().to_string(), "BASE"))
+    load(&config, None, base, &Seeds::new(1))
+        .map_err(|error| error.to_string().replace(&base.display().to_string(), "BASE"))
 }
 
-fn rows(labels: &[i64]) -> Vec<(String, i64)> {
+fn texts_of(labels: &[i64]) -> Vec<(String, i64)> {
     labels.iter().enumerate().map(|(i, label)| (format!("text {i}"), *label)).collect()
 }
 
@@ -31,8 +32,8 @@ fn folder(files: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
 fn a_folder_gives_its_splits_and_the_names_of_its_labels() {
     let names = ["zero", "1", "0"];
     let base = folder(&[
-        ("train-00000-of-00002.parquet", parquet(&rows(&[0, 1, 2]), &names, Compression::SNAPPY)),
-        ("train-00001-of-00002.parquet", parquet(&rows(&[2, 1, 0]), &names, Compression::UNCOMPRESSED)),
+        ("train-00000-of-00002.parquet", parquet(&texts_of(&[0, 1, 2]), &names, Compression::SNAPPY)),
+        ("train-00001-of-00002.parquet", parquet(&texts_of(&[2, 1, 0]), &names, Compression::UNCOMPRESSED)),
         ("dev.csv", b"label,text\nzero,a\n1,b\n".to_vec()),
         ("test.jsonl", b"{\"text\": \"c\", \"label\": 2}\n".to_vec()),
     ]);
@@ -47,10 +48,10 @@ fn a_folder_gives_its_splits_and_the_names_of_its_labels() {
 
 #[test]
 fn bad_parquet_rows_and_files_are_named() {
-    let good = parquet(&rows(&[0, 1, 0, 1]), &["no", "yes"], Compression::SNAPPY);
+    let good = parquet(&texts_of(&[0, 1, 0, 1]), &["no", "yes"], Compression::SNAPPY);
     let base = folder(&[
         ("train.parquet", good.clone()),
-        ("test.parquet", parquet(&rows(&[-1, 5]), &["no", "yes"], Compression::SNAPPY)),
+        ("test.parquet", parquet(&texts_of(&[-1, 5]), &["no", "yes"], Compression::SNAPPY)),
         ("validation.parquet", good[..good.len() - 30].to_vec()),
     ]);
     let message = loaded(base.path(), serde_json::json!({ "name": "set" })).unwrap_err();
@@ -93,4 +94,91 @@ fn glue_has_its_columns_labels_and_splits() {
     let other = loaded(base.path(), other).unwrap();
     assert_eq!((other.train.len(), other.validation.len(), other.test.map(|rows| rows.len())), (150, 50, Some(10)));
     assert_eq!(other.labels, ["no", "yes"]);
+}
+
+/// A PNG of one colour.
+fn png(colour: [u8; 3]) -> Option<Vec<u8>> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::RgbImage::from_pixel(4, 4, image::Rgb(colour)).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    Some(bytes.into_inner())
+}
+
+fn pictures(base: &Path, settings: serde_json::Value) -> Result<ImageDataset, String> {
+    let config: DatasetConfig = serde_json::from_value(settings).unwrap();
+    let processor = ImageProcessor::new(3, 2);
+    load_images(&config, None, base, &Seeds::new(1), &processor)
+        .map_err(|error| error.to_string().replace(&base.display().to_string(), "BASE"))
+}
+
+#[test]
+fn pictures_come_out_of_parquet_files() {
+    let names = ["red", "green"];
+    let (red, green) = ((png([200, 0, 0]), 0), (png([0, 100, 0]), 1));
+    let first = parquet_of_pictures(&[red.clone(), green.clone()], "img", &names);
+    let base = folder(&[
+        ("plain/train-00000-of-00002.parquet", first.clone()),
+        ("plain/train-00001-of-00002.parquet", parquet_of_pictures(std::slice::from_ref(&green), "img", &names)),
+        ("plain/validation-00000-of-00001.parquet", first),
+        ("plain/test-00000-of-00001.parquet", parquet_of_pictures(&[green.clone()], "img", &names)),
+    ]);
+    let set = pictures(base.path(), serde_json::json!({ "name": "set", "config": "plain" })).unwrap();
+    assert_eq!((set.name.as_str(), set.labels), ("set/plain", names.map(String::from).to_vec()));
+    assert_eq!(set.train.labels(), [0, 1, 1]);
+    // 2 x 2 pixels of each colour, one colour behind the other.
+    assert_eq!(set.train.bytes(0), [[200; 4], [0; 4], [0; 4]].concat());
+    assert_eq!(set.train.bytes(2), [[0; 4], [100; 4], [0; 4]].concat());
+    assert_eq!((set.validation.labels(), set.test.unwrap().labels()), ([0, 1].as_slice(), [1].as_slice()));
+    // The same pictures and labels as a folder of files has, so the same data set.
+    let files = folder(&[]);
+    for (name, (bytes, _)) in
+        [("t/red/a", &red), ("t/green/a", &green), ("t/green/b", &green), ("v/red/a", &red), ("v/green/a", &green)]
+    {
+        let path = files.path().join(format!("{name}.png"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes.as_ref().unwrap()).unwrap();
+    }
+    let of_files = pictures(
+        files.path(),
+        serde_json::json!({ "images": { "format": "folder", "train": "t", "validation": "v" }, "labels": names }),
+    );
+    // Folders come in the order of their names, so the red picture last.
+    assert_eq!(of_files.unwrap().train.bytes(2), set.train.bytes(0));
+}
+
+#[test]
+fn what_is_wrong_with_pictures_in_parquet_files_is_named() {
+    let names = ["red", "green"];
+    let rows = [(png([200, 0, 0]), 0), (None, 1), (Some(b"no picture".to_vec()), 1), (png([0, 100, 0]), 7)];
+    let base = folder(&[
+        ("train.parquet", parquet_of_pictures(&rows, "image", &names)),
+        ("validation.csv", b"label,text\n0,a\n".to_vec()),
+        ("test.parquet", parquet(&texts_of(&[0, 1]), &["no", "yes"], Compression::SNAPPY)),
+    ]);
+    let message = pictures(base.path(), serde_json::json!({ "name": "set" })).unwrap_err();
+    let lines: Vec<&str> = message.lines().collect();
+    let expected = [
+        "BASE/set/train.parquet:2: `image` has no bytes: the picture itself is not in the file",
+        "BASE/set/train.parquet:3: is no picture that can be read",
+        "BASE/set/validation.csv: is not named .parquet",
+        "BASE/set/test.parquet: no column holds pictures, records of `bytes` and `path` (there are: idx, text, label)",
+        "BASE/set/train.parquet:4: label 7 is out of range: labels are numbered 0 to 1",
+    ];
+    assert_eq!(lines.len(), expected.len(), "{message}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line}");
+    }
+    let wrong = |columns: serde_json::Value| {
+        let settings = serde_json::json!({ "name": "set", "columns": columns, "splits": {} });
+        pictures(base.path(), settings).unwrap_err()
+    };
+    assert!(
+        wrong(serde_json::json!({ "image": "img" }))
+            .contains("no column `img` (there are: image, label); set dataset.columns.image")
+    );
+    assert!(
+        wrong(serde_json::json!({ "label": "labels" }))
+            .contains("no column `labels` (there are: image, label); set dataset.columns.label")
+    );
+    let texts = loaded(base.path(), serde_json::json!({ "name": "set", "splits": {} })).unwrap_err();
+    assert!(texts.contains("no column `text` (there are: image, label)"), "{texts}");
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use parquet::basic::{Compression, ZstdLevel};
 
 use super::server::{COMMIT, closed_port};
-use super::table::parquet;
+use super::table::{parquet, parquet_of_pictures};
 use super::{Served, Server};
 
 /// The program with a hub and caches of its own, whatever the caller's environment says.
@@ -135,6 +135,41 @@ fn a_model_and_a_data_set_are_fetched_and_run_and_the_lock_repeats_it_offline() 
 }
 
 #[test]
+fn pictures_of_the_hub_train_a_vit() {
+    let server = hub();
+    let names = ["dark", "bright"];
+    let png = |i: usize| {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let shade = (i * 5 % 100 + 150 * (i % 2)) as u8;
+        let picture = image::RgbImage::from_pixel(32, 32, image::Rgb([shade; 3]));
+        picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+        (Some(bytes.into_inner()), (i % 2) as i64)
+    };
+    let file = |n: usize| Served::large(parquet_of_pictures(&(0..n).map(png).collect::<Vec<_>>(), "img", &names));
+    server.add(
+        "datasets/org/shades",
+        &[("data/train-00000-of-00001.parquet", file(40)), ("data/test-00000-of-00001.parquet", file(10))],
+    );
+    let (folder, scenario, out) = folder();
+    let text_of_scenario = SCENARIO
+        .replace("org/tiny-roberta", "builtin:tiny-vit")
+        .replace("org/opinions, max_seq_length: 16", "org/shades");
+    std::fs::write(&scenario, text_of_scenario).unwrap();
+    let done = straggler(&server.endpoint, folder.path(), &["run", &scenario, "--quiet", "--out", &out]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let results = folder.path().join("results/from-the-hub/latest");
+    let clients = std::fs::read_to_string(results.join("clients.csv")).unwrap();
+    let n_rows: usize =
+        clients.lines().skip(1).map(|line| line.split(',').nth(3).unwrap().parse::<usize>().unwrap()).sum();
+    assert_eq!(n_rows, 32, "40 training pictures, a fifth of them held back");
+    // An encoder of texts finds none.
+    let args = ["run", &scenario, "--set", "model.name=builtin:tiny-roberta"];
+    let done = straggler(&server.endpoint, folder.path(), &args);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(text(&done.stderr).contains("no column `text` (there are: img, label)"), "{}", text(&done.stderr));
+}
+
+#[test]
 fn weights_in_pieces_are_fetched_through_their_index() {
     let server = hub();
     let whole = tiny_roberta("model.safetensors");
@@ -213,8 +248,21 @@ fn a_name_that_the_hub_does_not_have_is_code_2() {
         assert_eq!(done.status.code(), Some(2), "{}", text(&done.stderr));
         text(&done.stderr)
     };
-    assert!(fetch("model.name=org/none").contains("has no model `org/none`"));
+    let message = fetch("model.name=org/none");
+    assert!(
+        message.contains("has no model `org/none`") && message.contains("--> --set model.name=org/none"),
+        "{message}"
+    );
     assert!(fetch("model.revision=v9").contains("there are: main, v1.0"));
+    // In a file, the line that names it; in `run` as in `fetch`.
+    let text_of_scenario = SCENARIO.replace("org/opinions", "org/opinion");
+    std::fs::write(&scenario, text_of_scenario).unwrap();
+    let done = straggler(&server.endpoint, folder.path(), &["run", &scenario]);
+    assert_eq!(done.status.code(), Some(2));
+    let message = text(&done.stderr);
+    assert!(message.contains("error[hub]: ") && message.contains("has no data set `org/opinion`"), "{message}");
+    assert!(message.contains("scenario.yaml:4:18"), "{message}");
+    std::fs::write(&scenario, SCENARIO).unwrap();
     let message = fetch("dataset.splits={ validation: dev }");
     assert!(message.contains("no data files of split `dev`; there are: train, test"), "{message}");
     let done =

@@ -22,27 +22,28 @@ pub(super) fn load(
 ) -> Result<Loaded, SetupError> {
     let (base_dir, seeds) = (scenario.base_dir(), scenario.seeds());
     match (preprocessor, config.holds_images(), encoder.vision) {
-        (Preprocessor::Texts(tokenizer), false, _) => {
-            let texts = match &inputs.dataset {
-                Some(fetched) => data::load_repository(config, &fetched.folder, &fetched.names, base_dir, &seeds)?,
-                None => data::load(config, base_dir, &seeds)?,
-            };
+        (Preprocessor::Texts(tokenizer), None | Some(false), _) => {
+            let texts = data::load(config, inputs.dataset.as_ref(), base_dir, &seeds)?;
             let (encoded, tokens) = inputs.tokens.encode(&texts, tokenizer, config.max_seq_length)?;
             Ok(Loaded { encoded, hash: texts.hash, tokens })
         }
-        (Preprocessor::Images(file), true, Some(vision)) => {
+        (Preprocessor::Images(file), None | Some(true), Some(vision)) => {
             let (channels, size) = (vision.num_channels, vision.image_size);
             let processor = match file {
                 Some(file) => ImageProcessor::from_json(&file.json, &file.origin, channels, size)?,
                 None => ImageProcessor::new(channels, size),
             };
-            let mut images = data::load_images(config, base_dir, &seeds, &processor)?;
+            let mut images = data::load_images(config, inputs.dataset.as_ref(), base_dir, &seeds, &processor)?;
             let hash = std::mem::take(&mut images.hash);
             Ok(Loaded { encoded: images.into_encoded(), hash, tokens: CacheUse::Unused })
         }
         (_, holds_images, _) => {
             let model = scenario.model().name.clone();
-            Err(if holds_images { SetupError::ImagesForTexts { model } } else { SetupError::TextsForImages { model } })
+            Err(if holds_images == Some(true) {
+                SetupError::ImagesForTexts { model }
+            } else {
+                SetupError::TextsForImages { model }
+            })
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a scenario asks for and cannot be had.
 
 use crate::data::{DataError, PartitionError};
-use crate::hub::HubError;
+use crate::hub::{HubError, RepoKind};
 use crate::model::ModelError;
 use crate::petuning::TuningError;
 use crate::sim::SimError;
@@ -17,8 +17,13 @@ pub enum SetupError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// The hub.
-    #[error(transparent)]
-    Hub(#[from] HubError),
+    #[error("{error}")]
+    Hub {
+        /// What was asked for: the model or the data set.
+        kind: RepoKind,
+        /// Why it cannot be had.
+        error: HubError,
+    },
     /// The data set.
     #[error(transparent)]
     Data(#[from] DataError),

@@ -1,7 +1,7 @@
 //! Parquet, as the hub keeps data sets.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::errors::ParquetError;
@@ -19,107 +19,140 @@ pub(super) fn rows(
     columns: &ColumnsConfig,
     problems: &mut Problems,
 ) -> (Vec<RawRow>, Option<Vec<String>>) {
-    let opened = File::open(path).map_err(ParquetError::from).and_then(SerializedFileReader::new);
-    let reader = match opened {
-        Ok(reader) => reader,
-        Err(error) => {
-            problems.of_file(path, format!("cannot be read as parquet: {error}"));
-            return (Vec::new(), None);
-        }
-    };
-    let projection = match projection(&reader, columns) {
-        Ok(projection) => projection,
-        Err(all) => {
-            all.into_iter().for_each(|what| problems.of_file(path, what));
-            return (Vec::new(), None);
-        }
-    };
-    let labels = class_labels(&reader, &columns.label);
-    let mut rows = Vec::new();
-    let found = match reader.get_row_iter(Some(projection)) {
-        Ok(found) => found,
-        Err(error) => {
-            problems.of_file(path, format!("cannot be read as parquet: {error}"));
-            return (rows, labels);
-        }
-    };
-    for (number, row) in (1..).zip(found) {
-        match row {
-            Ok(row) => match raw_row(number, &row, columns) {
-                Ok(row) => rows.push(row),
-                Err(what) => problems.of_line(path, number, what),
-            },
-            Err(error) => {
-                problems.of_line(path, number, format!("the rest cannot be read, the file is damaged: {error}"));
-                break;
-            }
-        }
-    }
-    (rows, labels)
-}
-
-/// The schema with the wanted columns alone, or what is wrong with them.
-fn projection(reader: &SerializedFileReader<File>, columns: &ColumnsConfig) -> Result<Type, Vec<String>> {
-    let schema = reader.metadata().file_metadata().schema();
-    let names: Vec<&str> = schema.get_fields().iter().map(|field| field.name()).collect();
+    let Some(table) = Table::open(path, problems) else { return (Vec::new(), None) };
     let wanted =
         [("text", Some(&columns.text)), ("text_pair", columns.text_pair.as_ref()), ("label", Some(&columns.label))];
-    let mut problems = Vec::new();
-    let mut fields = Vec::new();
-    for (setting, name) in wanted.into_iter().filter_map(|(setting, name)| Some((setting, name?))) {
-        match schema.get_fields().iter().find(|field| field.name() == name) {
-            Some(field) if field.is_primitive() => fields.push(field.clone()),
-            Some(_) => problems.push(format!("column `{name}` holds lists or records; set dataset.columns.{setting}")),
-            None => {
-                let listed = names.join(", ");
-                problems.push(format!("no column `{name}` (there are: {listed}); set dataset.columns.{setting}"));
+    let wanted = wanted.into_iter().filter_map(|(setting, name)| table.plain_column(setting, name?, problems));
+    let wanted: Vec<Arc<Type>> = wanted.collect();
+    let mut rows = Vec::new();
+    if wanted.len() == 2 + usize::from(columns.text_pair.is_some()) {
+        table.read(wanted, problems, |number, row| {
+            rows.push(raw_row(number, row, columns)?);
+            Ok(())
+        });
+    }
+    (rows, table.class_labels(&columns.label))
+}
+
+/// An open file.
+pub(in crate::data) struct Table {
+    path: PathBuf,
+    reader: SerializedFileReader<File>,
+}
+
+impl Table {
+    /// Opens a file; `None` with a problem reported when it cannot be.
+    pub(in crate::data) fn open(path: &Path, problems: &mut Problems) -> Option<Self> {
+        match File::open(path).map_err(ParquetError::from).and_then(SerializedFileReader::new) {
+            Ok(reader) => Some(Self { path: path.into(), reader }),
+            Err(error) => {
+                problems.of_file(path, format!("cannot be read as parquet: {error}"));
+                None
             }
         }
     }
-    if !problems.is_empty() {
-        return Err(problems);
+
+    /// The columns.
+    pub(in crate::data) fn columns(&self) -> &[Arc<Type>] {
+        self.reader.metadata().file_metadata().schema().get_fields()
     }
-    let build = |fields: Vec<Arc<Type>>| Type::group_type_builder(schema.name()).with_fields(fields).build();
-    build(fields).map_err(|error| vec![error.to_string()])
+
+    /// The column that the setting `dataset.columns.<setting>` names; `None` with a problem reported when there is none.
+    pub(in crate::data) fn column(&self, setting: &str, name: &str, problems: &mut Problems) -> Option<Arc<Type>> {
+        let found = self.columns().iter().find(|field| field.name() == name).cloned();
+        if found.is_none() {
+            let listed = self.columns().iter().map(|field| field.name()).collect::<Vec<_>>().join(", ");
+            let what = format!("no column `{name}` (there are: {listed}); set dataset.columns.{setting}");
+            problems.of_file(&self.path, what);
+        }
+        found
+    }
+
+    /// Such a column of single values.
+    pub(in crate::data) fn plain_column(
+        &self,
+        setting: &str,
+        name: &str,
+        problems: &mut Problems,
+    ) -> Option<Arc<Type>> {
+        let column = self.column(setting, name, problems)?;
+        if !column.is_primitive() {
+            let what = format!("column `{name}` holds lists or records; set dataset.columns.{setting}");
+            problems.of_file(&self.path, what);
+            return None;
+        }
+        Some(column)
+    }
+
+    /// The names of the classes that the `datasets` library wrote into the file's metadata.
+    pub(in crate::data) fn class_labels(&self, column: &str) -> Option<Vec<String>> {
+        let metadata = self.reader.metadata().file_metadata().key_value_metadata()?;
+        let value = metadata.iter().find(|entry| entry.key == "huggingface")?.value.as_ref()?;
+        let value: Value = serde_json::from_str(value).ok()?;
+        let feature = &value["info"]["features"][column];
+        if feature["_type"] != "ClassLabel" {
+            return None;
+        }
+        feature["names"].as_array()?.iter().map(|name| Some(name.as_str()?.to_string())).collect()
+    }
+
+    /// Gives these columns of every row to `take`, with the row's number from 1; what it refuses is reported.
+    pub(in crate::data) fn read(
+        &self,
+        columns: Vec<Arc<Type>>,
+        problems: &mut Problems,
+        mut take: impl FnMut(u64, &Row) -> Result<(), String>,
+    ) {
+        let name = self.reader.metadata().file_metadata().schema().name();
+        let chosen = Type::group_type_builder(name).with_fields(columns).build();
+        let rows = match chosen.and_then(|chosen| self.reader.get_row_iter(Some(chosen))) {
+            Ok(rows) => rows,
+            Err(error) => return problems.of_file(&self.path, format!("cannot be read as parquet: {error}")),
+        };
+        for (number, row) in (1..).zip(rows) {
+            match row.map(|row| take(number, &row)) {
+                Ok(Ok(())) => {}
+                Ok(Err(what)) => problems.of_line(&self.path, number, what),
+                Err(error) => {
+                    let what = format!("the rest cannot be read, the file is damaged: {error}");
+                    return problems.of_line(&self.path, number, what);
+                }
+            }
+        }
+    }
 }
 
-/// The names of the classes that the `datasets` library wrote into the file's metadata.
-fn class_labels(reader: &SerializedFileReader<File>, column: &str) -> Option<Vec<String>> {
-    let metadata = reader.metadata().file_metadata().key_value_metadata()?;
-    let value = metadata.iter().find(|entry| entry.key == "huggingface")?.value.as_ref()?;
-    let value: Value = serde_json::from_str(value).ok()?;
-    let feature = &value["info"]["features"][column];
-    if feature["_type"] != "ClassLabel" {
-        return None;
+/// The value of a column.
+pub(in crate::data) fn field<'a>(row: &'a Row, name: &str) -> Result<&'a Field, String> {
+    let found = row.get_column_iter().find(|(other, _)| *other == name).map(|(_, field)| field);
+    found.ok_or_else(|| format!("no column `{name}`"))
+}
+
+/// The label in a column, as it is written.
+pub(in crate::data) fn label(row: &Row, name: &str) -> Result<String, String> {
+    match field(row, name)? {
+        Field::Str(text) => Ok(text.clone()),
+        Field::Bool(value) => Ok(u8::from(*value).to_string()),
+        Field::Byte(value) => Ok(value.to_string()),
+        Field::Short(value) => Ok(value.to_string()),
+        Field::Int(value) => Ok(value.to_string()),
+        Field::Long(value) => Ok(value.to_string()),
+        Field::UByte(value) => Ok(value.to_string()),
+        Field::UShort(value) => Ok(value.to_string()),
+        Field::UInt(value) => Ok(value.to_string()),
+        Field::ULong(value) => Ok(value.to_string()),
+        Field::Null => Err(format!("`{name}` is null")),
+        other => Err(format!("`{name}` is {other}, not a label's name or number")),
     }
-    feature["names"].as_array()?.iter().map(|name| Some(name.as_str()?.to_string())).collect()
 }
 
 fn raw_row(number: u64, row: &Row, columns: &ColumnsConfig) -> Result<RawRow, String> {
-    let field = |name: &str| {
-        let found = row.get_column_iter().find(|(other, _)| *other == name).map(|(_, field)| field);
-        found.ok_or_else(|| format!("no column `{name}`"))
-    };
-    let text = |name: &str| match field(name)? {
+    let text = |name: &str| match field(row, name)? {
         Field::Str(text) => Ok(text.clone()),
         Field::Bytes(bytes) => Ok(bytes.as_utf8().map_err(|error| error.to_string())?.to_string()),
         Field::Null => Err(format!("`{name}` is null")),
         other => Err(format!("`{name}` is {other}, not a text")),
     };
-    let label = match field(&columns.label)? {
-        Field::Str(text) => text.clone(),
-        Field::Bool(value) => u8::from(*value).to_string(),
-        Field::Byte(value) => value.to_string(),
-        Field::Short(value) => value.to_string(),
-        Field::Int(value) => value.to_string(),
-        Field::Long(value) => value.to_string(),
-        Field::UByte(value) => value.to_string(),
-        Field::UShort(value) => value.to_string(),
-        Field::UInt(value) => value.to_string(),
-        Field::ULong(value) => value.to_string(),
-        Field::Null => return Err(format!("`{}` is null", columns.label)),
-        other => return Err(format!("`{}` is {other}, not a label's name or number", columns.label)),
-    };
     let text_pair = columns.text_pair.as_ref().map(|name| text(name)).transpose()?;
-    RawRow::new(number, text(&columns.text)?, text_pair, label)
+    RawRow::new(number, text(&columns.text)?, text_pair, label(row, &columns.label)?)
 }

@@ -1,5 +1,6 @@
 //! A folder with one folder of pictures per label.
 
+use std::io::{BufRead, Seek};
 use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageReader};
@@ -42,7 +43,7 @@ pub(super) fn read(path: &Path, labels: &[String], gatherer: &mut Gatherer<'_>, 
                 problems.of_file(&file, "is not named .png, .jpg or .jpeg");
                 continue;
             }
-            let added = decode(&file).and_then(|picture| gatherer.add(picture, label as u32));
+            let added = decode_file(&file).and_then(|picture| gatherer.add(picture, label as u32));
             if let Err(what) = added {
                 problems.of_file(&file, what);
             }
@@ -76,9 +77,13 @@ fn is_picture(path: &Path) -> bool {
     matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg"))
 }
 
-/// The pixels of a file. What the file is, its first bytes say; transparency is left out, 16 bits become 8.
-pub(super) fn decode(path: &Path) -> Result<Picture, String> {
-    let reader = ImageReader::open(path).map_err(|error| format!("cannot be read: {error}"))?;
+/// The pixels of a file.
+pub(super) fn decode_file(path: &Path) -> Result<Picture, String> {
+    decode(ImageReader::open(path).map_err(|error| format!("cannot be read: {error}"))?)
+}
+
+/// The pixels of a PNG or JPEG. Which it is, its first bytes say; transparency is left out, 16 bits become 8.
+pub(super) fn decode<R: BufRead + Seek>(reader: ImageReader<R>) -> Result<Picture, String> {
     let reader = reader.with_guessed_format().map_err(|error| format!("cannot be read: {error}"))?;
     let decoded =
         reader.decode().map_err(|error| format!("is no picture that can be read: {}", error.to_string().trim()))?;

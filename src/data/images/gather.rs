@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::{ImageProcessor, Picture};
+use super::{ImageDataset, ImageProcessor, Picture};
+use crate::data::{DataError, DatasetConfig, validation};
+use crate::seed::Seeds;
 
 /// Pictures in the model's size, with what the data set's hash needs of the originals.
 pub(in crate::data) struct Gatherer<'a> {
@@ -37,5 +39,36 @@ impl<'a> Gatherer<'a> {
     /// The labels of some pictures.
     pub(super) fn labels(&self, rows: Range<usize>) -> &[u32] {
         &self.labels[rows]
+    }
+
+    /// Gives picture `i` another label.
+    pub(super) fn set_label(&mut self, i: usize, label: u32) {
+        self.labels[i] = label;
+    }
+
+    /// The data set of all pictures, of which training, validation and test take these. Without validation pictures some
+    /// of the training pictures are held back.
+    ///
+    /// # Errors
+    /// When none can be held back.
+    pub(super) fn into_dataset(
+        self,
+        name: String,
+        labels: Vec<String>,
+        splits: (Range<usize>, Option<Range<usize>>, Option<Range<usize>>),
+        config: &DatasetConfig,
+        seeds: &Seeds,
+    ) -> Result<ImageDataset, DataError> {
+        let rows = |range: Range<usize>| (range.start as u32..range.end as u32).collect::<Vec<u32>>();
+        let (train, validation, test) = splits;
+        let (train, validation) = match validation {
+            Some(validation) => (rows(train), rows(validation)),
+            None => {
+                let label_of = |row: &u32| self.labels[*row as usize];
+                validation::carve(rows(train), label_of, labels.len(), config.validation_fraction(), seeds)?
+            }
+        };
+        let processor = self.processor;
+        Ok(ImageDataset::new(name, labels, self, (train, validation, test.map(rows)), processor))
     }
 }

@@ -4,29 +4,41 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::gather::Gatherer;
-use super::{ImageDataset, ImageFormat, ImageProcessor, ImagesConfig, cifar, folder, idx};
+use super::{ImageDataset, ImageFormat, ImageProcessor, ImagesConfig, cifar, folder, idx, table};
 use crate::data::files::Problems;
 use crate::data::labels::Labels;
-use crate::data::{DataError, DatasetConfig, builtin, validation};
+use crate::data::sources::Sources;
+use crate::data::{DataError, DatasetConfig, DatasetSource, FetchedDataset, builtin};
 use crate::seed::Seeds;
 
 /// Loads the pictures that `config` describes, in the form that `processor` gives them. Paths are relative to
-/// `base_dir`; `seeds` decides a generated data set's pictures and which ones are carved out for validation.
+/// `base_dir`; `seeds` decides a generated data set's pictures and which ones are carved out for validation. One on the
+/// hub has to be `fetched` before.
 ///
 /// # Errors
 /// Settings that are wrong or describe texts; every picture or file that cannot be used (the first 20 in words, the
 /// others counted).
 pub fn load_images(
     config: &DatasetConfig,
+    fetched: Option<&FetchedDataset>,
     base_dir: &Path,
     seeds: &Seeds,
     processor: &ImageProcessor,
 ) -> Result<ImageDataset, DataError> {
     config.check()?;
-    match (&config.name, &config.images) {
-        (Some(name), _) => builtin::draw(name, config.num_examples, seeds, processor),
-        (None, Some(images)) => load_files(config, images, base_dir, seeds, processor),
-        (None, None) => Err(DataError::BadSettings("dataset: `files` holds texts, not pictures".into())),
+    match (config.source(base_dir), &config.images) {
+        (DatasetSource::Builtin, _) => {
+            let name = config.name.as_deref().unwrap_or_default();
+            builtin::draw(name, config.num_examples, seeds, processor)
+        }
+        (DatasetSource::Files, Some(images)) => load_files(config, images, base_dir, seeds, processor),
+        (DatasetSource::Files, None) => {
+            Err(DataError::BadSettings("dataset: `files` holds texts, not pictures".into()))
+        }
+        (DatasetSource::Directory(_) | DatasetSource::Hub(_), _) => {
+            let sources = Sources::of_repository(config, fetched, base_dir)?;
+            table::load(config, sources, base_dir, seeds, processor)
+        }
     }
 }
 
@@ -83,16 +95,8 @@ fn load_files(
     }
     problems.into_result()?;
 
-    let rows = |range: &Range<usize>| (range.start as u32..range.end as u32).collect::<Vec<u32>>();
-    let of = |key: &str| splits.iter().find(|(split, _)| *split == key).map(|(_, range)| rows(range));
-    let (train, validation) = match of("validation") {
-        Some(validation) => (rows(&train), validation),
-        None => {
-            let label_of = |row: &u32| gatherer.labels[*row as usize];
-            validation::carve(rows(&train), label_of, names.len(), config.validation_fraction(), seeds)?
-        }
-    };
-    Ok(ImageDataset::new(images.train.clone(), names, gatherer, (train, validation, of("test")), processor))
+    let of = |key: &str| splits.iter().find(|(split, _)| *split == key).map(|(_, range)| range.clone());
+    gatherer.into_dataset(images.train.clone(), names, (train, of("validation"), of("test")), config, seeds)
 }
 
 /// Names for labels that have none: their numbers, up to the largest in the training pictures.
@@ -154,7 +158,7 @@ mod tests {
         }
 
         fn load(&self) -> Result<ImageDataset, DataError> {
-            load_images(&self.config, self.dir.path(), &Seeds::new(1), &ImageProcessor::new(3, 2))
+            load_images(&self.config, None, self.dir.path(), &Seeds::new(1), &ImageProcessor::new(3, 2))
         }
 
         /// The error's lines, the directory left out.
@@ -246,7 +250,7 @@ mod tests {
         let hash = |records: &[(u8, [u8; 3])], size| {
             let case = Case::new(config.clone()).with("t.bin", &cifar(records)).with("v.bin", &cifar(&[(1, [0; 3])]));
             let processor = ImageProcessor::new(3, size);
-            load_images(&case.config, case.dir.path(), &Seeds::new(1), &processor).expect("sound").hash
+            load_images(&case.config, None, case.dir.path(), &Seeds::new(1), &processor).expect("sound").hash
         };
         let base = hash(&[(0, [1, 2, 3]), (1, [4, 5, 6])], 2);
         assert_eq!(base, hash(&[(0, [1, 2, 3]), (1, [4, 5, 6])], 4));
@@ -355,7 +359,7 @@ mod tests {
         for json in
             [serde_json::json!({ "name": "builtin:intents" }), serde_json::json!({ "files": { "train": "a.tsv" } })]
         {
-            let refused = load_images(&config(json), "".as_ref(), &seeds, &ImageProcessor::new(3, 2));
+            let refused = load_images(&config(json), None, "".as_ref(), &seeds, &ImageProcessor::new(3, 2));
             let message = refused.expect_err("texts").to_string();
             assert!(message.contains("pictures"), "{message}");
         }
@@ -363,7 +367,8 @@ mod tests {
             serde_json::json!({ "name": "builtin:shapes" }),
             serde_json::json!({ "images": { "format": "cifar", "train": "t.bin" } }),
         ] {
-            let message = crate::data::load(&config(json), "".as_ref(), &seeds).expect_err("pictures").to_string();
+            let message =
+                crate::data::load(&config(json), None, "".as_ref(), &seeds).expect_err("pictures").to_string();
             assert!(message.contains("texts"), "{message}");
         }
     }
@@ -379,7 +384,8 @@ mod tests {
         });
         let config: DatasetConfig = serde_json::from_value(config).expect("well-formed");
         let processor = ImageProcessor::new(3, 32);
-        let dataset = load_images(&config, &dir.join("cifar10_subset"), &Seeds::new(1), &processor).expect("sound");
+        let dataset =
+            load_images(&config, None, &dir.join("cifar10_subset"), &Seeds::new(1), &processor).expect("sound");
         // Counts and the first records are those of the set's own README: 6,000 and 1,500 pictures.
         assert_eq!((dataset.train.len(), dataset.validation.len()), (5400, 600));
         assert_eq!(dataset.labels[9], "truck");

@@ -14,5 +14,5 @@ pub(super) fn golden() -> serde_json::Value {
 }
 
 pub(super) fn picture(name: &str) -> Picture {
-    folder::decode(&folder().join(name)).expect("a picture")
+    folder::decode_file(&folder().join(name)).expect("a picture")
 }

@@ -37,8 +37,12 @@ impl Checker<'_> {
         let Ok(source) = self.raw.model.source(self.base_dir) else { return };
         let Ok(encoder) = load_config(&source, self.base_dir) else { return };
         let (holds, takes, remedy) = match (dataset.holds_images(), encoder.vision.is_some()) {
-            (true, false) => ("pictures", "texts", "name a ViT, such as `builtin:tiny-vit`, or a data set of texts"),
-            (false, true) => ("texts", "pictures", "name an encoder of texts, or a data set such as `builtin:shapes`"),
+            (Some(true), false) => {
+                ("pictures", "texts", "name a ViT, such as `builtin:tiny-vit`, or a data set of texts")
+            }
+            (Some(false), true) => {
+                ("texts", "pictures", "name an encoder of texts, or a data set such as `builtin:shapes`")
+            }
             _ => return,
         };
         let setting = match (&dataset.name, &dataset.files, &dataset.images) {

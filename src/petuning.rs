@@ -28,12 +28,13 @@ mod prompt;
 mod targets;
 
 use candle_core::DType;
+use tokenizers::Tokenizer;
 
 pub use adapter::{AdapterConfig, AdapterVariant, NonLinearity};
 pub use bitfit::{BitfitConfig, TrainedBiases};
 pub use combined::CombinedConfig;
 pub use error::TuningError;
-pub use exchange::{ImportedAdapter, InitialValues, Record, export_adapter, import_adapter, load_initial};
+pub use exchange::{ImportedAdapter, InitialHead, InitialValues, Record, export_adapter, import_adapter, load_initial};
 pub use full::FullConfig;
 pub use gradient_check::{GradientCheck, GradientState, check_gradients, stirred};
 pub use head::HeadConfig;
@@ -42,7 +43,7 @@ pub use local::{LocalForm, LocalTask, Reparameterisation};
 pub use lora::{Bias, LoraConfig};
 pub use method::{InsertedMaps, Method, StepMaps, TrainableTensor, TrainableVars};
 pub use prefix::{PrefixConfig, Travels};
-pub use prompt::PromptConfig;
+pub use prompt::{PromptConfig, PromptTuningInit};
 
 use crate::model::{Backbone, EncoderConfig, head_tensors};
 use crate::one_of;
@@ -112,20 +113,23 @@ pub fn trainable_tensors(
     Ok(tensors)
 }
 
-/// What travels before the first round: drawn values, or the backbone's own.
+/// What travels before the first round: drawn values, the backbone's own, or what the method makes of the backbone and the
+/// model's tokenizer.
 ///
 /// # Errors
 /// When the method asks for something that the encoder does not have.
 pub fn initial_params(
     tuning: &TuningConfig,
     backbone: &Backbone,
+    tokenizer: Option<&Tokenizer>,
     n_labels: usize,
     seeds: &Seeds,
 ) -> Result<Params, TuningError> {
     let tensors = travelling_tensors(tuning, backbone.config(), n_labels)?;
     let layout = Layout::new(tensors.iter().map(|tensor| tensor.spec.clone()).collect());
     let mut params = Params::zeros(layout.clone());
-    let made = local::initial_travelling(tuning.implementation(), backbone.config(), seeds)?;
+    let mut made = local::initial_travelling(tuning.implementation(), backbone.config(), seeds)?;
+    made.extend(tuning.implementation().start(backbone, tokenizer, seeds)?);
     for TrainableTensor { spec, init } in &tensors {
         let made = made.iter().find(|(name, _)| *name == spec.name);
         let values = match (made, init, backbone.tensor(&spec.name)) {

@@ -12,7 +12,7 @@ use super::inputs::Inputs;
 use super::plan::{Learning, Plan, SampleCosts, ShardSizes};
 use super::trainer::{LearningError, Trained, Trainer};
 use crate::data::{self, CacheUse, EncodedDataset, PartitionTable};
-use crate::model::{self, Backbone, EncoderConfig, HostDevice};
+use crate::model::{self, Backbone, EncoderConfig, HostDevice, Preprocessor};
 use crate::params::{Layout, Params};
 use crate::petuning::{trainable_tensors, travelling_tensors};
 use crate::scenario::{Examples, Mode, Scenario, ShardSizeConfig};
@@ -139,12 +139,16 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
     let shards: Vec<Arc<[u32]>> = shards.into_iter().map(Arc::from).collect();
     let sizes = ShardSizes::Dealt(shards.iter().map(|shard| shard.len() as u32).collect());
 
-    let learner =
-        Learner::new(backbone.clone(), scenario.tuning().clone(), encoded.clone(), scenario.train().clone(), seeds)?;
+    let tokenizer = match &preprocessor {
+        Preprocessor::Texts(tokenizer) => Some(tokenizer.as_ref()),
+        Preprocessor::Images(_) => None,
+    };
+    let (tuning, train) = (scenario.tuning().clone(), scenario.train().clone());
+    let learner = Learner::new(backbone.clone(), tokenizer, tuning, encoded.clone(), train, seeds)?;
     let (learner, init) = match scenario.init() {
         None => (learner, None),
         Some(dir) => {
-            let (learner, init) = learner.starting_from(&dir)?;
+            let (learner, init) = learner.starting_from(&dir, scenario.init_head())?;
             check_init(scenario, &init.hash)?;
             (learner, Some(init))
         }

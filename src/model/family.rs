@@ -18,6 +18,7 @@ use super::hooked::Model;
 use super::{Batch, EncoderConfig, Init, Pass, Projection, Sublayer};
 use crate::params::TensorSpec;
 pub(super) use keys::Keys;
+pub(crate) use text::WORDS as WORD_EMBEDDINGS;
 
 /// Declares the families: the enum that names them, and what implements each.
 macro_rules! families {

@@ -45,7 +45,7 @@ impl Init {
             Self::Zeros => vec![0.0; n],
             Self::Ones => vec![1.0; n],
             Self::Normal { sd } => {
-                let mut rng = stream(&spec.name, purpose, seeds);
+                let mut rng = named_stream(&spec.name, purpose, seeds);
                 let mut next = || {
                     let z: f64 = StandardNormal.sample(&mut rng);
                     (sd * z) as f32
@@ -68,7 +68,7 @@ impl Init {
                 (0..n).map(at).collect()
             }
             Self::Uniform { bound } => {
-                let mut rng = stream(&spec.name, purpose, seeds);
+                let mut rng = named_stream(&spec.name, purpose, seeds);
                 (0..n).map(|_| (bound * (2.0 * rng.random::<f64>() - 1.0)) as f32).collect()
             }
         }
@@ -76,7 +76,7 @@ impl Init {
 }
 
 /// The stream of the tensor called `name`: a hash of the name fills the address.
-fn stream(name: &str, purpose: Purpose, seeds: &Seeds) -> crate::seed::Stream {
+pub(crate) fn named_stream(name: &str, purpose: Purpose, seeds: &Seeds) -> crate::seed::Stream {
     let digest = Sha256::digest(name.as_bytes());
     let word = |i: usize| u32::from_le_bytes([digest[4 * i], digest[4 * i + 1], digest[4 * i + 2], digest[4 * i + 3]]);
     seeds.step(purpose, word(0), word(1), word(2))

@@ -2,7 +2,7 @@
 //!
 //! Each is the `config.json` of its checkpoint on the Hugging Face hub, in `shapes/`, and a line of the list below.
 
-use super::{EncoderConfig, ModelError};
+use super::{EncoderConfig, EncoderKind, ModelError};
 use crate::registry::Entry;
 
 /// What stands before the name of a shape in `model.name`.
@@ -49,10 +49,17 @@ pub(super) fn config(shape: usize) -> Result<EncoderConfig, ModelError> {
     EncoderConfig::from_json(CONFIGS[shape], ENTRIES[shape].key)
 }
 
+/// The deepest known shape of each family.
+pub(crate) fn example_of_each_family() -> Vec<EncoderConfig> {
+    let known: Vec<EncoderConfig> = (0..CONFIGS.len()).filter_map(|shape| config(shape).ok()).collect();
+    let deepest = |kind| known.iter().filter(|config| config.kind == kind).max_by_key(|config| config.layers).cloned();
+    EncoderKind::ALL.into_iter().filter_map(deepest).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{EncoderKind, backbone_tensors};
+    use crate::model::backbone_tensors;
     use crate::params::TensorSpec;
 
     /// Parameters of an encoder, counted by the formulas of the papers.

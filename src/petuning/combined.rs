@@ -1,17 +1,19 @@
 //! Several methods together: a list under `tuning`. Each acts with its own tensors; where two act at the same place, the
 //! first of the list acts first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::{Result, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokenizers::Tokenizer;
 
 use super::{
     InsertedMaps, Method, Reparameterisation, StepMaps, TrainableTensor, TrainableVars, TuningConfig, TuningError,
 };
-use crate::model::{EncoderConfig, Hooks, Pass, Site, Sublayer};
+use crate::model::{Backbone, EncoderConfig, Hooks, Pass, Site, Sublayer, example_of_each_family};
 use crate::registry::Problem;
+use crate::seed::Seeds;
 
 /// Methods that are trained together, in order. The head is trained under every method; a list says nothing of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +21,37 @@ use crate::registry::Problem;
 pub struct CombinedConfig {
     /// The methods, at least one.
     pub methods: Vec<TuningConfig>,
+}
+
+impl CombinedConfig {
+    /// Methods that train a tensor of an earlier one of the list in every family of encoders that has what both ask for.
+    /// What only the shape of the model tells is left to [`tensors`](Method::tensors).
+    fn overlaps(&self) -> Vec<Problem> {
+        let families = example_of_each_family();
+        let names_by_family = |method: &TuningConfig| -> Vec<Option<BTreeSet<String>>> {
+            let names = |config| {
+                let tensors = method.implementation().tensors(config).ok()?;
+                Some(tensors.into_iter().map(|tensor| tensor.spec.name).collect())
+            };
+            families.iter().map(names).collect()
+        };
+        let names: Vec<_> = self.methods.iter().map(names_by_family).collect();
+        let mut problems = Vec::new();
+        for (i, second) in names.iter().enumerate() {
+            for (j, first) in names[..i].iter().enumerate() {
+                let both =
+                    first.iter().zip(second).filter_map(|(first, second)| Some((first.as_ref()?, second.as_ref()?)));
+                let shared: Option<Vec<&String>> =
+                    both.map(|(first, second)| first.intersection(second).next()).collect();
+                if let Some([name, ..]) = shared.as_deref() {
+                    let (first, second) = (self.methods[j].key(), self.methods[i].key());
+                    let message = format!("`{first}` and `{second}` both train the same tensors, such as `{name}`");
+                    problems.push(Problem::new(i.to_string(), message).help("leave them to one of the two"));
+                }
+            }
+        }
+        problems
+    }
 }
 
 impl Method for CombinedConfig {
@@ -50,6 +83,9 @@ impl Method for CombinedConfig {
                 problems.push(problem);
             }
         }
+        if problems.is_empty() {
+            problems.extend(self.overlaps());
+        }
         problems
     }
 
@@ -70,6 +106,16 @@ impl Method for CombinedConfig {
 
     fn reparameterisations(&self, config: &EncoderConfig) -> Vec<Box<dyn Reparameterisation>> {
         self.methods.iter().flat_map(|method| method.implementation().reparameterisations(config)).collect()
+    }
+
+    fn start(
+        &self,
+        backbone: &Backbone,
+        tokenizer: Option<&Tokenizer>,
+        seeds: &Seeds,
+    ) -> std::result::Result<Vec<(String, Vec<f32>)>, TuningError> {
+        let starts = self.methods.iter().map(|method| method.implementation().start(backbone, tokenizer, seeds));
+        Ok(starts.collect::<std::result::Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
     fn hooks(&self, values: TrainableVars) -> Box<dyn Hooks> {
@@ -182,6 +228,22 @@ mod tests {
         assert_eq!(paths("[lora, [bitfit]]"), ["1"]);
         assert_eq!(paths("[]"), [""]);
         assert_eq!(paths("[{ adapter: { bottleneck_dim: 0 } }]"), ["0.adapter.bottleneck_dim"]);
+        // Wherever both fit: in all families by `bias: all`; queries are called so in three of them; a pooler has BERT alone.
+        for list in [
+            "[{ lora: { bias: all } }, bitfit]",
+            "[bitfit, { lora: { bias: lora_only, target_modules: [query] } }]",
+            "[{ lora: { modules_to_save: [classifier, pooler] } }, bitfit]",
+            "[{ adapter: { train_layer_norms: true } }, bitfit]",
+        ] {
+            let problems = tuning(list).implementation().problems();
+            let [problem] = problems.as_slice() else { panic!("{list}: {problems:?}") };
+            assert_eq!(problem.path, "1");
+            assert!(problem.message.contains("both train the same tensors, such as `"), "{}", problem.message);
+        }
+        assert_eq!(paths("[{ lora: { bias: lora_only } }, { bitfit: { biases: query_and_intermediate } }]"), ["1"]);
+        let apart =
+            "[{ lora: { bias: lora_only, target_modules: [value] } }, { bitfit: { biases: query_and_intermediate } }]";
+        assert_eq!(paths(apart), Vec::<String>::new());
         let message = tensors("[{ lora: { bias: all } }, bitfit]").unwrap_err();
         assert!(message.starts_with("`lora` and `bitfit` both train"), "{message}");
     }

@@ -25,7 +25,7 @@ use super::TuningError;
 
 pub use export::export_adapter;
 pub use import::{ImportedAdapter, import_adapter};
-pub use initial::{InitialValues, load_initial};
+pub use initial::{InitialHead, InitialValues, load_initial};
 #[cfg(test)]
 pub(crate) use names::golden_name;
 pub use record::Record;

@@ -77,7 +77,7 @@ impl Golden {
             embedding_size: None,
             travels: Some(Travels::Mlp),
         });
-        let mut start = initial_params(&self.tuning, &self.backbone, N_LABELS, &Seeds::new(0)).unwrap();
+        let mut start = initial_params(&self.tuning, &self.backbone, None, N_LABELS, &Seeds::new(0)).unwrap();
         let layout = start.layout().clone();
         for (index, spec) in layout.tensors().iter().enumerate() {
             start.values_mut()[layout.range(index)].copy_from_slice(&self.values("start", &spec.name));

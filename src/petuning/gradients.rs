@@ -28,7 +28,7 @@ fn loss(backbone: &Backbone, batch: &Batch, tuning: &TuningConfig, values: Train
 }
 
 fn initial(tuning: &TuningConfig, backbone: &Backbone) -> Params {
-    initial_params(tuning, backbone, N_LABELS, &Seeds::new(5)).unwrap()
+    initial_params(tuning, backbone, None, N_LABELS, &Seeds::new(5)).unwrap()
 }
 
 fn check(tuning: TuningConfig) {
@@ -134,14 +134,14 @@ fn prefix() {
 
 #[test]
 fn prompt() {
-    check(TuningConfig::Prompt(PromptConfig { num_virtual_tokens: 3, deep: false }));
+    check(TuningConfig::Prompt(PromptConfig { num_virtual_tokens: 3, deep: false, ..PromptConfig::default() }));
 }
 
 #[test]
 fn deep_prompts_of_images() {
     check_in(
         &fixture::backbone(EncoderKind::Vit),
-        &TuningConfig::Prompt(PromptConfig { num_virtual_tokens: 3, deep: true }),
+        &TuningConfig::Prompt(PromptConfig { num_virtual_tokens: 3, deep: true, ..PromptConfig::default() }),
     );
 }
 
@@ -152,7 +152,7 @@ fn several_together() {
         TuningConfig::Ia3(Ia3Config::default()),
         TuningConfig::Adapter(AdapterConfig { bottleneck_dim: Some(2), ..AdapterConfig::default() }),
         TuningConfig::Bitfit(BitfitConfig::default()),
-        TuningConfig::Prompt(PromptConfig { num_virtual_tokens: 2, deep: false }),
+        TuningConfig::Prompt(PromptConfig { num_virtual_tokens: 2, deep: false, ..PromptConfig::default() }),
         TuningConfig::Prefix(PrefixConfig {
             num_virtual_tokens: 2,
             prefix_projection: true,
@@ -186,7 +186,7 @@ fn on_a_gpu() {
         TuningConfig::Bitfit(BitfitConfig { biases: TrainedBiases::All }),
         TuningConfig::Ia3(Ia3Config::default()),
         TuningConfig::Prefix(PrefixConfig { num_virtual_tokens: 3, ..PrefixConfig::default() }),
-        TuningConfig::Prompt(PromptConfig { num_virtual_tokens: 3, deep: false }),
+        TuningConfig::Prompt(PromptConfig { num_virtual_tokens: 3, deep: false, ..PromptConfig::default() }),
         TuningConfig::Head(HeadConfig {}),
         TuningConfig::Full(FullConfig {}),
     ];
@@ -203,7 +203,7 @@ fn backbones_kept_in_16_bits() {
         TuningConfig::Lora(LoraConfig { bias: Bias::All, ..lora() }),
         TuningConfig::Ia3(Ia3Config::default()),
         TuningConfig::Adapter(adapter),
-        TuningConfig::Prompt(PromptConfig { num_virtual_tokens: 2, deep: false }),
+        TuningConfig::Prompt(PromptConfig { num_virtual_tokens: 2, deep: false, ..PromptConfig::default() }),
         TuningConfig::Prefix(PrefixConfig { num_virtual_tokens: 2, ..PrefixConfig::default() }),
     ];
     for kind in EncoderKind::ALL {

@@ -342,9 +342,9 @@ mod tests {
         for kind in EncoderKind::ALL {
             let backbone = fixture::backbone(kind);
             let (lora, seeds) = (all_targets(), Seeds::new(3));
-            let params = initial_params(&TuningConfig::Lora(lora.clone()), &backbone, 3, &seeds).unwrap();
+            let params = initial_params(&TuningConfig::Lora(lora.clone()), &backbone, None, 3, &seeds).unwrap();
             let head = crate::petuning::HeadConfig {};
-            let head_params = initial_params(&TuningConfig::Head(head.clone()), &backbone, 3, &seeds).unwrap();
+            let head_params = initial_params(&TuningConfig::Head(head.clone()), &backbone, None, 3, &seeds).unwrap();
             // The head starts from the same values under every method, so the scores must be the same to the bit.
             assert_eq!(logits(&backbone, &lora, &params), logits(&backbone, &head, &head_params));
         }
@@ -355,12 +355,12 @@ mod tests {
         for kind in EncoderKind::ALL {
             let backbone = fixture::backbone(kind);
             let (lora, seeds) = (all_targets(), Seeds::new(3));
-            let params = initial_params(&TuningConfig::Lora(lora.clone()), &backbone, 3, &seeds).unwrap();
+            let params = initial_params(&TuningConfig::Lora(lora.clone()), &backbone, None, 3, &seeds).unwrap();
             let params = fixture::stirred(&params);
             let merged = lora.merge(&backbone, &params).unwrap();
             // The scores of the merged encoder with the same head and no updates.
             let head = TuningConfig::Head(crate::petuning::HeadConfig {});
-            let mut head_params = initial_params(&head, &backbone, 3, &seeds).unwrap();
+            let mut head_params = initial_params(&head, &backbone, None, 3, &seeds).unwrap();
             let layout = head_params.layout().clone();
             for (index, spec) in layout.tensors().iter().enumerate() {
                 let values = params.get(&spec.name).unwrap();

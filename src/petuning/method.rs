@@ -1,12 +1,15 @@
 //! The seam that every tuning method implements.
 
+use std::sync::Arc;
+
 use candle_core::{Device, Result, Tensor, Var};
+use tokenizers::Tokenizer;
 
 use super::{Reparameterisation, TuningError};
-use crate::model::{EncoderConfig, Hooks, Init, Site, ops};
+use crate::model::{Backbone, EncoderConfig, Hooks, Init, Site, ops};
 use crate::params::{Layout, Params, TensorSpec};
 use crate::registry::Problem;
-use std::sync::Arc;
+use crate::seed::Seeds;
 
 /// A tuning method: which tensors travel and are trained beside the classification head, and where they act.
 pub trait Method: Send + Sync {
@@ -25,6 +28,21 @@ pub trait Method: Send + Sync {
     fn reparameterisations(&self, config: &EncoderConfig) -> Vec<Box<dyn Reparameterisation>> {
         let _ = config;
         Vec::new()
+    }
+
+    /// The values that tensors start from, by name, where a draw or the backbone's tensor of their name does not give them.
+    /// `tokenizer` is that of the model, where it is at hand.
+    ///
+    /// # Errors
+    /// When the settings ask for something that the encoder does not have.
+    fn start(
+        &self,
+        backbone: &Backbone,
+        tokenizer: Option<&Tokenizer>,
+        seeds: &Seeds,
+    ) -> std::result::Result<Vec<(String, Vec<f32>)>, TuningError> {
+        let _ = (backbone, tokenizer, seeds);
+        Ok(Vec::new())
     }
 
     /// What the method does inside the encoder with these values of the tensors that travel. To be made anew once

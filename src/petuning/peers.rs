@@ -16,7 +16,7 @@ const N_LABELS: usize = 3;
 
 /// All tensors of backbone and head, the head's from the checkpoint too.
 fn params(backbone: &Backbone, dir: &Path) -> Params {
-    let mut params = initial_params(&full(), backbone, N_LABELS, &Seeds::new(0)).unwrap();
+    let mut params = initial_params(&full(), backbone, None, N_LABELS, &Seeds::new(0)).unwrap();
     let found = WeightsFiles::find(dir).unwrap().unwrap();
     for file in &found.files {
         let bytes = std::fs::read(file).unwrap();

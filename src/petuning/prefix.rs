@@ -336,8 +336,9 @@ mod tests {
         let small = |travels| PrefixConfig { num_virtual_tokens: 3, ..projected(travels) };
         let seeds = Seeds::new(4);
         let (kv, mlp) = (TuningConfig::Prefix(small(Travels::Kv)), TuningConfig::Prefix(small(Travels::Mlp)));
-        let initial = initial_params(&kv, &backbone, 3, &seeds).unwrap();
-        let network = TrainableVars::constants(&initial_params(&mlp, &backbone, 3, &seeds).unwrap(), &Device::Cpu);
+        let initial = initial_params(&kv, &backbone, None, 3, &seeds).unwrap();
+        let network =
+            TrainableVars::constants(&initial_params(&mlp, &backbone, None, 3, &seeds).unwrap(), &Device::Cpu);
         let made: Vec<f32> = made_by_network(&network.unwrap()).unwrap().flatten_all().unwrap().to_vec1().unwrap();
         assert_eq!(initial.get(KEYS_AND_VALUES), Some(made.as_slice()));
         // Whatever it received: no training leaves it to the bit.

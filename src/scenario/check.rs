@@ -191,7 +191,13 @@ impl Checker<'_> {
     /// The adapter to start from.
     fn init(&mut self) {
         let raw = self.raw;
-        let Some(dir) = &raw.init else { return };
+        let Some(dir) = &raw.init else {
+            if !raw.init_head.is_default() {
+                let problem = self.at("conflict", "init_head", "without an adapter to start from every head is new");
+                self.problems.push(problem.help("remove it, or add `init: DIR`"));
+            }
+            return;
+        };
         if !self.base_dir.join(dir).is_dir() {
             let message = format!("`{dir}` is not a directory{}", looked_in(self.base_dir, dir));
             let problem = self.at("missing-file", "init", message);

@@ -11,7 +11,7 @@ use super::raw::Draft;
 use super::settings::{CompressionConfig, EvaluationConfig, Metric, Mode, OutputConfig, ShardSizeConfig, Workers};
 use crate::data::DatasetConfig;
 use crate::model::{HostDevice, ModelConfig, ModelSource};
-use crate::petuning::TuningConfig;
+use crate::petuning::{InitialHead, TuningConfig};
 use crate::seed::Seeds;
 use crate::sim::{
     AvailabilityConfig, BuildContext, CrashConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, OutageConfig,
@@ -189,6 +189,11 @@ impl Scenario {
     /// Folder of the adapter that the run starts from, if it does from one.
     pub fn init(&self) -> Option<PathBuf> {
         self.raw.init.as_ref().map(|dir| self.base_dir.join(dir))
+    }
+
+    /// Whether the head of that adapter is kept.
+    pub fn init_head(&self) -> InitialHead {
+        self.raw.init_head
     }
 
     /// Registered clients, >= 1.

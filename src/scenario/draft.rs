@@ -12,7 +12,7 @@ use super::raw::{
 use super::settings::{CompressionConfig, EvaluationConfig, ExecutionConfig, OutputConfig};
 use super::{Input, Overrides};
 use crate::model::{ModelConfig, ModelDtype};
-use crate::petuning::TuningConfig;
+use crate::petuning::{InitialHead, TuningConfig};
 use crate::sim::{AvailabilityConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, UploadConfig};
 use crate::strategy::round::{BelowMinUpdatesConfig, LateUpdatesConfig};
 use crate::strategy::{SelectionConfig, StrategyConfig};
@@ -37,6 +37,7 @@ impl Draft {
             dataset: None,
             tuning,
             init: None,
+            init_head: InitialHead::default(),
             clients,
             server,
             compression: CompressionConfig::default(),

@@ -12,7 +12,7 @@ use super::settings::{CompressionConfig, EvaluationConfig, ExecutionConfig, Metr
 use crate::data::DatasetConfig;
 use crate::hub::Repo;
 use crate::model::{ModelConfig, ModelSource};
-use crate::petuning::TuningConfig;
+use crate::petuning::{InitialHead, TuningConfig};
 use crate::sim::{
     AvailabilityConfig, CrashConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, OutageConfig, RegionConfig,
     RestartConfig, ServerNetworkConfig, UploadConfig,
@@ -51,6 +51,9 @@ pub struct Draft {
     /// values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<String>,
+    /// Whether the classification head of that adapter is kept, or begun anew for another task.
+    #[serde(default, skip_serializing_if = "InitialHead::is_default")]
+    pub init_head: InitialHead,
     /// Who trains, on what devices and links.
     pub clients: ClientsConfig,
     /// How rounds are run.

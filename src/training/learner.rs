@@ -8,6 +8,7 @@ use candle_core::{Result as TensorResult, Tensor};
 use candle_nn::loss::cross_entropy;
 use rand::Rng;
 use rand::seq::SliceRandom;
+use tokenizers::Tokenizer;
 
 use super::cost::{FlopsOfLength, TaskCost, flops_of_length, training_memory};
 use super::optimizer::{self, Optimizer, clip_factor};
@@ -16,7 +17,7 @@ use crate::data::EncodedDataset;
 use crate::model::{Backbone, Hooks, Pass, backbone_tensors, classify, ops};
 use crate::params::{Layout, Params};
 use crate::petuning::{
-    GradientCheck, InitialValues, LocalForm, TrainableVars, TuningConfig, check_gradients, export_adapter,
+    GradientCheck, InitialHead, InitialValues, LocalForm, TrainableVars, TuningConfig, check_gradients, export_adapter,
     initial_params, load_initial, stirred,
 };
 use crate::seed::{Purpose, Seeds};
@@ -68,12 +69,14 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// Puts the parts together; the number of classes is that of the data set's labels.
+    /// Puts the parts together; the number of classes is that of the data set's labels. The model's `tokenizer` serves
+    /// methods that start from a text.
     ///
     /// # Errors
     /// When the method does not fit the encoder, or an example does not fit its tables.
     pub fn new(
         backbone: Arc<Backbone>,
+        tokenizer: Option<&Tokenizer>,
         tuning: TuningConfig,
         data: Arc<EncodedDataset>,
         config: TrainConfig,
@@ -86,19 +89,23 @@ impl Learner {
         if let Some(test) = &data.test {
             examples::check(encoder, test, Split::Test, taken)?;
         }
-        let initial = initial_params(&tuning, &backbone, data.labels.len(), &seeds)?;
+        let initial = initial_params(&tuning, &backbone, tokenizer, data.labels.len(), &seeds)?;
         let local = LocalForm::new(&tuning, backbone.config(), data.labels.len(), &seeds)?;
         let layout = initial.layout().clone();
         Ok(Self { backbone, tuning, data, config, seeds, layout, initial: Some(Arc::new(initial)), local })
     }
 
-    /// The learner with other values before the first round, those of an adapter in `dir`. Gives also its hash, and what
-    /// could not be checked; see [`load_initial`].
+    /// The learner with other values before the first round, those of an adapter in `dir`, with its head or with the one
+    /// that there was. Gives also their hash, and what could not be checked; see [`load_initial`].
     ///
     /// # Errors
     /// When the adapter cannot be read or does not fit.
-    pub fn starting_from(mut self, dir: &Path) -> Result<(Self, InitialValues), TrainingError> {
-        let initial = load_initial(dir, &self.tuning, &self.backbone, &self.data.labels)?;
+    ///
+    /// # Panics
+    /// When the values before the first round were [handed over](Self::hand_over).
+    pub fn starting_from(mut self, dir: &Path, head: InitialHead) -> Result<(Self, InitialValues), TrainingError> {
+        let drawn = self.initial.take().expect("a learner that starts has its first values");
+        let initial = load_initial(dir, &self.tuning, &self.backbone, &self.data.labels, head, &drawn)?;
         self.initial = Some(Arc::new(initial.params.clone()));
         Ok((self, initial))
     }

@@ -39,7 +39,7 @@ fn separable() -> Arc<EncodedDataset> {
 
 fn learner(tuning: TuningConfig, config: TrainConfig) -> Learner {
     let backbone = Arc::new(fixture::backbone(EncoderKind::Roberta));
-    Learner::new(backbone, tuning, separable(), config, Seeds::new(42)).unwrap()
+    Learner::new(backbone, None, tuning, separable(), config, Seeds::new(42)).unwrap()
 }
 
 fn lora() -> TuningConfig {
@@ -78,7 +78,7 @@ fn three_steps_give_what_pytorch_gives() {
             ..TrainConfig::default()
         };
         let start = adapter.params;
-        let learner = Learner::new(backbone, adapter.tuning, data(&rows, 3), config, Seeds::new(0)).unwrap();
+        let learner = Learner::new(backbone, None, adapter.tuning, data(&rows, 3), config, Seeds::new(0)).unwrap();
         let shard = (0..rows.len() as u32).collect();
         let job = TrainJob { start: Arc::new(start), client_id: 0, round: 0, shard };
         let update = learner.train(&job, &Cancel::new()).unwrap();
@@ -172,7 +172,8 @@ fn an_encoder_kept_in_16_bits_is_tuned_as_one_of_the_rounded_weights() {
         let config = TrainConfig { per_device_train_batch_size: 4, learning_rate: 1e-3, ..TrainConfig::default() };
         let train = |backbone: Backbone| {
             let learner =
-                Learner::new(Arc::new(backbone), tuning.clone(), separable(), config.clone(), Seeds::new(42)).unwrap();
+                Learner::new(Arc::new(backbone), None, tuning.clone(), separable(), config.clone(), Seeds::new(42))
+                    .unwrap();
             let update = learner.train(&job(&learner), &Cancel::new()).unwrap();
             assert_ne!(&update.params, learner.initial().unwrap().as_ref());
             update.params
@@ -231,7 +232,7 @@ fn jobs_that_cannot_finish_say_so() {
 fn data_that_does_not_fit_the_model_is_refused() {
     let new = |ids: Vec<u32>| {
         let backbone = Arc::new(fixture::backbone(EncoderKind::Roberta));
-        Learner::new(backbone, lora(), data(&[(ids, 0)], 2), TrainConfig::default(), Seeds::new(0))
+        Learner::new(backbone, None, lora(), data(&[(ids, 0)], 2), TrainConfig::default(), Seeds::new(0))
             .unwrap_err()
             .to_string()
     };
@@ -280,8 +281,9 @@ fn a_prefix_made_by_a_network_travels_as_keys_and_values_and_trains_alike() {
 fn a_prompt_and_a_text_must_fit_into_the_position_table_together() {
     let backbone = Arc::new(fixture::backbone(EncoderKind::Roberta));
     let refusal = |n: usize| {
-        let prompt = TuningConfig::Prompt(PromptConfig { num_virtual_tokens: n, deep: false });
-        let learner = Learner::new(backbone.clone(), prompt, separable(), TrainConfig::default(), Seeds::new(1));
+        let prompt =
+            TuningConfig::Prompt(PromptConfig { num_virtual_tokens: n, deep: false, ..PromptConfig::default() });
+        let learner = Learner::new(backbone.clone(), None, prompt, separable(), TrainConfig::default(), Seeds::new(1));
         learner.map(|_| ()).map_err(|error| error.to_string())
     };
     // 18 positions for tokens, and texts of up to 5.
@@ -346,7 +348,7 @@ fn an_encoder_of_images_learns_from_pictures_and_threads_do_not_show() {
             learning_rate: 1e-2,
             ..TrainConfig::default()
         };
-        let learner = Learner::new(backbone.clone(), tuning, pictures(size), config, Seeds::new(42)).unwrap();
+        let learner = Learner::new(backbone.clone(), None, tuning, pictures(size), config, Seeds::new(42)).unwrap();
         let job = job(&learner);
         let run = || {
             let update = learner.train(&job, &Cancel::new()).unwrap();
@@ -371,7 +373,7 @@ fn an_encoder_of_images_learns_from_pictures_and_threads_do_not_show() {
 fn texts_and_pictures_go_with_their_own_kind_of_encoder() {
     let refusal = |kind, data| {
         let backbone = Arc::new(fixture::backbone(kind));
-        Learner::new(backbone, lora(), data, TrainConfig::default(), Seeds::new(0)).unwrap_err().to_string()
+        Learner::new(backbone, None, lora(), data, TrainConfig::default(), Seeds::new(0)).unwrap_err().to_string()
     };
     let message = refusal(EncoderKind::Vit, separable());
     assert_eq!(message, "`model.name` is an encoder of images, but `dataset` holds texts; choose another of the two");

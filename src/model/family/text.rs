@@ -63,7 +63,7 @@ pub(super) fn check_tables(config: EncoderConfig) -> std::result::Result<Encoder
 }
 
 /// Names of the tables, the same in the three families.
-pub(super) const WORDS: &str = "embeddings.word_embeddings.weight";
+pub(crate) const WORDS: &str = "embeddings.word_embeddings.weight";
 pub(super) const POSITIONS: &str = "embeddings.position_embeddings.weight";
 const TYPES: &str = "embeddings.token_type_embeddings.weight";
 const NORM: &str = "embeddings.LayerNorm";

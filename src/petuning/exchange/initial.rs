@@ -2,12 +2,32 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::super::{TuningConfig, TuningError};
 use super::import::import_adapter;
-use crate::model::{Backbone, EncoderConfig};
+use crate::model::{Backbone, EncoderConfig, Place};
 use crate::params::Params;
+
+/// Where the classification head of a run starts that starts from an adapter: `init_head`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InitialHead {
+    /// At the adapter's, which must have as many labels as the data set.
+    #[default]
+    Keep,
+    /// At values drawn from the seed, as without an adapter: for another task than the adapter's.
+    New,
+}
+
+impl InitialHead {
+    /// True for the one that need not be written.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
 
 /// An adapter that fits a scenario.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,16 +40,19 @@ pub struct InitialValues {
     pub notes: Vec<String>,
 }
 
-/// Reads the adapter in `dir` for a run of `tuning` on `backbone` with these labels.
+/// Reads the adapter in `dir` for a run of `tuning` on `backbone` with these labels, which without it would start at
+/// `drawn`.
 ///
 /// # Errors
 /// When it cannot be read, or was trained on another backbone, by another method or with other settings that matter, or
-/// has another number of labels.
+/// its head is to be kept and has another number of labels.
 pub fn load_initial(
     dir: &Path,
     tuning: &TuningConfig,
     backbone: &Backbone,
     labels: &[String],
+    head: InitialHead,
+    drawn: &Params,
 ) -> Result<InitialValues, TuningError> {
     let config = backbone.config();
     let refuse = |message: String| TuningError::Adapter { path: dir.into(), message };
@@ -53,9 +76,14 @@ pub fn load_initial(
         )),
     }
     compare(tuning, &adapter.tuning, config).map_err(refuse)?;
+    if head == InitialHead::New {
+        let params = with_new_head(&adapter.params, drawn, config);
+        return Ok(InitialValues { hash: hash_of(&params), params, notes });
+    }
     if adapter.n_labels != labels.len() {
         let message = format!("the adapter's head has {} labels, the data set {}", adapter.n_labels, labels.len());
-        return Err(refuse(format!("{message}; give an adapter of the same task")));
+        let remedy = "give an adapter of the same task, or write `init_head: new` to begin the head anew";
+        return Err(refuse(format!("{message}; {remedy}")));
     }
     if let Some(record) = adapter.record.filter(|record| record.labels != labels) {
         notes.push(format!(
@@ -65,6 +93,19 @@ pub fn load_initial(
         ));
     }
     Ok(InitialValues { hash: hash_of(&adapter.params), params: adapter.params, notes })
+}
+
+/// The adapter's values, but for those of the head.
+fn with_new_head(adapter: &Params, drawn: &Params, config: &EncoderConfig) -> Params {
+    let mut params = drawn.clone();
+    let layout = params.layout().clone();
+    for (index, spec) in layout.tensors().iter().enumerate() {
+        if Place::of(&spec.name, config) != Place::Head {
+            let values = adapter.get(&spec.name).expect("the same method on the same encoder has the same tensors");
+            params.values_mut()[layout.range(index)].copy_from_slice(values);
+        }
+    }
+    params
 }
 
 fn start_of(hash: &str) -> &str {

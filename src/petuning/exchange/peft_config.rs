@@ -40,7 +40,8 @@ pub(super) fn read_peft_config(path: &Path, config: &EncoderConfig) -> Result<Tu
         }),
         Some("PROMPT_TUNING") => {
             let num_virtual_tokens = file.number("num_virtual_tokens")?;
-            TuningConfig::Prompt(PromptConfig { num_virtual_tokens, deep: false })
+            // Wherever they started, PEFT saves where they are.
+            TuningConfig::Prompt(PromptConfig { num_virtual_tokens, ..PromptConfig::default() })
         }
         // Whatever made them, PEFT saves the keys and values.
         Some("PREFIX_TUNING") => {

@@ -43,7 +43,18 @@ fn tuning(yaml: &str) -> TuningConfig {
 }
 
 fn params(tuning: &TuningConfig, backbone: &Backbone) -> Params {
-    fixture::stirred(&initial_params(tuning, backbone, LABELS.len(), &Seeds::new(3)).unwrap())
+    fixture::stirred(&initial_params(tuning, backbone, None, LABELS.len(), &Seeds::new(3)).unwrap())
+}
+
+/// What `load_initial` gives a scenario that keeps the head.
+fn load(
+    dir: &Path,
+    tuning: &TuningConfig,
+    backbone: &Backbone,
+    labels: &[String],
+) -> Result<InitialValues, TuningError> {
+    let drawn = initial_params(tuning, backbone, None, labels.len(), &Seeds::new(9))?;
+    load_initial(dir, tuning, backbone, labels, InitialHead::Keep, &drawn)
 }
 
 fn json(path: &Path) -> Value {
@@ -70,7 +81,7 @@ fn what_is_exported_is_imported_the_same() {
             let params = params(&tuning, &backbone);
             let files = export_adapter(&tuning, &backbone, &labels(), &params, out.path()).unwrap();
             let first: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
-            let initial = load_initial(out.path(), &tuning, &backbone, &labels()).unwrap();
+            let initial = load(out.path(), &tuning, &backbone, &labels()).unwrap();
             assert_eq!(initial.params, params, "{kind:?} {yaml}");
             assert_eq!(initial.notes, Vec::<String>::new());
             export_adapter(&tuning, &backbone, &labels(), &params, out.path()).unwrap();
@@ -142,8 +153,8 @@ fn a_prefix_that_a_network_made_is_exported_as_peft_saves_it() {
             assert!(ours.iter().zip(&theirs[&name].1).all(|(a, b)| (a - b).abs() < 1e-5), "{case} {name}");
         }
         // The delta keeps the network, from which training goes on; what PEFT saved alone does not.
-        assert_eq!(load_initial(out.path(), &tuning, &backbone, &labels()).unwrap().params, start);
-        let message = load_initial(&dir, &tuning, &backbone, &labels()).unwrap_err().to_string();
+        assert_eq!(load(out.path(), &tuning, &backbone, &labels()).unwrap().params, start);
+        let message = load(&dir, &tuning, &backbone, &labels()).unwrap_err().to_string();
         assert!(message.contains("`tuning.prefix.travels: kv`, here it is `mlp`"), "{message}");
     }
 }
@@ -153,13 +164,13 @@ fn an_adapter_of_peft_is_taken_with_a_note() {
     let dir = fixture::peers().join("methods/roberta-lora");
     let backbone = Backbone::open(&fixture::peers().join("roberta")).unwrap();
     let lora = tuning("{ lora: { r: 2, lora_alpha: 3, target_modules: [query, value, intermediate.dense] } }");
-    let initial = load_initial(&dir, &lora, &backbone, &labels()).unwrap();
+    let initial = load(&dir, &lora, &backbone, &labels()).unwrap();
     assert_eq!(initial.notes.len(), 1);
     assert!(initial.notes[0].contains("does not say on which backbone"), "{:?}", initial.notes);
     // The scenario may write the targets in another way, as long as they are the same maps.
     let written =
         "{ lora: { r: 2, lora_alpha: 3, target_modules: [attention.self.value, self.query, intermediate.dense] } }";
-    assert_eq!(load_initial(&dir, &tuning(written), &backbone, &labels()).unwrap(), initial);
+    assert_eq!(load(&dir, &tuning(written), &backbone, &labels()).unwrap(), initial);
 }
 
 /// What a run of `yaml` says to an export of LoRA that was changed.
@@ -169,7 +180,7 @@ fn refusal(yaml: &str, labels: &[&str], kind: EncoderKind, change: impl Fn(&Path
     export_adapter(&lora, &backbone, &self::labels(), &params(&lora, &backbone), out.path()).unwrap();
     change(out.path());
     let labels: Vec<String> = labels.iter().map(|label| label.to_string()).collect();
-    let refused = load_initial(out.path(), &tuning(yaml), &fixture::backbone(kind), &labels);
+    let refused = load(out.path(), &tuning(yaml), &fixture::backbone(kind), &labels);
     refused.unwrap_err().to_string()
 }
 
@@ -233,8 +244,7 @@ fn damaged_files_are_refused_by_name() {
         std::fs::remove_file(dir.join(ADAPTER_CONFIG)).unwrap();
     });
     assert!(message.contains("neither `straggler.json` nor `adapter_config.json`"), "{message}");
-    let missing =
-        load_initial(Path::new("nowhere"), &tuning("lora"), &fixture::backbone(EncoderKind::Roberta), &labels());
+    let missing = load(Path::new("nowhere"), &tuning("lora"), &fixture::backbone(EncoderKind::Roberta), &labels());
     assert!(missing.unwrap_err().to_string().contains("is not a directory"));
 }
 
@@ -268,5 +278,33 @@ fn export_for_python() {
     for dir in cases() {
         let Golden { case, backbone, tuning, start, .. } = Golden::read(&dir);
         export_adapter(&tuning, &backbone, &labels(), &start, &out.join(case)).unwrap();
+    }
+}
+
+#[test]
+fn another_task_takes_the_modules_and_begins_its_head_anew() {
+    for kind in EncoderKind::ALL {
+        let (backbone, out) = (fixture::backbone(kind), tempfile::tempdir().unwrap());
+        let bitfit = tuning("bitfit");
+        let trained = params(&bitfit, &backbone);
+        export_adapter(&bitfit, &backbone, &labels(), &trained, out.path()).unwrap();
+        let others: Vec<String> = (0..5).map(|label| format!("l{label}")).collect();
+        let message = load(out.path(), &bitfit, &backbone, &others).unwrap_err().to_string();
+        assert!(
+            message.contains("head has 3 labels, the data set 5") && message.contains("`init_head: new`"),
+            "{message}"
+        );
+        let drawn = initial_params(&bitfit, &backbone, None, 5, &Seeds::new(9)).unwrap();
+        let initial = load_initial(out.path(), &bitfit, &backbone, &others, InitialHead::New, &drawn).unwrap();
+        assert_eq!(initial.params.layout(), drawn.layout());
+        for (spec, values) in initial.params.iter() {
+            let is_head = backbone.config().kind.is_head(&spec.name);
+            let expected = if is_head { &drawn } else { &trained };
+            assert_eq!(Some(values), expected.get(&spec.name), "{kind:?} {}", spec.name);
+        }
+        // The same task may begin anew as well, and tells the two starts apart.
+        let drawn = initial_params(&bitfit, &backbone, None, 3, &Seeds::new(9)).unwrap();
+        let anew = load_initial(out.path(), &bitfit, &backbone, &labels(), InitialHead::New, &drawn).unwrap();
+        assert_ne!(anew.hash, load(out.path(), &bitfit, &backbone, &labels()).unwrap().hash);
     }
 }

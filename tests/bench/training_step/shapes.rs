@@ -108,7 +108,7 @@ pub(crate) fn learner(
         ..TrainConfig::default()
     };
     let data = Arc::new(data(shape, batch, length)?);
-    Ok(Learner::new(backbone.clone(), work.tuning(), data, train, Seeds::new(1))?)
+    Ok(Learner::new(backbone.clone(), None, work.tuning(), data, train, Seeds::new(1))?)
 }
 
 /// Rows of one step; the tokenizer makes one token of each word.

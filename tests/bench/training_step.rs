@@ -5,6 +5,8 @@
 //! STRAGGLER_PYTHON=python3 cargo bench --bench training_step -- minilm    # of one shape; `minilm full`: one kind of work
 //! STRAGGLER_PYTHON=python3 cargo bench --bench training_step -- pool      # two workers against two cores of PyTorch
 //! STRAGGLER_PYTHON=python3 cargo bench --bench training_step -- memory    # peak memory, one worker and four
+//! STRAGGLER_PYTHON=python3 cargo bench --bench training_step -- memory roberta-base full    # of one shape and work
+//! cargo bench --bench training_step -- bf16                               # a backbone in 16 bits beside one in 32
 //! ```
 //! Both sides have random weights of one shape and no dropout, and take turns, so that a busy machine slows both; the
 //! medians make the ratio. The Python named must have torch, transformers and peft; without it only the project's own
@@ -17,6 +19,8 @@
 
 #[path = "training_step/memory.rs"]
 mod memory;
+#[path = "training_step/narrow.rs"]
+mod narrow;
 #[path = "training_step/peer.rs"]
 mod peer;
 #[path = "training_step/pool.rs"]
@@ -30,7 +34,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
-use straggler::model::ops;
+use straggler::model::{ModelDtype, ops};
 use straggler::training::Cancel;
 
 use peer::{Case, Peer};
@@ -47,12 +51,13 @@ fn main() -> Result<ExitCode> {
     ops::keep_freed_memory();
     let in_time = match arguments.first().map(String::as_str) {
         Some("child") => memory::child(&arguments[1..]).map(|()| true)?,
-        Some("memory") => memory::compare().map(|()| true)?,
+        Some("memory") => memory::compare(&arguments[1..]).map(|()| true)?,
+        Some("bf16") => narrow::compare().map(|()| true)?,
         Some("pool") => pool::compare()?,
         Some("shares") => shares::print().map(|()| true)?,
         Some(name) => {
             let chosen: Vec<Shape> = Shape::ALL.into_iter().filter(|shape| shape.name() == name).collect();
-            anyhow::ensure!(!chosen.is_empty(), "`{name}` is none of minilm, roberta-base, pool, memory, shares");
+            anyhow::ensure!(!chosen.is_empty(), "`{name}` is none of minilm, roberta-base, pool, memory, bf16, shares");
             let works: Vec<Work> = match arguments.get(1) {
                 Some(name) => Work::ALL.into_iter().filter(|work| work.name() == name).collect(),
                 None => Work::ALL.to_vec(),
@@ -78,7 +83,7 @@ fn steps(shapes: &[Shape], works: &[Work]) -> Result<bool> {
     }
     let mut in_time = true;
     for &shape in shapes {
-        let backbone = shape.backbone()?;
+        let backbone = shape.backbone(ModelDtype::F32)?;
         for &work in works {
             for (batch, length) in [(16, 64), (16, 128), (32, 64), (32, 128)] {
                 let learner = shapes::learner(shape, &backbone, work, batch, length)?;

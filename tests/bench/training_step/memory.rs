@@ -4,19 +4,25 @@ use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use straggler::model::ModelDtype;
 use straggler::report::peak_rss_mib;
 use straggler::training::Cancel;
 
 use crate::peer::{Case, Peer};
 use crate::shapes::{self, Shape, Work};
 
-/// PyTorch's and this project's peak in MiB, and this project's with four workers.
-pub(crate) fn compare() -> Result<()> {
+/// PyTorch's and this project's peak in MiB, and this project's with four workers; of one shape and kind of work where
+/// `chosen` names them.
+pub(crate) fn compare(chosen: &[String]) -> Result<()> {
     println!("peak memory in MiB of a process that takes two steps (PyTorch: its own libraries included)");
+    let is_chosen = |i: usize, name: &str| chosen.get(i).is_none_or(|chosen| chosen == name);
     for (shape, batch, length) in [(Shape::MiniLm, 16, 64), (Shape::MiniLm, 32, 128), (Shape::RobertaBase, 16, 128)] {
-        for work in [Work::Lora, Work::Full] {
+        if !is_chosen(0, shape.name()) {
+            continue;
+        }
+        for work in [Work::Lora, Work::Full].into_iter().filter(|work| is_chosen(1, work.name())) {
             let case = Case { shape, work, batch, length };
-            let own = in_child(case, 1)?;
+            let own = in_child(case, ModelDtype::F32, 1)?;
             let (name, kind) = (shape.name(), work.name());
             print!("  {name:12} {kind:5} batch {batch:2} length {length:3}  straggler {own:7.0}");
             if let Some(mut peer) = Peer::start(1)? {
@@ -28,8 +34,11 @@ pub(crate) fn compare() -> Result<()> {
             }
             println!();
         }
+        if chosen.len() > 1 {
+            continue;
+        }
         let case = Case { shape, work: Work::Lora, batch, length };
-        let (one, four) = (in_child(case, 1)?, in_child(case, 4)?);
+        let (one, four) = (in_child(case, ModelDtype::F32, 1)?, in_child(case, ModelDtype::F32, 4)?);
         let backbone = backbone_mib(shape)?;
         println!(
             "  {:12} lora  batch {batch:2} length {length:3}  4 workers {four:.0}; backbone {backbone:.0} + 4 x {:.0} \
@@ -47,25 +56,28 @@ fn backbone_mib(shape: Shape) -> Result<f64> {
     Ok(4.0 * n as f64 / f64::from(1 << 20))
 }
 
-fn in_child(case: Case, workers: usize) -> Result<f64> {
+/// The peak in MiB of a process of its own.
+pub(crate) fn in_child(case: Case, dtype: ModelDtype, workers: usize) -> Result<f64> {
     let Case { shape, work, batch, length } = case;
+    let dtype = if dtype == ModelDtype::Bf16 { "bf16" } else { "f32" };
     let out = Command::new(std::env::current_exe()?)
-        .args(["--bench", "child", shape.name(), work.name()])
+        .args(["--bench", "child", shape.name(), work.name(), dtype])
         .args([batch, length, workers].map(|n| n.to_string()))
         .output()?;
     let text = String::from_utf8_lossy(&out.stdout);
     text.trim().parse().with_context(|| format!("the child said `{text}` {}", String::from_utf8_lossy(&out.stderr)))
 }
 
-/// What the child does: `child SHAPE WORK BATCH LENGTH WORKERS`.
+/// What the child does: `child SHAPE WORK DTYPE BATCH LENGTH WORKERS`.
 pub(crate) fn child(arguments: &[String]) -> Result<()> {
-    let [shape, work, numbers @ ..] = arguments else { anyhow::bail!("SHAPE WORK BATCH LENGTH WORKERS") };
+    let [shape, work, dtype, numbers @ ..] = arguments else { anyhow::bail!("SHAPE WORK DTYPE BATCH LENGTH WORKERS") };
     let shape = Shape::ALL.into_iter().find(|known| known.name() == shape).context("no such shape")?;
     let work = Work::ALL.into_iter().find(|known| known.name() == work).context("no such work")?;
+    let dtype = if dtype == "bf16" { ModelDtype::Bf16 } else { ModelDtype::F32 };
     let numbers = numbers.iter().map(|n| n.parse()).collect::<Result<Vec<usize>, _>>()?;
     let [batch, length, workers] = numbers[..] else { anyhow::bail!("BATCH LENGTH WORKERS") };
     // As a run does it.
-    let (learner, initial) = shapes::learner(shape, &shape.backbone()?, work, batch, length)?.hand_over();
+    let (learner, initial) = shapes::learner(shape, &shape.backbone(dtype)?, work, batch, length)?.hand_over();
     let (learner, initial) = (Arc::new(learner), initial.context("a new learner has its values")?);
     std::thread::scope(|scope| {
         let work = |client_id| {

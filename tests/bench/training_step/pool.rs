@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use straggler::model::ModelDtype;
 use straggler::training::Cancel;
 
 use crate::peer::{Case, Peer};
@@ -21,7 +22,7 @@ pub(crate) fn compare() -> Result<bool> {
     let mut met = true;
     for (shape, batch, length) in [(Shape::MiniLm, 16, 64), (Shape::MiniLm, 32, 128), (Shape::RobertaBase, 16, 128)] {
         let case = Case { shape, work: Work::Lora, batch, length };
-        let learner = shapes::learner(shape, &shape.backbone()?, case.work, batch, length)?;
+        let learner = shapes::learner(shape, &shape.backbone(ModelDtype::F32)?, case.work, batch, length)?;
         let (mut own, mut two_threads, mut two_processes) = (Vec::new(), Vec::new(), Vec::new());
         for turn in 0..=TURNS {
             let (start, initial) = (Instant::now(), shapes::initial(&learner)?);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use straggler::data::{EncodedDataset, TextDataset, TextExample, encode};
-use straggler::model::{Backbone, Batch, EncoderConfig};
+use straggler::model::{Backbone, Batch, EncoderConfig, ModelDtype};
 use straggler::params::Params;
 use straggler::petuning::{FullConfig, LoraConfig, TrainableVars, TuningConfig};
 use straggler::seed::Seeds;
@@ -53,8 +53,8 @@ impl Shape {
         Ok(EncoderConfig::from_json(text.to_string().as_bytes(), self.name())?)
     }
 
-    pub(crate) fn backbone(self) -> Result<Arc<Backbone>> {
-        Ok(Arc::new(Backbone::random(self.config()?, &Seeds::new(1))?))
+    pub(crate) fn backbone(self, dtype: ModelDtype) -> Result<Arc<Backbone>> {
+        Ok(Arc::new(Backbone::random(self.config()?, &Seeds::new(1))?.kept_in(dtype)?))
     }
 }
 

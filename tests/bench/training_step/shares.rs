@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor, Var};
-use straggler::model::ops;
+use straggler::model::{ModelDtype, ops};
 use straggler::params::Params;
 use straggler::seed::{Purpose, Seeds};
 use straggler::training::{Cancel, Learner, Optimizer, TrainConfig};
@@ -21,7 +21,7 @@ const RANK: usize = 8;
 
 /// Prints the shares.
 pub(crate) fn print() -> Result<()> {
-    let learner = shapes::learner(Shape::MiniLm, &Shape::MiniLm.backbone()?, Work::Lora, BATCH, LENGTH)?;
+    let learner = shapes::learner(Shape::MiniLm, &Shape::MiniLm.backbone(ModelDtype::F32)?, Work::Lora, BATCH, LENGTH)?;
     let job = shapes::job(shapes::initial(&learner)?, BATCH, 0);
     let step = fastest_of(|| Ok(learner.train(&job, &Cancel::new()).map(|_| ())?))?;
     println!("operations alone, forwards and backwards, of the fastest step's {:.1} ms", step * 1e3);

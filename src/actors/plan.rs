@@ -15,7 +15,7 @@ use crate::sim::{
     Membership, NetworkClassConfig, Outages, RegionConfig, RestartConfig, ServerNetworkConfig, TrainingWork,
     UploadConfig, classes,
 };
-use crate::units::{Bytes, Flops};
+use crate::units::{Bytes, Flops, SimDuration};
 
 /// How many training examples each client holds.
 #[derive(Debug, Clone)]
@@ -153,6 +153,11 @@ impl Population {
         self.membership(client_id).network
     }
 
+    /// Delay that the link of a region adds to those of its clients; none when there are no regions.
+    pub fn latency_of_region(&self, number: usize) -> SimDuration {
+        self.regions.get(number).map(|(_, region)| region.latency).unwrap_or_default()
+    }
+
     /// Number of a client's region; 0 when there are none.
     pub fn region(&self, client_id: u32) -> usize {
         self.membership(client_id).region
@@ -209,7 +214,7 @@ impl Population {
             self.devices[self.device_class(client_id)].model.nominal_duration(&self.training_work(client_id));
         let transfers = rate(Direction::Down).time_for(self.downlink_payload).as_secs_f64()
             + rate(Direction::Up).time_for(self.uplink_payload).as_secs_f64()
-            + 2.0 * network.model.nominal_latency().as_secs_f64();
+            + 2.0 * network.model.nominal_latency(self.latency_of_region(self.region(client_id))).as_secs_f64();
         training.map_or(f64::INFINITY, |training| training.as_secs_f64() + transfers)
     }
 }

@@ -82,11 +82,11 @@ impl World<'_> {
         task.enter(stage, self.now);
         let attempt = task.attempt;
         let mut stream = population.seeds.step(purpose, task.client_id, task.address, attempt);
-        let own = population.networks[task.network_class].model.latency(&mut stream);
-        let shared = population.regions.get(task.region).map(|(_, region)| region.latency).unwrap_or_default();
+        let shared = population.latency_of_region(task.region);
+        let latency = population.networks[task.network_class].model.latency(&mut stream, shared);
         let sender = sender_of(task.client_id);
         self.journal.phase_starts(self.now, kind, id, task, Some(payload))?;
-        self.calendar.push(self.now + own + shared, sender, Event::TransferBegins { task: id, direction, attempt });
+        self.calendar.push(self.now + latency, sender, Event::TransferBegins { task: id, direction, attempt });
         self.change_draw(id);
         Ok(())
     }
@@ -121,8 +121,9 @@ impl World<'_> {
             return Ok(Bandwidth::from_bits_per_s(0.0));
         }
         let task = self.tasks.get_mut(id).expect("only a task under way transfers");
-        let class = &self.plan.population.networks[task.network_class].model;
-        let link = class.link(task.client_id, direction, self.now)?;
+        let population = &self.plan.population;
+        let class = &population.networks[task.network_class].model;
+        let link = class.link(task.client_id, direction, self.now, population.latency_of_region(task.region))?;
         if link.until != NEVER {
             task.link_changes += 1;
             let event = Event::LinkChanges { task: id, direction, serial: task.link_changes };

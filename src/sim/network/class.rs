@@ -36,7 +36,7 @@ pub struct NetworkClassConfig {
     /// Fraction p of the packets that are lost, in [0, 1); default 0. A transfer then runs at
     /// (1 - p) min(rate, MSS / RTT sqrt(3/2) / sqrt(p)): the bound is that of M. Mathis et al., *The macroscopic behavior of
     /// the TCP congestion avoidance algorithm*, CCR 27(3), 1997, equation 3, with segments of 1,460 bytes and RTT = 2 x
-    /// `latency`; what is lost is sent again. Meant for light loss: beyond some 5 % time-outs make TCP slower still.
+    /// `latency`, the region's included; what is lost is sent again. Meant for light loss: beyond some 5 % time-outs make TCP slower still.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub packet_loss: f64,
     /// What the transport protocol makes of the link.
@@ -106,7 +106,7 @@ impl NetworkClassConfig {
         let path = Path { transport: self.transport, latency: self.latency, packet_loss: self.packet_loss };
         let rates = match (&self.trace, self.downlink, self.uplink) {
             (Some(trace), ..) => Rates::Trace(Arc::new(trace.build(&path, context)?)),
-            (None, Some(down), Some(up)) => Rates::Constant([path.goodput(down), path.goodput(up)]),
+            (None, Some(down), Some(up)) => Rates::Constant([down, up]),
             (None, ..) => return Err(SimError::NoRate),
         };
         Ok(LinkClass { path, jitter: self.jitter, rates })

@@ -21,7 +21,7 @@ pub struct LinkClass {
     pub(super) rates: Rates,
 }
 
-/// What the links carry of the payload.
+/// The links' own rates, before loss and transport.
 #[derive(Debug, Clone)]
 pub(super) enum Rates {
     /// The same at all times, by [`Direction`].
@@ -40,38 +40,47 @@ pub struct LinkState {
 }
 
 impl LinkClass {
-    /// The state of a client's own link at `time`: what it carries of the payload, after loss and transport.
+    /// The state of a client's own link at `time`: what it carries of the payload, after loss and transport, where a shared
+    /// link behind it adds the delay `shared`.
     ///
     /// # Errors
     /// When the client's trace has ended by `time` and is set to end the run.
-    pub fn link(&self, client_id: u32, direction: Direction, time: SimTime) -> Result<LinkState, SimError> {
-        match &self.rates {
-            Rates::Constant(rates) => Ok(LinkState { rate: rates[direction as usize], until: NEVER }),
-            Rates::Trace(trace) => trace.link(client_id, direction, time),
-        }
+    pub fn link(
+        &self,
+        client_id: u32,
+        direction: Direction,
+        time: SimTime,
+        shared: SimDuration,
+    ) -> Result<LinkState, SimError> {
+        let own = match &self.rates {
+            Rates::Constant(rates) => LinkState { rate: rates[direction as usize], until: NEVER },
+            Rates::Trace(trace) => trace.link(client_id, direction, time)?,
+        };
+        Ok(LinkState { rate: self.path.behind(shared).goodput(own.rate), ..own })
     }
 
     /// Delay before the first byte of a transfer: normal with mean `latency` and standard deviation `jitter`, cut at
-    /// zero, times the factor of the transport. `stream` is that of the client in the round, for one direction.
-    pub fn latency(&self, stream: &mut Stream) -> SimDuration {
+    /// zero, and `shared`, which a shared link adds; their sum times the factor of the transport. `stream` is that of the
+    /// client in the round, for one direction.
+    pub fn latency(&self, stream: &mut Stream, shared: SimDuration) -> SimDuration {
         if self.jitter == SimDuration::ZERO {
-            return self.nominal_latency();
+            return self.nominal_latency(shared);
         }
         let z: f64 = stream.sample(StandardNormal);
         let seconds = self.path.latency.as_secs_f64() + self.jitter.as_secs_f64() * z;
         let latency = SimDuration::from_secs_f64(seconds.max(0.0)).unwrap_or(SimDuration::from_nanos(u64::MAX));
-        self.path.delay(latency)
+        self.path.delay(latency + shared)
     }
 
     /// Delay before the first byte without jitter.
-    pub fn nominal_latency(&self) -> SimDuration {
-        self.path.delay(self.path.latency)
+    pub fn nominal_latency(&self, shared: SimDuration) -> SimDuration {
+        self.path.delay(self.path.latency + shared)
     }
 
-    /// The rate by which a client states how long its transfers take: that of its link, or the mean of its trace.
+    /// The rate by which a client states how long its transfers take: that of its own link, or the mean of its trace.
     pub fn nominal_rate(&self, client_id: u32, direction: Direction) -> Bandwidth {
         match &self.rates {
-            Rates::Constant(rates) => rates[direction as usize],
+            Rates::Constant(rates) => self.path.goodput(rates[direction as usize]),
             Rates::Trace(trace) => trace.mean(client_id, direction),
         }
     }
@@ -98,14 +107,14 @@ mod tests {
         for (direction, mbps) in [(Direction::Down, 8.0), (Direction::Up, 2.0)] {
             let rate = Bandwidth::from_bits_per_s(mbps * 1e6);
             let at = SimTime::from_nanos(7);
-            assert_eq!(class.link(3, direction, at), Ok(LinkState { rate, until: NEVER }));
+            assert_eq!(class.link(3, direction, at, SimDuration::ZERO), Ok(LinkState { rate, until: NEVER }));
             assert_eq!(class.nominal_rate(3, direction), rate);
         }
     }
 
     fn latencies_ms(class: &LinkClass, n: u32) -> Vec<f64> {
         let stream = |client| Seeds::new(3).task(Purpose::DownlinkLatency, client, 1);
-        (0..n).map(|client| class.latency(&mut stream(client)).as_secs_f64() * 1e3).collect()
+        (0..n).map(|client| class.latency(&mut stream(client), SimDuration::ZERO).as_secs_f64() * 1e3).collect()
     }
 
     #[test]
@@ -128,12 +137,16 @@ mod tests {
 
     #[test]
     fn the_transport_stretches_the_delay() {
-        // 60 ms x 13.01.
-        assert_eq!(class(60, 0, "lv08").nominal_latency(), SimDuration::from_nanos(780_600_000));
-        assert_eq!(
-            class(60, 0, "lv08").link(0, Direction::Up, SimTime::ZERO).expect("constant").rate.bits_per_s(),
-            1.94e6
-        );
+        // 60 ms x 13.01, and with 40 ms of a shared link 100 ms x 13.01.
+        let (own, shared) = (SimDuration::ZERO, SimDuration::from_nanos(40_000_000));
+        let lv08 = class(60, 0, "lv08");
+        assert_eq!(lv08.nominal_latency(own), SimDuration::from_nanos(780_600_000));
+        assert!((lv08.nominal_latency(shared).as_secs_f64() - 1.301).abs() < 2e-9);
+        let mbps =
+            |shared| lv08.link(0, Direction::Up, SimTime::ZERO, shared).expect("constant").rate.bits_per_s() / 1e6;
+        assert_eq!((mbps(own), mbps(shared)), (1.94, 1.94));
+        // A window of 4 MiB in a round trip of 2 x (60 ms + 19,940 ms): 4,194,304 x 8 / 40 s = 838.86 kbps; 97 % of it.
+        assert!((mbps(SimDuration::from_nanos(19_940_000_000)) - 0.813_695).abs() < 1e-6);
         let drawn = |transport| latencies_ms(&class(60, 10, transport), 1)[0];
         assert!((drawn("lv08") / drawn("ideal") - 13.01).abs() < 1e-6);
     }

@@ -51,8 +51,9 @@ struct Rows {
 struct Series {
     length_ns: u64,
     last_line: u64,
-    /// When each goodput begins, in nanoseconds since the first row, by [`Direction`].
+    /// When each rate begins, in nanoseconds since the first row, by [`Direction`].
     steps: [Vec<(u64, Bandwidth)>; 2],
+    /// What the link carries of the payload on average.
     means: [Bandwidth; 2],
 }
 
@@ -72,7 +73,7 @@ impl LinkTraceConfig {
         self.read(context).2.problems("trace.file")
     }
 
-    /// The trace, as links with such a path carry it.
+    /// The trace; its means are what links with such a path carry of it.
     pub(super) fn build(&self, path: &Path, context: &BuildContext) -> Result<Trace, SimError> {
         let (found, by_client, faults) = self.read(context);
         faults.into_error()?;
@@ -176,7 +177,7 @@ impl Rows {
         let steps = [Direction::Down, Direction::Up].map(|direction| {
             let mut steps: Vec<(u64, Bandwidth)> = Vec::new();
             for ((_, rates), start) in self.rows.iter().zip(&times) {
-                let rate = path.goodput(Bandwidth::from_bits_per_s(rates[direction as usize] * 1e3));
+                let rate = Bandwidth::from_bits_per_s(rates[direction as usize] * 1e3);
                 if steps.last().is_none_or(|(_, before)| *before != rate) {
                     steps.push((*start, rate));
                 }
@@ -186,7 +187,8 @@ impl Rows {
         let means = [Direction::Down, Direction::Up].map(|direction| {
             let steps = &steps[direction as usize];
             let ends = steps.iter().skip(1).map(|(start, _)| *start).chain([length_ns]);
-            let bits = steps.iter().zip(ends).map(|((start, rate), end)| rate.bits_per_s() * (end - start) as f64);
+            let goodput = |rate: &Bandwidth| path.goodput(*rate).bits_per_s();
+            let bits = steps.iter().zip(ends).map(|((start, rate), end)| goodput(rate) * (end - start) as f64);
             Bandwidth::from_bits_per_s(bits.sum::<f64>() / length_ns as f64)
         });
         Series { length_ns, last_line: self.last_line, steps, means }
@@ -205,7 +207,7 @@ impl Trace {
         (series, start)
     }
 
-    /// The state of a client's link at `time`.
+    /// The state of a client's link at `time`, before loss and transport.
     pub(super) fn link(&self, client_id: u32, direction: Direction, time: SimTime) -> Result<LinkState, SimError> {
         let (series, start) = self.of(client_id);
         let (steps, length) = (&series.steps[direction as usize], series.length_ns);

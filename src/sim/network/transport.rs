@@ -36,13 +36,19 @@ const SEGMENT_BYTES: f64 = 1460.0;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Path {
     pub(super) transport: Transport,
-    /// One way; a round trip is twice as long.
+    /// One way over the client's own link; a round trip is twice as long.
     pub(super) latency: SimDuration,
     /// Fraction of the packets that are lost, in [0, 1).
     pub(super) packet_loss: f64,
 }
 
 impl Path {
+    /// The same path with the delay of a shared link behind it.
+    pub(super) fn behind(mut self, shared: SimDuration) -> Self {
+        self.latency += shared;
+        self
+    }
+
     /// What a link of `rate` carries of the payload.
     pub(super) fn goodput(&self, rate: Bandwidth) -> Bandwidth {
         let round_trip_s = 2.0 * self.latency.as_secs_f64();

@@ -37,7 +37,7 @@ fn at(seconds: f64) -> SimTime {
 
 /// kbps, and until when in seconds; a negative time is never.
 fn state(class: &crate::sim::LinkClass, client: u32, direction: Direction, seconds: f64) -> (f64, f64) {
-    let state = class.link(client, direction, at(seconds)).expect("within the trace");
+    let state = class.link(client, direction, at(seconds), SimDuration::ZERO).expect("within the trace");
     (state.rate.bits_per_s() / 1e3, if state.until == NEVER { -1.0 } else { state.until.as_secs_f64() })
 }
 
@@ -62,7 +62,7 @@ fn what_follows_the_end_is_a_setting() {
     assert_eq!(state(&looped, 1, Direction::Down, 7.0), (4e3, -1.0));
     let ending = small("error");
     assert_eq!(state(&ending, 0, Direction::Down, 24.0), (3e3, 25.0));
-    let over = ending.link(0, Direction::Down, at(25.0)).expect_err("the trace is over").to_string();
+    let over = ending.link(0, Direction::Down, at(25.0), SimDuration::ZERO).expect_err("the trace is over").to_string();
     assert!(over.starts_with("b.csv:7: the trace of client 0 is over after 25 s"), "{over}");
     assert_eq!(state(&ending, 1, Direction::Down, 1.5), (4e3, 2.0));
 }
@@ -74,18 +74,18 @@ fn answers_are_pure() {
         let class = small(end);
         let (mut time, mut changes) = (at(3.0), Vec::new());
         while time < at(100.0) {
-            let state = class.link(0, Direction::Down, time).expect("no end");
+            let state = class.link(0, Direction::Down, time, SimDuration::ZERO).expect("no end");
             changes.push((time, state.rate));
             for between in [time.as_nanos() + 1, state.until.as_nanos() - 1] {
-                let between = class.link(0, Direction::Down, SimTime::from_nanos(between.max(time.as_nanos())));
+                let between = SimTime::from_nanos(between.max(time.as_nanos()));
+                let between = class.link(0, Direction::Down, between, SimDuration::ZERO);
                 assert_eq!(between, Ok(state));
             }
             time = state.until;
         }
-        let again = changes
-            .iter()
-            .rev()
-            .all(|(time, rate)| class.link(0, Direction::Down, *time).is_ok_and(|state| state.rate == *rate));
+        let again = changes.iter().rev().all(|(time, rate)| {
+            class.link(0, Direction::Down, *time, SimDuration::ZERO).is_ok_and(|state| state.rate == *rate)
+        });
         assert!(again && changes.len() == if end == "loop" { 16 } else { 4 }, "{changes:?}");
     }
 }
@@ -159,6 +159,6 @@ fn transport_and_loss_apply_to_each_rate() {
     assert!((state(&class, 1, Direction::Down, 0.0).0 - 991.288).abs() < 1e-3);
     assert_eq!(state(&class, 0, Direction::Up, 0.0).0, 490.0);
     assert_eq!(state(&class, 0, Direction::Down, 15.0).0, 0.0);
-    let latency = class.latency(&mut Seeds::new(1).global(Purpose::DownlinkLatency));
+    let latency = class.latency(&mut Seeds::new(1).global(Purpose::DownlinkLatency), SimDuration::ZERO);
     assert_eq!(latency, SimDuration::from_nanos(50_000_000));
 }

@@ -97,6 +97,8 @@ pub enum ServerError {
         now_s: f64,
         /// What the server is waiting for.
         why: &'static str,
+        /// The setting to be looked at first.
+        setting: &'static str,
     },
     /// All tasks fail.
     #[error("round {round}: the last {tasks} tasks failed one after the other; no model will come of this scenario")]
@@ -124,6 +126,17 @@ pub enum ServerError {
         /// What went wrong.
         source: CodecError,
     },
+}
+
+impl ServerError {
+    /// The setting that decides about the error, where one does.
+    pub fn setting(&self) -> Option<&'static str> {
+        match self {
+            Self::NobodyEver { .. } => Some("clients.availability"),
+            Self::Standstill { setting, .. } => Some(setting),
+            Self::EveryTaskFails { .. } | Self::Confusion { .. } | Self::Codec { .. } => None,
+        }
+    }
 }
 
 /// What a policy works with while it decides about one message.
@@ -232,7 +245,7 @@ impl Server {
     /// made a mistake.
     pub fn on(&mut self, now: SimTime, message: ServerMessage, view: &View) -> Result<Vec<Command>, ServerError> {
         let (core, policy) = (&mut self.core, &mut self.policy);
-        core.check_patience(now, "the clients at work take too long, or fail")?;
+        core.check_patience(now, "server.give_up_after", "the clients at work take too long, or fail")?;
         let mut turn = Turn { now, view, commands: Vec::new() };
         match message {
             ServerMessage::Start => policy.begin(core, &mut turn)?,

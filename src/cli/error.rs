@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::actors::house::HouseError;
 use crate::actors::setup::SetupError;
 use crate::actors::world::WorldError;
 use crate::hub::HubError;
@@ -73,6 +74,20 @@ impl CliError {
                 Self { exit: self.exit, report }
             }
             Report::Diagnostics(_) => self,
+        }
+    }
+
+    /// Why a run could not go on, with file and line of the setting that decides about it, where one does.
+    pub(super) fn of_run(error: WorldError, scenario: &Scenario) -> Self {
+        let setting = match &error {
+            WorldError::House(HouseError::Server(error)) => error.setting(),
+            WorldError::EndOfTrace { .. } => Some("clients.availability"),
+            _ => None,
+        };
+        let error = Self::from(error);
+        match setting {
+            Some(path) => error.at(scenario, "run", path),
+            None => error,
         }
     }
 

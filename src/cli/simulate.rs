@@ -46,7 +46,8 @@ pub(super) fn simulate(
     writer.file("scenario.lock.yaml", lock.as_bytes())?;
     let log = run_log::begin(writer.directory(), scenario, &setup, &hash, None)?;
     let mut recorder = Recorder::new(writer, log.clone(), scenario, hash, &setup.plan, console);
-    let outcome = block_on(&mut recorder, async |recorder| world::run(&setup.plan, recorder).await, console);
+    let run = async |recorder: &mut Recorder<'_>| world::run(&setup.plan, recorder).await;
+    let outcome = block_on(&mut recorder, run, scenario, console);
     let found = outcome.and_then(|outcome| finish::finish(scenario, &setup, &outcome, recorder));
     run_log::end(&log, scenario, found)
 }
@@ -83,6 +84,7 @@ pub(super) fn hash_of(lock: &str) -> String {
 fn block_on(
     recorder: &mut Recorder<'_>,
     run: impl AsyncFnOnce(&mut Recorder<'_>) -> Result<Outcome, WorldError>,
+    scenario: &Scenario,
     console: &Console,
 ) -> Result<Outcome, CliError> {
     interrupt::watch(console);
@@ -94,7 +96,7 @@ fn block_on(
             let go_on = format!("straggler resume {}", recorder.directory().display());
             Err(CliError::new(exit, "interrupted", error).help(format!("the state is saved; go on with: {go_on}")))
         }
-        result => Ok(result?),
+        result => result.map_err(|error| CliError::of_run(error, scenario)),
     }
 }
 
@@ -118,7 +120,7 @@ pub(super) fn go_on(
     let mut recorder = Recorder::new(writer, log.clone(), scenario, hash, &setup.plan, console);
     recorder.restore(&saved);
     let run = async |recorder: &mut Recorder<'_>| world::resume(&setup.plan, saved.snapshot, is_fork, recorder).await;
-    let outcome = block_on(&mut recorder, run, console);
+    let outcome = block_on(&mut recorder, run, scenario, console);
     let found = outcome.and_then(|outcome| finish::finish(scenario, setup, &outcome, recorder));
     run_log::end(&log, scenario, found)
 }

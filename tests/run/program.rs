@@ -121,3 +121,29 @@ fn token_ids_are_kept_for_the_next_run_and_made_anew_when_damaged() {
     assert!(third.contains("the kept token ids were damaged; they were made anew") && same == rows, "{third}");
     assert_eq!(std::fs::read(&kept).unwrap(), whole);
 }
+
+#[test]
+fn a_run_that_nobody_can_take_part_in_ends_with_the_place_of_the_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("nobody.yaml");
+    let text_of_file = "version: 1
+name: nobody
+model: { name: builtin:tiny-roberta }
+tuning: head
+clients:
+  total: 1
+  num_examples: 1
+  sequence_length: 8
+  num_labels: 2
+  devices: { a: { share: 1, compute: { time_per_sample: 1 ms } } }
+  networks: { a: { share: 1, downlink: 1 Mbps, uplink: 1 Mbps, latency: 1 ms } }
+  availability: { markov: { mean_online: 1 ms, mean_offline: 300 d } }
+server: { rounds: 2, clients_per_round: 1, give_up_after: 1 h }
+compute: { mode: timing_only }
+";
+    std::fs::write(&file, text_of_file).unwrap();
+    let done = straggler(&["run", file.to_str().unwrap(), "--out", folder.path().to_str().unwrap()]);
+    let told = text(&done.stderr);
+    assert_eq!(done.status.code(), Some(1), "{told}");
+    assert!(told.contains("no client can be asked") && told.contains("nobody.yaml:12:"), "{told}");
+}

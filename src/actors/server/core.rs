@@ -162,12 +162,17 @@ impl Core {
     }
 
     /// Ends a run of which nothing has come for long.
-    pub(super) fn check_patience(&self, now: SimTime, why: &'static str) -> Result<(), ServerError> {
+    pub(super) fn check_patience(
+        &self,
+        now: SimTime,
+        setting: &'static str,
+        why: &'static str,
+    ) -> Result<(), ServerError> {
         if now != NEVER && now.since(self.last_progress) <= self.settings.give_up_after {
             return Ok(());
         }
         let (since_s, now_s) = (self.last_progress.as_secs_f64(), now.as_secs_f64());
-        Err(ServerError::Standstill { round: self.round, since_s, now_s, why })
+        Err(ServerError::Standstill { round: self.round, since_s, now_s, why, setting })
     }
 
     /// Chooses up to `n` clients that are online and not at work.
@@ -209,7 +214,8 @@ impl Core {
     pub(super) fn wait_for_clients(&self, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         let round = self.round;
         let at = next_arrival(turn.view, &self.busy, turn.now).ok_or(ServerError::NobodyEver { round })?;
-        self.check_patience(at, "no client can be asked; change `clients.availability`, or be more patient")?;
+        let why = "no client can be asked; change `clients.availability`, or be more patient";
+        self.check_patience(at, "clients.availability", why)?;
         turn.commands.push(Command::Wake { at, alarm: Alarm::ClientsExpected { round } });
         Ok(())
     }

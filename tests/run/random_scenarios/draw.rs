@@ -1,19 +1,27 @@
 //! Draws scenarios: settings of every kind, small numbers, and now and then a mistake.
 
+mod files;
+
 use rand::RngExt;
 use serde_json::{Value, json};
 use straggler::seed::{Purpose, Seeds, Stream};
+use tempfile::TempDir;
 
 /// A scenario, and what is wrong with it, if anything.
 pub(super) struct Case {
     pub(super) scenario: Value,
     pub(super) mistake: Option<&'static str>,
+    /// Where the files lie that the scenario names.
+    #[expect(dead_code, reason = "the folder is there as long as the case")]
+    pub(super) folder: TempDir,
 }
 
 /// The scenario of a number: always the same.
 pub(super) fn draw(number: u32) -> Case {
-    let mut dice = Dice(Seeds::new(20_261_121).round(Purpose::Selection, number));
+    let stream = Seeds::new(20_261_121).round(Purpose::Selection, number);
+    let mut dice = Dice { stream, folder: tempfile::tempdir().unwrap(), n_files: 0, total: 0 };
     let total = dice.pick(&[1, 2, 5, 12, 30, 60]);
+    dice.total = total;
     let mut scenario = json!({
         "version": 1,
         "name": format!("case-{number}"),
@@ -30,7 +38,7 @@ pub(super) fn draw(number: u32) -> Case {
         set(&mut scenario, path, serde_json::from_str(value).unwrap());
         what
     });
-    Case { scenario, mistake }
+    Case { scenario, mistake, folder: dice.folder }
 }
 
 fn tuning(dice: &mut Dice) -> Value {
@@ -90,8 +98,12 @@ fn device(dice: &mut Dice) -> Value {
         json!({ "time_per_sample": "50 ms" }),
         json!({ "time_per_sample": { "lognormal": { "median": "80 ms", "sigma": 0.8 } } }),
         json!({ "time_per_sample": "1 ns" }),
+        json!({ "table": null }),
     ]);
     let mut device = json!({ "compute": compute });
+    if device["compute"].get("table").is_some() {
+        device["compute"]["table"] = files::devices(dice);
+    }
     if dice.chance(0.4) {
         device["compute"]["jitter"] = json!({ "lognormal": { "sigma": dice.pick(&[0.0, 0.3, 2.0]) } });
     }
@@ -100,8 +112,35 @@ fn device(dice: &mut Dice) -> Value {
     }
     if dice.chance(0.3) {
         device["energy"] = json!({ "idle": "0.1 W", "compute": "4 W", "radio": "1.2 W" });
+        if dice.chance(0.5) {
+            device["battery"] = battery(dice);
+        }
+    }
+    if dice.chance(0.25) {
+        let mean = |dice: &mut Dice| dice.pick(&["200 ms", "5 s", "10 min"]);
+        let slowdown = dice.pick(&[1.0, 3.0, 50.0]);
+        device["load"] = json!({ "mean_busy": mean(dice), "mean_idle": mean(dice), "slowdown": slowdown });
     }
     device
+}
+
+fn battery(dice: &mut Dice) -> Value {
+    let mut battery = json!({
+        "capacity": dice.pick(&["400 J", "2 kJ", "15 Wh"]),
+        "initial": dice.pick(&[json!(1.0), json!(0.3), json!({ "uniform": [0.0, 1.0] })]),
+        "reserve": dice.pick(&[0.0, 0.2]),
+        "start_above": dice.pick(&[0.25, 0.25, 0.6]),
+    });
+    if dice.chance(0.6) {
+        battery["charging"] = json!({
+            "power": dice.pick(&["200 mW", "8 W"]),
+            "from": dice.pick(&["0 h", "23 h"]),
+            "for": dice.pick(&["20 min", "9 h", "24 h"]),
+            "starts_at": dice.pick(&["0 h", "22 h"]),
+            "time_zones": dice.pick(&["0 h", "6 h"]),
+        });
+    }
+    battery
 }
 
 fn network(dice: &mut Dice) -> Value {
@@ -113,9 +152,13 @@ fn network(dice: &mut Dice) -> Value {
         "jitter": dice.pick(&["0 s", "20 ms", "1 s"]),
     });
     if dice.chance(0.2) {
-        network["packet_loss"] = json!(dice.pick(&[0.0001, 0.02, 0.3]));
+        network["trace"] = files::bandwidth(dice);
+        network.as_object_mut().unwrap().retain(|key, _| !key.ends_with("link"));
     }
     if dice.chance(0.2) {
+        network["packet_loss"] = json!(dice.pick(&[0.0001, 0.02, 0.3]));
+    }
+    if dice.chance(0.3) {
         network["transport"] = json!("lv08");
     }
     network
@@ -133,8 +176,9 @@ fn region(dice: &mut Dice) -> Value {
 
 fn availability(dice: &mut Dice) -> Value {
     let time = |dice: &mut Dice| dice.pick(&["2 s", "60 s", "20 min"]);
-    match dice.below(6) {
+    match dice.below(7) {
         0..=2 => json!("always"),
+        6 => json!({ "trace": files::availability(dice) }),
         3 => json!({ "markov": { "mean_online": time(dice), "mean_offline": time(dice) } }),
         4 => json!({ "weibull": {
             "online": { "shape": dice.pick(&[0.6, 1.0, 2.5]), "mean": time(dice) },
@@ -273,15 +317,21 @@ fn set(scenario: &mut Value, path: &str, value: Value) {
     *place = value;
 }
 
-struct Dice(Stream);
+struct Dice {
+    stream: Stream,
+    folder: TempDir,
+    n_files: u32,
+    /// Clients of the scenario.
+    total: u32,
+}
 
 impl Dice {
     fn below(&mut self, n: u32) -> u32 {
-        self.0.random_range(0..n)
+        self.stream.random_range(0..n)
     }
 
     fn chance(&mut self, probability: f64) -> bool {
-        self.0.random_bool(probability)
+        self.stream.random_bool(probability)
     }
 
     fn pick<T: Clone>(&mut self, choices: &[T]) -> T {

@@ -1,4 +1,4 @@
-//! Transfers that share links: completions per second with 100,000 in flight, and beside SimGrid.
+//! Transfers that share links: completions per second with 100,000 and with 1,000 in flight, and beside SimGrid.
 //!
 //! `cargo bench --bench flows`; with `STRAGGLER_SIMGRID_PYTHON=/usr/bin/python3` (a Python that can import `simgrid`, such
 //! as Debian's with `python3-simgrid`) the same 10,000 flows are simulated by `tests/peers/simgrid_flows.py`, which takes
@@ -17,7 +17,8 @@ use straggler::seed::{Purpose, Seeds, Stream};
 use straggler::sim::{Direction, Flow, NetworkModel, RegionConfig, ServerNetworkConfig};
 use straggler::units::{Bandwidth, Bytes, SimTime};
 
-const N_IN_FLIGHT: u64 = 100_000;
+/// Ends that are timed, after as many as there are flows in flight.
+const N_ENDS: u64 = 1_000_000;
 
 fn network(server_mbps: f64, region_mbps: &[f64]) -> Box<dyn NetworkModel> {
     let server =
@@ -39,11 +40,11 @@ fn flow(id: u64, mbps: f64, region: usize, stream: &mut Stream) -> Flow {
     Flow { id, direction: Direction::Down, client_rate, bytes, region }
 }
 
-/// Keeps 100,000 flows in flight, each that ends being followed by a new one, for ten times as many.
-fn steady(name: &str, server_mbps: f64, region_mbps: &[f64], rate: impl Fn(&mut Stream) -> f64) {
+/// Keeps `n` flows in flight, each that ends being followed by a new one, for a million.
+fn steady(name: &str, n: u64, server_mbps: f64, region_mbps: &[f64], rate: impl Fn(&mut Stream) -> f64) {
     let n_regions = region_mbps.len().max(1);
     let mut stream = stream();
-    let flows: Vec<Flow> = (0..12 * N_IN_FLIGHT)
+    let flows: Vec<Flow> = (0..2 * n + N_ENDS)
         .map(|id| {
             let mbps = rate(&mut stream);
             flow(id, mbps, id as usize % n_regions, &mut stream)
@@ -52,21 +53,21 @@ fn steady(name: &str, server_mbps: f64, region_mbps: &[f64], rate: impl Fn(&mut 
     let mut rates = Vec::new();
     for _ in 0..3 {
         let mut network = network(server_mbps, region_mbps);
-        let (first, then) = flows.split_at(N_IN_FLIGHT as usize);
+        let (first, then) = flows.split_at(n as usize);
         for flow in first {
             network.start(SimTime::ZERO, *flow);
         }
         let mut watch = Stopwatch::start();
         for (n_ended, flow) in (0..).zip(then) {
-            if n_ended == N_IN_FLIGHT {
+            if n_ended == n {
                 watch.lap();
             }
             let now = network.next().unwrap();
             network.finish(now).unwrap();
             network.start(now, *flow);
         }
-        assert_eq!(network.n_flows() as u64, N_IN_FLIGHT);
-        rates.push(10.0 * N_IN_FLIGHT as f64 / watch.seconds());
+        assert_eq!(network.n_flows() as u64, n);
+        rates.push(N_ENDS as f64 / watch.seconds());
     }
     rates.sort_by(f64::total_cmp);
     println!("  {name}: {:.0} completions per second (of three: {:.0} to {:.0})", rates[1], rates[0], rates[2]);
@@ -141,17 +142,22 @@ fn main() {
         return; // `cargo test --all-targets` only wants to know that it builds.
     }
     // Rates average about 50 Mbps; the server's link lets each flow have about 35, so that half are held to the level.
-    println!("{N_IN_FLIGHT} flows in flight, max-min fair (to reach: 300,000 completions per second):");
+    println!("100,000 flows in flight, max-min fair (to reach: 300,000 completions per second):");
     let four = |stream: &mut Stream| [5.0, 20.0, 50.0, 100.0][stream.random_range(0..4)];
     let different = |stream: &mut Stream| stream.random_range(1.0..100.0);
-    steady("four client rates", 3.5e6, &[], four);
-    steady("all client rates different", 3.5e6, &[], different);
-    steady("all held to the server's link", 1e5, &[], different);
+    let many = 100_000;
+    steady("four client rates", many, 3.5e6, &[], four);
+    steady("all client rates different", many, 3.5e6, &[], different);
+    steady("all held to the server's link", many, 1e5, &[], different);
     let regions: Vec<f64> = (1..=16).map(|number| 3e4 * f64::from(number)).collect();
-    steady("four client rates, 16 regions", 3e6, &regions, four);
-    steady("all client rates different, 16 regions", 3e6, &regions, different);
+    steady("four client rates, 16 regions", many, 3e6, &regions, four);
+    steady("all client rates different, 16 regions", many, 3e6, &regions, different);
     let thousand: Vec<f64> = (1..=1000).map(|number| 7.0 * f64::from(number)).collect();
-    steady("all client rates different, 1,000 regions", 3e6, &thousand, different);
+    steady("all client rates different, 1,000 regions", many, 3e6, &thousand, different);
+    println!("1,000 flows in flight, all client rates different:");
+    steady("nobody held to the server's link", 1000, 1e5, &[], different);
+    steady("half held to it", 1000, 3.5e4, &[], different);
+    steady("all held to it", 1000, 1e3, &[], different);
     match std::env::var("STRAGGLER_SIMGRID_PYTHON") {
         Ok(python) => beside_simgrid(&python),
         Err(_) => println!("SimGrid is left out: STRAGGLER_SIMGRID_PYTHON names no Python that can import it"),

@@ -13,7 +13,7 @@ mod tsv;
 use std::path::{Path, PathBuf};
 
 pub(super) use bytes::{read_bytes, read_lines};
-pub(super) use parquet::{Table, field, label};
+pub(super) use parquet::{PICTURE_BYTES, Table, field, holds_pictures, label};
 pub(super) use problems::Problems;
 
 use super::ColumnsConfig;

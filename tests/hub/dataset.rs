@@ -119,7 +119,7 @@ fn pictures_come_out_of_parquet_files() {
         ("plain/train-00000-of-00002.parquet", first.clone()),
         ("plain/train-00001-of-00002.parquet", parquet_of_pictures(std::slice::from_ref(&green), "img", &names)),
         ("plain/validation-00000-of-00001.parquet", first),
-        ("plain/test-00000-of-00001.parquet", parquet_of_pictures(&[green.clone()], "img", &names)),
+        ("plain/test-00000-of-00001.parquet", parquet_of_pictures(std::slice::from_ref(&green), "img", &names)),
     ]);
     let set = pictures(base.path(), serde_json::json!({ "name": "set", "config": "plain" })).unwrap();
     assert_eq!((set.name.as_str(), set.labels), ("set/plain", names.map(String::from).to_vec()));
@@ -180,5 +180,6 @@ fn what_is_wrong_with_pictures_in_parquet_files_is_named() {
             .contains("no column `labels` (there are: image, label); set dataset.columns.label")
     );
     let texts = loaded(base.path(), serde_json::json!({ "name": "set", "splits": {} })).unwrap_err();
-    assert!(texts.contains("no column `text` (there are: image, label)"), "{texts}");
+    let remedy = "set dataset.columns.text, or name a ViT for the pictures of `image`";
+    assert!(texts.contains("no column `text` (there are: image, label)") && texts.contains(remedy), "{texts}");
 }

@@ -62,7 +62,11 @@ impl Table {
         let found = self.columns().iter().find(|field| field.name() == name).cloned();
         if found.is_none() {
             let listed = self.columns().iter().map(|field| field.name()).collect::<Vec<_>>().join(", ");
-            let what = format!("no column `{name}` (there are: {listed}); set dataset.columns.{setting}");
+            let mut what = format!("no column `{name}` (there are: {listed}); set dataset.columns.{setting}");
+            let pictures = self.columns().iter().find(|column| holds_pictures(column));
+            if let Some(pictures) = pictures.filter(|_| setting == "text") {
+                what += &format!(", or name a ViT for the pictures of `{}`", pictures.name());
+            }
             problems.of_file(&self.path, what);
         }
         found
@@ -120,6 +124,14 @@ impl Table {
             }
         }
     }
+}
+
+/// The child of a column of pictures that holds their files.
+pub(in crate::data) const PICTURE_BYTES: &str = "bytes";
+
+/// Whether a column holds pictures as the `datasets` library writes them: records `{bytes, path}`.
+pub(in crate::data) fn holds_pictures(column: &Type) -> bool {
+    column.is_group() && column.get_fields().iter().any(|child| child.name() == PICTURE_BYTES && child.is_primitive())
 }
 
 /// The value of a column.

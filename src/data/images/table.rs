@@ -12,14 +12,11 @@ use parquet::schema::types::Type;
 
 use super::gather::Gatherer;
 use super::{ImageDataset, ImageProcessor, folder};
-use crate::data::files::{FileFormat, Problems, Table, field, label};
+use crate::data::files::{FileFormat, PICTURE_BYTES, Problems, Table, field, holds_pictures, label};
 use crate::data::labels::Labels;
 use crate::data::sources::Sources;
 use crate::data::{ColumnsConfig, DataError, DatasetConfig};
 use crate::seed::Seeds;
-
-/// The child of a picture's column that holds the file.
-const BYTES: &str = "bytes";
 
 /// Loads the pictures of a data set that is laid out as on the hub.
 pub(super) fn load(
@@ -148,14 +145,10 @@ impl Reader<'_> {
     }
 }
 
-fn holds_pictures(column: &Type) -> bool {
-    column.is_group() && column.get_fields().iter().any(|child| child.name() == BYTES && child.is_primitive())
-}
-
 /// The pixels of a row.
 fn picture(row: &Row, column: &str) -> Result<super::Picture, String> {
     let Field::Group(record) = field(row, column)? else { return Err(format!("`{column}` is null")) };
-    match field(record, BYTES)? {
+    match field(record, PICTURE_BYTES)? {
         Field::Bytes(bytes) => folder::decode(ImageReader::new(Cursor::new(bytes.data()))),
         Field::Null => Err(format!("`{column}` has no bytes: the picture itself is not in the file")),
         other => Err(format!("`{column}` has {other} for bytes")),

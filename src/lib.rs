@@ -75,6 +75,7 @@
 //! The same scenario, seed and binary give the same bytes in every run, with any number of workers: time is decided by
 //! models ([`sim`]), randomness is addressed ([`seed`]), sums have a fixed order.
 
+pub mod collections;
 pub mod params;
 pub mod registry;
 pub mod seed;

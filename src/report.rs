@@ -16,6 +16,7 @@ pub mod figures;
 #[cfg(test)]
 mod fixture;
 pub mod html;
+mod line;
 mod log;
 mod perf;
 mod read;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::messages::{ClientMessage, Command, TaskId};
+use super::messages::{ClientCommand, ClientMessage, TaskId};
 
 /// A message that makes no sense in the client's state: a bug of the world.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,19 +36,19 @@ impl Client {
     ///
     /// # Errors
     /// When the message does not fit the task at hand.
-    pub fn on(&mut self, message: ClientMessage) -> Result<Vec<Command>, ClientConfusion> {
+    pub fn on(&mut self, message: ClientMessage) -> Result<Option<ClientCommand>, ClientConfusion> {
         let confusion = ClientConfusion { client_id: self.client_id, message, current: self.current };
         match message {
             ClientMessage::ModelReceived { task } if self.current.is_none() => {
                 self.current = Some(task);
-                Ok(vec![Command::Train { task }])
+                Ok(Some(ClientCommand::Train { task }))
             }
             ClientMessage::TrainingFinished { task } if self.current == Some(task) => {
-                Ok(vec![Command::Upload { task }])
+                Ok(Some(ClientCommand::Upload { task }))
             }
             ClientMessage::UploadFinished { task } | ClientMessage::Stopped { task } if self.current == Some(task) => {
                 self.current = None;
-                Ok(Vec::new())
+                Ok(None)
             }
             ClientMessage::ModelReceived { .. }
             | ClientMessage::TrainingFinished { .. }
@@ -66,15 +66,11 @@ mod tests {
     fn a_client_trains_what_it_receives_and_uploads_what_it_trained() {
         let mut client = Client::new(3);
         let next = |client: &mut Client, message| client.on(message).unwrap();
-        assert!(matches!(
-            next(&mut client, ClientMessage::ModelReceived { task: 9 })[..],
-            [Command::Train { task: 9 }]
-        ));
-        assert!(matches!(
-            next(&mut client, ClientMessage::TrainingFinished { task: 9 })[..],
-            [Command::Upload { task: 9 }]
-        ));
-        assert!(next(&mut client, ClientMessage::UploadFinished { task: 9 }).is_empty());
+        let train = next(&mut client, ClientMessage::ModelReceived { task: 9 });
+        assert_eq!(train, Some(ClientCommand::Train { task: 9 }));
+        let upload = next(&mut client, ClientMessage::TrainingFinished { task: 9 });
+        assert_eq!(upload, Some(ClientCommand::Upload { task: 9 }));
+        assert_eq!(next(&mut client, ClientMessage::UploadFinished { task: 9 }), None);
         assert_eq!(client, Client::new(3));
     }
 

@@ -13,7 +13,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::task::JoinHandle;
 
 use super::client::{Client, ClientConfusion};
-use super::messages::{ClientMessage, Command, GlobalModel, ServerMessage};
+use super::messages::{ClientCommand, ClientMessage, Command, GlobalModel, ServerMessage};
 use super::server::{Server, ServerError, ServerState, View};
 use crate::units::SimTime;
 
@@ -40,7 +40,7 @@ pub enum HouseError {
 type ServerReply = Result<Vec<Command>, ServerError>;
 /// The server's state, and the models that it names.
 type SavedServer = (ServerState, Vec<Arc<GlobalModel>>);
-type ClientReply = Result<Vec<Command>, ClientConfusion>;
+type ClientReply = Result<Option<ClientCommand>, ClientConfusion>;
 type ClientState = Result<Client, ClientConfusion>;
 
 /// What the server's shell receives.
@@ -151,7 +151,9 @@ struct Resident {
 pub struct House {
     server: ActorRef<ServerCall>,
     server_task: JoinHandle<()>,
-    residents: BTreeMap<u32, Resident>,
+    /// By client id.
+    residents: Vec<Option<Box<Resident>>>,
+    n_residents: usize,
     dormant: BTreeMap<u32, Client>,
     /// Idle residents, longest idle first; an entry counts only while its resident holds the same serial.
     idle: VecDeque<(u32, u64)>,
@@ -178,7 +180,8 @@ impl House {
         Ok(Self {
             server,
             server_task,
-            residents: BTreeMap::new(),
+            residents: Vec::new(),
+            n_residents: 0,
             dormant: BTreeMap::new(),
             idle: VecDeque::new(),
             next_serial: 0,
@@ -199,14 +202,19 @@ impl House {
     ///
     /// # Errors
     /// What the client answers, or that it does not.
-    pub async fn tell_client(&mut self, client_id: u32, message: ClientMessage) -> Result<Vec<Command>, HouseError> {
-        if !self.residents.contains_key(&client_id) {
+    pub async fn tell_client(
+        &mut self,
+        client_id: u32,
+        message: ClientMessage,
+    ) -> Result<Option<ClientCommand>, HouseError> {
+        let place = client_id as usize;
+        if self.residents.get(place).is_none_or(Option::is_none) {
             self.activate(client_id).await?;
         }
-        let resident = self.residents.get_mut(&client_id).expect("it was just brought to life");
+        let resident = self.residents[place].as_mut().expect("it was just brought to life");
         resident.idle_serial = None;
         let is_over = matches!(message, ClientMessage::UploadFinished { .. } | ClientMessage::Stopped { .. });
-        let commands = match is_over {
+        let command = match is_over {
             false => {
                 let answer = resident.actor.call(|reply| ClientCall::Deliver(message, reply), None).await;
                 received(answer, || client_name(client_id))??
@@ -214,7 +222,7 @@ impl House {
             true => {
                 let noted = resident.actor.cast(ClientCall::Note(message));
                 noted.map_err(|cause| no_answer(client_name(client_id), cause))?;
-                Vec::new()
+                None
             }
         };
         if is_over {
@@ -223,23 +231,29 @@ impl House {
             self.next_serial += 1;
             self.passivate_the_longest_idle().await?;
         }
-        Ok(commands)
+        Ok(command)
     }
 
     async fn activate(&mut self, client_id: u32) -> Result<(), HouseError> {
         let client = self.dormant.remove(&client_id).unwrap_or_else(|| Client::new(client_id));
         let (actor, task) =
             Actor::spawn(None, ClientShell, client).await.map_err(|cause| no_answer(client_name(client_id), cause))?;
-        self.residents.insert(client_id, Resident { actor, task, idle_serial: None });
+        let place = client_id as usize;
+        if place >= self.residents.len() {
+            self.residents.resize_with(place + 1, || None);
+        }
+        self.residents[place] = Some(Box::new(Resident { actor, task, idle_serial: None }));
+        self.n_residents += 1;
         Ok(())
     }
 
     async fn passivate_the_longest_idle(&mut self) -> Result<(), HouseError> {
         while self.idle.len() > self.idle_max {
             let Some((client_id, serial)) = self.idle.pop_front() else { return Ok(()) };
-            let is_idle = self.residents.get(&client_id).is_some_and(|resident| resident.idle_serial == Some(serial));
-            if is_idle && let Some(resident) = self.residents.remove(&client_id) {
-                let client = leave(client_id, resident).await?;
+            let is_idle = |resident: &mut Box<Resident>| resident.idle_serial == Some(serial);
+            if let Some(resident) = self.residents[client_id as usize].take_if(is_idle) {
+                self.n_residents -= 1;
+                let client = leave(client_id, *resident).await?;
                 if client != Client::new(client_id) {
                     self.dormant.insert(client_id, client);
                 }
@@ -256,10 +270,11 @@ impl House {
         let server = received(self.server.call(ServerCall::Show, None).await, || "the server".into())?;
         let server = server.map_err(|cause| no_answer("the server", cause))?;
         let mut clients = self.dormant.clone();
-        for (client_id, resident) in &self.residents {
-            let client = received(resident.actor.call(ClientCall::Show, None).await, || client_name(*client_id))??;
-            if client != Client::new(*client_id) {
-                clients.insert(*client_id, client);
+        for (client_id, resident) in (0..).zip(&self.residents) {
+            let Some(resident) = resident else { continue };
+            let client = received(resident.actor.call(ClientCall::Show, None).await, || client_name(client_id))??;
+            if client != Client::new(client_id) {
+                clients.insert(client_id, client);
             }
         }
         Ok((server, clients.into_values().collect()))
@@ -272,16 +287,18 @@ impl House {
 
     /// How many client actors are alive.
     pub fn n_residents(&self) -> usize {
-        self.residents.len()
+        self.n_residents
     }
 
     /// Sends everybody home.
     ///
     /// # Errors
     /// When an actor does not answer any more.
-    pub async fn close(mut self) -> Result<(), HouseError> {
-        while let Some((client_id, resident)) = self.residents.pop_first() {
-            leave(client_id, resident).await?;
+    pub async fn close(self) -> Result<(), HouseError> {
+        for (client_id, resident) in (0..).zip(self.residents) {
+            if let Some(resident) = resident {
+                leave(client_id, *resident).await?;
+            }
         }
         self.server.stop(None);
         self.server_task.await.map_err(|cause| no_answer("the server", cause))

@@ -1,7 +1,7 @@
 //! What actors are told, and what they want done.
 //!
 //! An actor never touches the clock, the network, the pool or a file. It is told what happened and answers with
-//! [`Command`]s, which the world carries out in order.
+//! [`Command`]s or a [`ClientCommand`], which the world carries out in order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -74,6 +74,11 @@ pub enum ServerMessage {
         task: TaskId,
         /// The value.
         value: UpdateValue,
+    },
+    /// In a timing-only run: the updates that were collected are there, and have no values.
+    NoValues {
+        /// Their tasks, in the order of collection.
+        tasks: Vec<TaskId>,
     },
     /// A moment that the server asked to be woken at.
     Woken(Alarm),
@@ -171,15 +176,15 @@ pub struct RoundEnd {
     pub train_loss: Option<f64>,
 }
 
-/// What an actor wants done.
+/// What the server wants done.
 #[derive(Debug)]
 pub enum Command {
-    /// Server: the round begins now.
+    /// The round begins now.
     BeginRound {
         /// The round, counted from 1.
         round: u32,
     },
-    /// Server: send the model to a client and let it train.
+    /// Send the model to a client and let it train.
     Dispatch {
         /// A number not used before.
         task: TaskId,
@@ -192,54 +197,59 @@ pub enum Command {
         /// When an update that has not arrived loses its use.
         useful_until: Option<SimTime>,
     },
-    /// Server: wake me.
+    /// Wake me.
     Wake {
         /// When.
         at: SimTime,
         /// Why.
         alarm: Alarm,
     },
-    /// Server: give me the values of these updates, in this order.
+    /// Give me the values of these updates, in this order.
     Collect {
         /// Tasks whose updates have arrived.
         tasks: Vec<TaskId>,
         /// Tasks whose values will probably not be wanted: they are not computed meanwhile.
         withhold: Vec<TaskId>,
     },
-    /// Server: the update went into the model.
+    /// The update went into the model.
     Accept {
         /// The task.
         task: TaskId,
         /// Models that have come out since the one that it is based on.
         staleness: u32,
     },
-    /// Server: the update is not used. A task that still runs is stopped.
+    /// The update is not used. A task that still runs is stopped.
     Refuse {
         /// The task.
         task: TaskId,
         /// Why.
         why: Unused,
     },
-    /// Server: evaluate this model on the validation split.
+    /// Evaluate this model on the validation split.
     Evaluate {
         /// The round that it came from.
         round: u32,
         /// The model.
         model: Arc<GlobalModel>,
     },
-    /// Server: the round is over.
+    /// The round is over.
     EndRound(RoundEnd),
-    /// Server: the run is over.
+    /// The run is over.
     EndRun {
         /// The last model.
         model: Arc<GlobalModel>,
     },
-    /// Client: begin local training.
+}
+
+/// What a client wants done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCommand {
+    /// Begin local training.
     Train {
         /// The task.
         task: TaskId,
     },
-    /// Client: send the update.
+    /// Send the update.
     Upload {
         /// The task.
         task: TaskId,

@@ -259,6 +259,11 @@ impl Server {
                 policy.failed(task, core, &mut turn)?;
             }
             ServerMessage::Value { task, value } => policy.value(task, value, core, &mut turn)?,
+            ServerMessage::NoValues { tasks } => {
+                for task in tasks {
+                    policy.value(task, UpdateValue::TimingOnly, core, &mut turn)?;
+                }
+            }
             ServerMessage::Restarted { until } => {
                 core.forget_tasks();
                 policy.restarted(until, core, &mut turn)?;

@@ -26,7 +26,7 @@ use self::journal::Journal;
 use self::tasks::{Task, Tasks};
 use super::batteries::Batteries;
 use super::house::{House, HouseError};
-use super::messages::{Alarm, ClientMessage, Command, GlobalModel, ServerMessage};
+use super::messages::{Alarm, ClientCommand, ClientMessage, Command, GlobalModel, ServerMessage};
 use super::plan::Plan;
 use super::pool::{Pool, PoolError};
 use super::server::{Server, View};
@@ -155,7 +155,7 @@ pub async fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, Wo
         now: SimTime::ZERO,
         has_rounds: has_rounds(plan),
         down_until: None,
-        tasks: Tasks::new(),
+        tasks: Tasks::default(),
         journal: Journal::new(plan, observer),
         network_events: 0,
         checkpointed: 0,
@@ -233,12 +233,12 @@ impl World<'_> {
     }
 
     async fn tell_client(&mut self, client_id: u32, message: ClientMessage) -> Result<(), WorldError> {
-        let commands = self.house.tell_client(client_id, message).await?;
         // What a client wants never makes the world tell anybody anything at the same instant.
-        for command in commands {
-            self.carry_out_for_client(command)?;
+        match self.house.tell_client(client_id, message).await? {
+            Some(ClientCommand::Train { task }) => self.begin_training(task),
+            Some(ClientCommand::Upload { task }) => self.begin_transfer(task, Direction::Up),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn handle(&mut self, event: Event) -> Result<(), WorldError> {
@@ -298,9 +298,14 @@ impl World<'_> {
             match command {
                 Command::BeginRound { round } => self.journal.begin_round(self.now, round)?,
                 Command::Dispatch { task, client_id, round, model, useful_until } => {
-                    self.dispatch(task, Task::new(client_id, round, model, useful_until, self.now))?;
+                    let begun = Task::new(client_id, round, model, useful_until, self.now);
+                    self.dispatch(task, Box::new(begun))?;
                 }
                 Command::Wake { at, alarm } => self.calendar.push(at, SERVER, Event::Alarm(alarm)),
+                Command::Collect { tasks, .. } if self.pool.is_none() => {
+                    let message = ServerMessage::NoValues { tasks };
+                    pending.extend(self.house.tell_server(self.now, message).await?);
+                }
                 Command::Collect { tasks, withhold } => {
                     for job in withhold.iter().filter_map(|task| self.tasks.get(*task)?.job.as_ref()) {
                         job.withdraw();
@@ -322,18 +327,9 @@ impl World<'_> {
                     self.journal.host(end.round, self.now, &work)?;
                 }
                 Command::EndRun { model } => self.last_model = Some(model),
-                Command::Train { .. } | Command::Upload { .. } => unreachable!("the server does not train"),
             }
         }
         Ok(())
-    }
-
-    fn carry_out_for_client(&mut self, command: Command) -> Result<(), WorldError> {
-        match command {
-            Command::Train { task } => self.begin_training(task),
-            Command::Upload { task } => self.begin_transfer(task, Direction::Up),
-            _ => unreachable!("a client only trains and uploads"),
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::line::Piece;
 use crate::units::{Bytes, SimDuration, SimTime};
 
 /// The columns of `rounds.csv` before the metric's, which is `eval_<metric>`.
@@ -142,22 +143,7 @@ pub struct ClientRow {
     pub availability: f64,
 }
 
-/// Nanoseconds as seconds with 6 decimals, rounded half up.
-pub(super) fn push_seconds(text: &mut Vec<u8>, nanos: u64) {
-    let (micros, second) = (whole_micros(nanos), 1_000_000);
-    text.extend_from_slice(itoa::Buffer::new().format(micros / second).as_bytes());
-    // The leading 1 keeps the zeros after the point; the point takes its place.
-    let start = text.len();
-    text.extend_from_slice(itoa::Buffer::new().format(second + micros % second).as_bytes());
-    text[start] = b'.';
-}
-
-/// Whole microseconds, rounded half up.
-pub(super) fn whole_micros(nanos: u64) -> u64 {
-    nanos / 1000 + u64::from(nanos % 1000 >= 500)
-}
-
-/// Reads seconds with up to 6 decimals, as [`push_seconds`] writes them.
+/// Reads seconds with up to 6 decimals, as [`Piece::push_seconds`] writes them.
 pub(super) fn parse_seconds(text: &str) -> Option<u64> {
     let (seconds, decimals) = text.split_once('.').unwrap_or((text, ""));
     if decimals.len() > 6 || !decimals.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -196,12 +182,12 @@ impl Nanos for SimDuration {
 mod as_seconds {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use super::{Nanos, parse_seconds, push_seconds};
+    use super::{Nanos, Piece, parse_seconds};
 
     pub(super) fn serialize<T: Nanos, S: Serializer>(time: &T, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = Vec::with_capacity(24);
-        push_seconds(&mut text, time.to_nanos());
-        serializer.serialize_str(str::from_utf8(&text).expect("digits and a point"))
+        let mut text = Piece::<32>::EMPTY;
+        text.push_seconds(time.to_nanos());
+        serializer.serialize_str(str::from_utf8(text.as_bytes()).expect("digits and a point"))
     }
 
     pub(super) fn deserialize<'de, T: Nanos, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
@@ -230,9 +216,9 @@ mod tests {
     use super::*;
 
     fn seconds(nanos: u64) -> String {
-        let mut text = Vec::new();
-        push_seconds(&mut text, nanos);
-        String::from_utf8(text).unwrap()
+        let mut text = Piece::<32>::EMPTY;
+        text.push_seconds(nanos);
+        String::from_utf8(text.as_bytes().to_vec()).unwrap()
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::Reason;
-use super::rows::whole_micros;
+use super::line::whole_micros;
 use crate::units::{Bytes, SimTime};
 
 /// Version of the form of `summary.json`.

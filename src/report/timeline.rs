@@ -4,9 +4,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::line::{Counter, Line, Piece, Remembered};
 use super::row_file::{FileMark, RowFile};
-use super::rows::push_seconds;
-use super::{Record, ReportError};
+use super::{EventKind, Record, ReportError};
+use crate::units::{Bytes, SimTime};
 
 /// The columns of `timeline.csv`.
 pub(super) const TIMELINE_COLUMNS: [&str; 11] = [
@@ -32,13 +33,34 @@ pub struct TimelineMark {
     pub(super) rows: u64,
 }
 
-/// Writes `timeline.csv`. Rows are made in place, without allocation: a busy run writes hundreds of thousands in a
-/// second. No field needs quotes, since all are numbers and fixed words.
+/// Task, client, round and model version of a row.
+type Subject = (Option<u32>, Option<u32>, Option<u64>, Option<u32>);
+
+/// Writes `timeline.csv`: a busy run writes hundreds of thousands of rows in a second. No field needs quotes, since all
+/// are numbers and fixed words. Much in a row is as in the row before, and is kept as text.
 #[derive(Debug)]
 pub struct TimelineWriter {
     file: RowFile,
-    seq: u64,
+    seq: Counter,
+    time: Remembered<SimTime, 32>,
+    subject: Remembered<Subject, 64>,
+    bytes: Remembered<Option<Bytes>, 24>,
 }
+
+/// Columns that are empty, and the end of a row.
+const COMMA: Piece<8> = Piece::of("", b',');
+const END: Piece<8> = Piece::of("", b'\n');
+
+/// The words between their commas, in the order of the variants.
+const EVENTS: [Piece<24>; EventKind::ALL.len()] = {
+    let mut pieces = [Piece::EMPTY; EventKind::ALL.len()];
+    let mut i = 0;
+    while i < pieces.len() {
+        pieces[i] = Piece::of(EventKind::ALL[i].as_str(), b',');
+        i += 1;
+    }
+    pieces
+};
 
 impl TimelineWriter {
     /// Makes the file, which must not exist, and writes its header.
@@ -49,7 +71,17 @@ impl TimelineWriter {
         let mut file = RowFile::create(path)?;
         file.rows().extend_from_slice(TIMELINE_COLUMNS.join(",").as_bytes());
         file.rows().push(b'\n');
-        Ok(Self { file, seq: 0 })
+        Ok(Self::after(file, 0))
+    }
+
+    fn after(file: RowFile, rows: u64) -> Self {
+        Self {
+            file,
+            seq: Counter::new(rows),
+            time: Remembered::new(),
+            subject: Remembered::new(),
+            bytes: Remembered::new(),
+        }
     }
 
     /// Appends a row; `seq` counts from 0.
@@ -60,28 +92,41 @@ impl TimelineWriter {
         // Without `..`: a new field must find its column.
         let Record { time, event, client_id, round, task_id, model_version, staleness, bytes, duration, reason } =
             *record;
-        let row = self.file.rows();
-        push_integer(row, self.seq);
-        row.push(b',');
-        push_seconds(row, time.as_nanos());
-        row.push(b',');
-        row.extend_from_slice(event.as_str().as_bytes());
-        row.push(b',');
-        push_optional(row, client_id.map(u64::from));
-        push_optional(row, round.map(u64::from));
-        push_optional(row, task_id);
-        push_optional(row, model_version.map(u64::from));
-        push_optional(row, staleness.map(u64::from));
-        push_optional(row, bytes.map(|bytes| bytes.get()));
+        let mut line = Line::begin(self.file.rows());
+        line.push(self.seq.digits());
+        line.push(self.time.get(time, |piece, time| {
+            piece.push(b',');
+            piece.push_seconds(time.as_nanos());
+            piece.push(b',');
+        }));
+        line.push(&EVENTS[event as usize]);
+        line.push(self.subject.get((client_id, round, task_id, model_version), |piece, subject| {
+            let (client_id, round, task_id, model_version) = *subject;
+            push_optional(piece, client_id.map(u64::from));
+            push_optional(piece, round.map(u64::from));
+            push_optional(piece, task_id);
+            push_optional(piece, model_version.map(u64::from));
+        }));
+        if let Some(staleness) = staleness {
+            let mut piece = Piece::<24>::EMPTY;
+            piece.push_integer(u64::from(staleness));
+            line.push(&piece);
+        }
+        line.push(&COMMA);
+        line.push(self.bytes.get(bytes, |piece, bytes| push_optional(piece, bytes.map(Bytes::get))));
         if let Some(duration) = duration {
-            push_seconds(row, duration.as_nanos());
+            let mut piece = Piece::<32>::EMPTY;
+            piece.push_seconds(duration.as_nanos());
+            line.push(&piece);
         }
-        row.push(b',');
+        line.push(&COMMA);
         if let Some(reason) = reason {
-            row.extend_from_slice(reason.as_str().as_bytes());
+            line.push(&Piece::<24>::of(reason.as_str(), b'\n'));
+        } else {
+            line.push(&END);
         }
-        row.push(b'\n');
-        self.seq += 1;
+        line.end();
+        self.seq.increment();
         self.file.end_row()
     }
 
@@ -98,7 +143,7 @@ impl TimelineWriter {
     /// # Errors
     /// When the file cannot be opened, or is not as it was at the mark.
     pub fn reopen(path: &Path, mark: TimelineMark) -> Result<Self, ReportError> {
-        Ok(Self { file: RowFile::reopen(path, mark.file)?, seq: mark.rows })
+        Ok(Self::after(RowFile::reopen(path, mark.file)?, mark.rows))
     }
 
     /// Writes all rows to the disk, and says how far the file has come.
@@ -107,32 +152,28 @@ impl TimelineWriter {
     /// When the file cannot be written.
     pub fn mark(&mut self) -> Result<TimelineMark, ReportError> {
         self.file.write_out()?;
-        Ok(TimelineMark { file: self.file.mark()?, rows: self.seq })
+        Ok(TimelineMark { file: self.file.mark()?, rows: self.seq.value() })
     }
 
     /// How many rows there are.
     pub fn n_rows(&self) -> u64 {
-        self.seq
+        self.seq.value()
     }
-}
-
-fn push_integer(row: &mut Vec<u8>, number: u64) {
-    row.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// A number or nothing, and the comma after it.
-fn push_optional(row: &mut Vec<u8>, number: Option<u64>) {
+fn push_optional<const N: usize>(piece: &mut Piece<N>, number: Option<u64>) {
     if let Some(number) = number {
-        push_integer(row, number);
+        piece.push_integer(number);
     }
-    row.push(b',');
+    piece.push(b',');
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{EventKind, Reason};
-    use crate::units::{Bytes, SimDuration, SimTime};
+    use crate::report::Reason;
+    use crate::units::SimDuration;
 
     #[test]
     fn rows_have_the_columns_of_the_format() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Rooms by floor. `petuning` stands on `model`, `cli` on `actors`, and what a name on the hub is `hub` alone knows, although
 /// they share a floor.
 const FLOORS: [&[&str]; 5] = [
-    &["units", "seed", "params", "registry"],
+    &["units", "seed", "params", "registry", "collections"],
     &["sim", "hub", "data", "import", "model", "petuning", "report"],
     &["training", "strategy"],
     &["scenario"],

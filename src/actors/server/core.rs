@@ -1,6 +1,6 @@
 //! What the server knows and does in every way of making models: who is at work, the model, whom to ask.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{RoundSettings, ServerError, Turn, View};
 use crate::actors::batteries::Batteries;
 use crate::actors::messages::{Alarm, Command, GlobalModel, Models, RoundEnd, TaskId, Unused};
+use crate::collections::{IdSet, Window};
 use crate::params::Params;
 use crate::seed::{Purpose, Seeds};
 use crate::sim::NEVER;
@@ -24,6 +25,8 @@ pub(super) struct Asked {
     /// What its training starts from.
     pub(super) model: Arc<GlobalModel>,
     at: SimTime,
+    /// Its update is here, and not used or refused yet.
+    has_arrived: bool,
 }
 
 pub(super) struct Core {
@@ -35,12 +38,12 @@ pub(super) struct Core {
     /// The current round, from 1.
     pub(super) round: u32,
     next_task: TaskId,
-    /// Tasks whose update has not arrived.
-    pub(super) running: BTreeMap<TaskId, Asked>,
-    /// Tasks whose update has arrived and is not used or refused yet.
-    pub(super) waiting: BTreeMap<TaskId, Asked>,
+    /// Tasks that have neither failed nor been used or refused.
+    tasks: Window<Asked>,
+    /// Of these, tasks whose update has not arrived.
+    n_running: usize,
     /// Clients at work.
-    busy: BTreeSet<u32>,
+    busy: IdSet,
     history: History,
     census: Census,
     /// How often clients were selected in this round.
@@ -59,7 +62,7 @@ pub(super) struct CoreState {
     next_task: TaskId,
     running: BTreeMap<TaskId, AskedState>,
     waiting: BTreeMap<TaskId, AskedState>,
-    busy: BTreeSet<u32>,
+    busy: IdSet,
     history: History,
     n_selections: u32,
     last_progress: SimTime,
@@ -85,25 +88,25 @@ impl CoreState {
 impl Core {
     /// The newest model and those that clients work on.
     pub(super) fn models(&self) -> Vec<Arc<GlobalModel>> {
-        let asked = self.running.values().chain(self.waiting.values()).map(|asked| &asked.model);
-        asked.chain([&self.model]).cloned().collect()
+        self.tasks.values().map(|asked| &asked.model).chain([&self.model]).cloned().collect()
     }
 
     pub(super) fn save(&self) -> CoreState {
-        let states = |tasks: &BTreeMap<TaskId, Asked>| {
-            let state = |(task, asked): (&TaskId, &Asked)| {
-                let Asked { client_id, round, ref model, at } = *asked;
-                (*task, AskedState { client_id, round, model_version: model.version, at })
+        let states = |arrived: bool| {
+            let state = |(task, asked): (TaskId, &Asked)| {
+                let Asked { client_id, round, ref model, at, has_arrived } = *asked;
+                (has_arrived == arrived)
+                    .then(|| (task, AskedState { client_id, round, model_version: model.version, at }))
             };
-            tasks.iter().map(state).collect()
+            self.tasks.iter().filter_map(state).collect()
         };
         CoreState {
             model_version: self.model.version,
             evaluated_version: self.evaluated_version,
             round: self.round,
             next_task: self.next_task,
-            running: states(&self.running),
-            waiting: states(&self.waiting),
+            running: states(false),
+            waiting: states(true),
             busy: self.busy.clone(),
             history: self.history.clone(),
             n_selections: self.n_selections,
@@ -113,13 +116,15 @@ impl Core {
     }
 
     pub(super) fn restore(settings: RoundSettings, seeds: Seeds, state: CoreState, models: &Models) -> Self {
-        let tasks = |states: BTreeMap<TaskId, AskedState>| {
-            let asked = |(task, state): (TaskId, AskedState)| {
+        let asked = |has_arrived: bool| {
+            move |(task, state): (TaskId, AskedState)| {
                 let AskedState { client_id, round, model_version, at } = state;
-                (task, Asked { client_id, round, model: models.of(model_version), at })
-            };
-            states.into_iter().map(asked).collect()
+                (task, Asked { client_id, round, model: models.of(model_version), at, has_arrived })
+            }
         };
+        let n_running = state.running.len();
+        let running = state.running.into_iter().map(asked(false));
+        let tasks: BTreeMap<TaskId, Asked> = running.chain(state.waiting.into_iter().map(asked(true))).collect();
         Self {
             settings,
             seeds,
@@ -127,8 +132,8 @@ impl Core {
             evaluated_version: state.evaluated_version,
             round: state.round,
             next_task: state.next_task,
-            running: tasks(state.running),
-            waiting: tasks(state.waiting),
+            tasks: tasks.into_iter().collect(),
+            n_running,
             busy: state.busy,
             history: state.history,
             census: Census::default(),
@@ -146,9 +151,9 @@ impl Core {
             model,
             round: 1,
             next_task: 1,
-            running: BTreeMap::new(),
-            waiting: BTreeMap::new(),
-            busy: BTreeSet::new(),
+            tasks: Window::default(),
+            n_running: 0,
+            busy: IdSet::new(),
             history: History::default(),
             census: Census::default(),
             n_selections: 0,
@@ -179,7 +184,7 @@ impl Core {
     pub(super) fn choose(&mut self, n: usize, turn: &Turn<'_>) -> Vec<u32> {
         let view = turn.view;
         let is_available = |client_id| {
-            !self.busy.contains(&client_id)
+            !self.busy.contains(client_id)
                 && view.availability.is_online(client_id, turn.now)
                 && view.can_begin(client_id, turn.now)
         };
@@ -205,7 +210,9 @@ impl Core {
         self.next_task += 1;
         self.busy.insert(client_id);
         self.history.asked(client_id, round);
-        self.running.insert(task, Asked { client_id, round, model: model.clone(), at: turn.now });
+        let asked = Asked { client_id, round, model: model.clone(), at: turn.now, has_arrived: false };
+        self.tasks.insert(task, asked);
+        self.n_running += 1;
         turn.commands.push(Command::Dispatch { task, client_id, round, model, useful_until });
         task
     }
@@ -221,17 +228,22 @@ impl Core {
     }
 
     pub(super) fn task_arrived(&mut self, task: TaskId, now: SimTime) -> Result<(), ServerError> {
-        let asked = self.running.remove(&task).ok_or_else(|| self.confusion("an update has arrived", task))?;
-        self.busy.remove(&asked.client_id);
+        let Some(asked) = self.tasks.get_mut(task).filter(|asked| !asked.has_arrived) else {
+            return Err(self.confusion("an update has arrived", task));
+        };
+        asked.has_arrived = true;
+        self.n_running -= 1;
+        self.busy.remove(asked.client_id);
         self.history.answered(asked.client_id, asked.round, now.since(asked.at).as_secs_f64());
         self.failures_in_a_row = 0;
-        self.waiting.insert(task, asked);
         Ok(())
     }
 
     pub(super) fn task_failed(&mut self, task: TaskId) -> Result<(), ServerError> {
-        let asked = self.running.remove(&task).ok_or_else(|| self.confusion("the client failed", task))?;
-        self.busy.remove(&asked.client_id);
+        if self.tasks.get(task).is_none_or(|asked| asked.has_arrived) {
+            return Err(self.confusion("the client failed", task));
+        }
+        self.forget(task);
         self.failures_in_a_row += 1;
         Ok(())
     }
@@ -269,16 +281,37 @@ impl Core {
 
     /// Refuses an update, or stops a task.
     pub(super) fn refuse(&mut self, task: TaskId, why: Unused, turn: &mut Turn<'_>) {
-        self.waiting.remove(&task);
-        if let Some(asked) = self.running.remove(&task) {
-            self.busy.remove(&asked.client_id);
-        }
+        self.forget(task);
         turn.commands.push(Command::Refuse { task, why });
+    }
+
+    /// A task is over.
+    pub(super) fn forget(&mut self, task: TaskId) {
+        if let Some(asked) = self.tasks.remove(task)
+            && !asked.has_arrived
+        {
+            self.n_running -= 1;
+            self.busy.remove(asked.client_id);
+        }
+    }
+
+    /// Tasks whose update has not arrived.
+    pub(super) fn n_running(&self) -> usize {
+        self.n_running
+    }
+
+    /// The task of an update that has arrived and is not used or refused yet.
+    pub(super) fn waiting(&self, task: TaskId) -> Option<&Asked> {
+        self.tasks.get(task).filter(|asked| asked.has_arrived)
+    }
+
+    fn tasks_that(&self, have_arrived: bool) -> impl Iterator<Item = TaskId> {
+        self.tasks.iter().filter_map(move |(task, asked)| (asked.has_arrived == have_arrived).then_some(task))
     }
 
     /// Stops every task that is under way and refuses what has arrived.
     pub(super) fn refuse_all(&mut self, why: Unused, turn: &mut Turn<'_>) {
-        let tasks: Vec<TaskId> = self.running.keys().chain(self.waiting.keys()).copied().collect();
+        let tasks: Vec<TaskId> = self.tasks_that(false).chain(self.tasks_that(true)).collect();
         for task in tasks {
             self.refuse(task, why, turn);
         }
@@ -286,8 +319,8 @@ impl Core {
 
     /// The tasks are gone; the world has told so.
     pub(super) fn forget_tasks(&mut self) {
-        self.running.clear();
-        self.waiting.clear();
+        self.tasks.clear();
+        self.n_running = 0;
         self.busy.clear();
     }
 
@@ -339,8 +372,8 @@ impl Core {
 
 /// When the next client that is not at work and cannot be asked now may be asked: it comes online, or its battery, which
 /// is looked at again after a while, has been charged.
-fn next_arrival(view: &View, busy: &BTreeSet<u32>, now: SimTime) -> Option<SimTime> {
-    let idle = (0..view.population.n_clients).filter(|client_id| !busy.contains(client_id));
+fn next_arrival(view: &View, busy: &IdSet, now: SimTime) -> Option<SimTime> {
+    let idle = (0..view.population.n_clients).filter(|client_id| !busy.contains(*client_id));
     let next = idle.filter_map(|client_id| match view.availability.is_online(client_id, now) {
         false => Some(view.availability.next_online(client_id, now)),
         true => (!view.can_begin(client_id, now)).then(|| Batteries::next_look(now)),

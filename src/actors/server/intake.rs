@@ -63,10 +63,11 @@ impl Intake {
         core: &mut Core,
         turn: &mut Turn<'_>,
     ) -> Result<(), ServerError> {
-        if self.collecting.pop_front() != Some(task) || !core.waiting.contains_key(&task) {
+        let is_next = self.collecting.pop_front() == Some(task);
+        let Some(asked) = core.waiting(task).filter(|_| is_next) else {
             return Err(core.confusion("here is a value", task));
-        }
-        let staleness = core.staleness(&core.waiting[&task]);
+        };
+        let (client_id, staleness) = (asked.client_id, core.staleness(asked));
         match value {
             UpdateValue::TimingOnly => self.folded.push((task, staleness)),
             UpdateValue::Trained(update) => {
@@ -74,7 +75,7 @@ impl Intake {
                 self.folded.push((task, staleness));
                 self.loss_sum += update.train_loss * update.num_examples as f64;
                 self.examples += update.num_examples;
-                core.learnt(core.waiting[&task].client_id, update.train_loss);
+                core.learnt(client_id, update.train_loss);
             }
             UpdateValue::Diverged => core.refuse(task, Unused::Diverged, turn),
         }
@@ -95,7 +96,7 @@ impl Intake {
     }
 
     fn fold(&mut self, task: TaskId, update: &Update, core: &Core) {
-        let asked = &core.waiting[&task];
+        let asked = core.waiting(task).expect("what is folded has arrived");
         let staleness = core.staleness(asked);
         let global = core.model.params.as_ref().expect("training starts from values");
         let start = asked.model.params.as_ref().expect("training starts from values");
@@ -114,7 +115,7 @@ impl Intake {
     /// loss weighted by examples.
     pub(super) fn finish(self, core: &mut Core, turn: &mut Turn<'_>) -> (Option<Params>, Option<f64>) {
         for (task, staleness) in self.folded {
-            core.waiting.remove(&task);
+            core.forget(task);
             turn.commands.push(Command::Accept { task, staleness });
         }
         let train_loss = (self.examples > 0).then(|| self.loss_sum / self.examples as f64);

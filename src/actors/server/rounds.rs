@@ -164,7 +164,7 @@ impl Policy for Rounds {
         if cohort.len() < core.min_updates() {
             return match core.wait_for_clients(turn) {
                 // Clients that are still at work for an earlier round can be asked when they are done.
-                Err(_) if !core.running.is_empty() => Ok(()),
+                Err(_) if core.n_running() > 0 => Ok(()),
                 result => result,
             };
         }
@@ -202,7 +202,7 @@ impl Policy for Rounds {
         {
             open.n_own += 1;
         } else if let Some(max) = core.settings.late_updates.implementation().max_staleness()
-            && core.staleness(&core.waiting[&task]) > max
+            && core.waiting(task).is_some_and(|asked| core.staleness(asked) > max)
         {
             core.refuse(task, Unused::Stale, turn);
             return self.go_on(core, turn);
@@ -226,7 +226,7 @@ impl Policy for Rounds {
         turn: &mut Turn<'_>,
     ) -> Result<(), ServerError> {
         let n_before = self.intake.n_folded();
-        let is_own = core.waiting.get(&task).is_some_and(|asked| asked.round == core.round);
+        let is_own = core.waiting(task).is_some_and(|asked| asked.round == core.round);
         self.intake.take(task, value, core, turn)?;
         if let Some(open) = self.open.as_mut()
             && is_own

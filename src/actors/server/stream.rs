@@ -63,7 +63,7 @@ impl Stream {
 
     /// Asks clients until enough are at work.
     fn fill(&mut self, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
-        let missing = self.concurrency.saturating_sub(core.running.len());
+        let missing = self.concurrency.saturating_sub(core.n_running());
         if missing == 0 {
             return Ok(());
         }
@@ -78,7 +78,7 @@ impl Stream {
             let n_commands = turn.commands.len();
             match core.wait_for_clients(turn) {
                 Ok(()) => {}
-                Err(_) if !core.running.is_empty() => {}
+                Err(_) if core.n_running() > 0 => {}
                 Err(error) => return Err(error),
             }
             if let [Command::Wake { at, .. }] = turn.commands[n_commands..] {
@@ -159,7 +159,9 @@ impl Policy for Stream {
 
     fn arrived(&mut self, task: TaskId, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         match self.max_staleness {
-            Some(max) if core.staleness(&core.waiting[&task]) > max => core.refuse(task, Unused::Stale, turn),
+            Some(max) if core.waiting(task).is_some_and(|asked| core.staleness(asked) > max) => {
+                core.refuse(task, Unused::Stale, turn)
+            }
             _ => self.state.intake.arrived(task),
         }
         self.advance(core, turn)

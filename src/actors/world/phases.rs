@@ -11,7 +11,7 @@ use crate::sim::{self, Direction, Flow, NEVER, Phase};
 use crate::units::{Bandwidth, Bytes};
 
 impl World<'_> {
-    pub(super) fn dispatch(&mut self, id: TaskId, mut task: Task) -> Result<(), WorldError> {
+    pub(super) fn dispatch(&mut self, id: TaskId, mut task: Box<Task>) -> Result<(), WorldError> {
         let plan = self.plan;
         let population = &plan.population;
         let client_id = task.client_id;
@@ -292,7 +292,7 @@ impl World<'_> {
     }
 
     /// Ends a task early and charges what was done so far.
-    pub(super) async fn stop(&mut self, id: TaskId) -> Result<Option<Task>, WorldError> {
+    pub(super) async fn stop(&mut self, id: TaskId) -> Result<Option<Box<Task>>, WorldError> {
         let Some(mut task) = self.tasks.remove(id) else { return Ok(None) };
         if let Some(flow) = task.flow.take() {
             task.moved_now = self.network.cancel(self.now, flow.id);

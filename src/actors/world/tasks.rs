@@ -1,6 +1,5 @@
 //! The tasks under way.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::actors::messages::{GlobalModel, Models, TaskId};
 use crate::actors::pool::Job;
 use crate::actors::trainer::{LearningError, Trained};
+use crate::collections::Window;
 use crate::sim::{Direction, Failure, NEVER, PowerDraw, UploadConfig, WhenInterrupted};
 use crate::units::{Bytes, SimDuration, SimTime};
 
@@ -281,26 +281,19 @@ impl TaskState {
     }
 }
 
-/// Tasks by number. Numbers rise and old tasks end soon, so a window over them is all that is kept.
-pub(super) struct Tasks {
-    first: TaskId,
-    window: VecDeque<Option<Box<Task>>>,
-}
+/// Tasks by number.
+#[derive(Default)]
+pub(super) struct Tasks(Window<Box<Task>>);
 
 impl Tasks {
-    pub(super) fn new() -> Self {
-        Self { first: 0, window: VecDeque::new() }
-    }
-
     /// The models that tasks start from.
     pub(super) fn models(&self) -> impl Iterator<Item = &Arc<GlobalModel>> {
-        self.window.iter().flatten().map(|task| &task.model)
+        self.0.values().map(|task| &task.model)
     }
 
     /// All tasks, by number.
     pub(super) fn save(&self) -> Vec<TaskState> {
-        let tasks = (self.first..).zip(&self.window);
-        tasks.filter_map(|(id, task)| Some(TaskState::of(id, task.as_deref()?))).collect()
+        self.0.iter().map(|(id, task)| TaskState::of(id, task)).collect()
     }
 
     /// The tasks of a saved run, without jobs.
@@ -309,45 +302,29 @@ impl Tasks {
         models: &Models,
         power_of: impl Fn(usize) -> Option<PowerDraw>,
     ) -> Self {
-        let mut tasks = Self { first: states.first().map_or(0, |task| task.id), window: VecDeque::new() };
-        for state in states {
-            tasks.insert(state.id, state.into_task(models, &power_of));
-        }
-        tasks
+        let task = |state: TaskState| (state.id, Box::new(state.into_task(models, &power_of)));
+        Self(states.into_iter().map(task).collect())
     }
 
-    fn index(&self, id: TaskId) -> Option<usize> {
-        id.checked_sub(self.first).and_then(|index| usize::try_from(index).ok())
-    }
-
-    pub(super) fn insert(&mut self, id: TaskId, task: Task) {
-        let index = self.index(id).filter(|&index| index >= self.window.len()).expect("task numbers rise");
-        self.window.resize_with(index, || None);
-        self.window.push_back(Some(Box::new(task)));
+    pub(super) fn insert(&mut self, id: TaskId, task: Box<Task>) {
+        self.0.insert(id, task);
     }
 
     /// The numbers of the tasks that are there, rising.
     pub(super) fn ids(&self) -> Vec<TaskId> {
-        (self.first..).zip(&self.window).filter_map(|(id, task)| task.is_some().then_some(id)).collect()
+        self.0.numbers().collect()
     }
 
     pub(super) fn get(&self, id: TaskId) -> Option<&Task> {
-        self.window.get(self.index(id)?)?.as_deref()
+        self.0.get(id).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, id: TaskId) -> Option<&mut Task> {
-        let index = self.index(id)?;
-        self.window.get_mut(index)?.as_deref_mut()
+        self.0.get_mut(id).map(Box::as_mut)
     }
 
-    pub(super) fn remove(&mut self, id: TaskId) -> Option<Task> {
-        let index = self.index(id)?;
-        let task = self.window.get_mut(index)?.take();
-        while let Some(None) = self.window.front() {
-            self.window.pop_front();
-            self.first += 1;
-        }
-        task.map(|task| *task)
+    pub(super) fn remove(&mut self, id: TaskId) -> Option<Box<Task>> {
+        self.0.remove(id)
     }
 }
 
@@ -358,19 +335,6 @@ mod tests {
     fn task(client_id: u32) -> Task {
         let model = Arc::new(GlobalModel { version: 0, params: None, payload: Bytes::ZERO });
         Task::new(client_id, 1, model, None, SimTime::ZERO)
-    }
-
-    #[test]
-    fn tasks_are_found_by_number_after_earlier_ones_have_gone() {
-        let mut tasks = Tasks::new();
-        for id in 0..5 {
-            tasks.insert(id, task(id as u32 + 10));
-        }
-        assert!(tasks.remove(1).is_some() && tasks.remove(0).is_some() && tasks.remove(0).is_none());
-        assert_eq!(tasks.get(3).map(|task| task.client_id), Some(13));
-        assert!(tasks.get(1).is_none() && tasks.get(9).is_none());
-        tasks.insert(5, task(15));
-        assert_eq!(tasks.get_mut(5).map(|task| task.client_id), Some(15));
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! Uniform selection among the available clients, without replacement.
 
-use std::collections::BTreeSet;
-
 use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Candidates, Selection};
+use crate::collections::IdSet;
 use crate::seed::Stream;
 
 /// Uniform selection. Has no settings.
@@ -23,19 +22,19 @@ impl Selection for UniformConfig {
     /// ways give each available client the same chance.
     fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
         let mut chosen = Vec::with_capacity(n);
-        let mut seen = BTreeSet::new();
+        let mut seen = IdSet::new();
         for _ in 0..DRAWS_PER_CLIENT * n {
             if chosen.len() == n {
                 return chosen;
             }
             let client_id = stream.random_range(0..candidates.n_clients);
-            if !seen.contains(&client_id) && (candidates.is_available)(client_id) {
+            if !seen.contains(client_id) && (candidates.is_available)(client_id) {
                 seen.insert(client_id);
                 chosen.push(client_id);
             }
         }
         let mut rest: Vec<u32> = (0..candidates.n_clients)
-            .filter(|client_id| !seen.contains(client_id) && (candidates.is_available)(*client_id))
+            .filter(|client_id| !seen.contains(*client_id) && (candidates.is_available)(*client_id))
             .collect();
         while chosen.len() < n && !rest.is_empty() {
             chosen.push(rest.swap_remove(stream.random_range(0..rest.len())));

@@ -13,7 +13,7 @@ use parquet::schema::types::Type;
 
 use crate::report::ReportError;
 use crate::report::export::GrowingFile;
-use crate::report::rows::whole_micros;
+use crate::report::line::whole_micros;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,9 @@
+//! Ordered collections for what is numbered densely: tasks by their rising numbers, sets of clients.
+//!
+//! Both go through their items in order, as the results need it, and find one in constant time, as a busy run needs it.
+
+mod id_set;
+mod window;
+
+pub use id_set::IdSet;
+pub use window::Window;

@@ -5,6 +5,7 @@ use super::estimate::flags_that_fit;
 use crate::actors::inputs::Inputs;
 use crate::actors::setup::{self, Setup, SetupError};
 use crate::hub::{HubError, RepoKind};
+use crate::model::ModelError;
 use crate::scenario::Scenario;
 use crate::training::TrainingError;
 
@@ -50,6 +51,7 @@ fn fitting_workers(error: &SetupError) -> Option<Option<usize>> {
 /// The setting that decides about an error, where one does.
 fn setting_of(error: &SetupError) -> Option<(&'static str, &'static str)> {
     match error {
+        SetupError::Model(ModelError::Device { .. }) => Some(("device", "compute.device")),
         SetupError::Model(_) => Some(("model", "model.name")),
         SetupError::Data(_) | SetupError::TextsForImages { .. } | SetupError::ImagesForTexts { .. } => {
             Some(("dataset", "dataset"))

@@ -34,7 +34,7 @@ impl HostDevice {
     pub fn open(self) -> Result<Device, ModelError> {
         match self {
             Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda => Device::new_cuda(0).map_err(|error| ModelError::Device { message: error.to_string() }),
+            Self::Cuda => Device::new_cuda(0).map_err(|error| ModelError::Device { message: without_trace(error) }),
         }
     }
 
@@ -48,9 +48,24 @@ impl HostDevice {
     }
 }
 
+/// What is wrong, without the functions that candle came through: they help nobody who has no GPU.
+fn without_trace(error: candle_core::Error) -> String {
+    match error {
+        candle_core::Error::WithBacktrace { inner, .. } => without_trace(*inner),
+        other => other.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_the_device_comes_without_the_way_to_it() {
+        let backtrace = Box::new(std::backtrace::Backtrace::force_capture());
+        let inner = Box::new(candle_core::Error::Msg("no device".into()));
+        assert_eq!(without_trace(candle_core::Error::WithBacktrace { inner, backtrace }), "no device");
+    }
 
     #[test]
     #[cfg(not(feature = "cuda"))]

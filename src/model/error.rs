@@ -186,7 +186,7 @@ pub enum ModelError {
         message: String,
     },
     /// The device cannot be used.
-    #[error("no GPU can be used: {message}")]
+    #[error("no GPU can be used: {message}; write `cpu`, or see whether `nvidia-smi` finds the GPU and its driver")]
     Device {
         /// Why.
         message: String,

@@ -32,7 +32,7 @@ mod timeline;
 
 pub use checkpoint::{CheckpointFiles, checkpoints_of, read_checkpoint, write_checkpoint};
 pub use error::ReportError;
-pub use log::{LogCheckpoint, LogEntry, LogEvaluation, RunLog};
+pub use log::{LogCheckpoint, LogEntry, RunLog};
 pub use perf::{PerfRow, Stopwatch, available_memory, peak_rss_mib};
 pub use read::{RoundsFile, TimelineRow, read_clients, read_rounds, read_timeline};
 pub use record::{EventKind, Reason, Record};

@@ -7,9 +7,7 @@ use super::progress::{self, Bar, Throttle};
 use super::{Console, interrupt, run_log};
 use crate::actors::plan::Plan;
 use crate::actors::world::{HostWork, Observer, RoundReport, Snapshot};
-use crate::report::{
-    LogEntry, LogEvaluation, PerfRow, Record, ReportError, ResultsWriter, RoundRow, RunLog, Stopwatch, peak_rss_mib,
-};
+use crate::report::{LogEntry, PerfRow, Record, ReportError, ResultsWriter, RoundRow, RunLog, Stopwatch, peak_rss_mib};
 use crate::scenario::{Metric, Scenario};
 use crate::units::SimTime;
 
@@ -125,6 +123,7 @@ impl Observer for Recorder<'_> {
         let Some((evaluation, params)) = report.evaluation.clone() else { return Ok(()) };
         let evaluated = Evaluated { round: report.round, model_version: report.model_version, evaluation, params };
         let value = self.metric.of(&evaluated.evaluation);
+        self.log.write(&LogEntry::Evaluation { round: report.round, metric: self.metric.key().into(), value })?;
         let is_better = self.best.as_ref().is_none_or(|best| value > self.metric.of(&best.evaluation));
         if is_better {
             self.best = Some(evaluated.clone());
@@ -174,12 +173,9 @@ impl Observer for Recorder<'_> {
             cancelled_jobs: work.pool.withdrawn - before.pool.withdrawn,
             peak_rss_mib: peak_rss_mib(),
         })?;
-        let evaluated = self.last.as_ref().map(|last| LogEvaluation {
-            round: last.round,
-            metric: self.metric.key().into(),
-            value: self.metric.of(&last.evaluation),
-        });
-        self.log.write(&LogEntry::Round { round, sim_time_s: now.as_secs_f64(), host_s, evaluated })?;
+        let rounded = |seconds: f64| (seconds * 1e6).round() / 1e6;
+        let (sim_time_s, host_s) = (rounded(now.as_secs_f64()), rounded(host_s));
+        self.log.write(&LogEntry::Round { round, sim_time_s, host_s })?;
         let status = format!("{}{at_work}", self.status(now));
         self.bar.set(round.into(), self.n_rounds.into(), &status);
         if !self.bar.is_drawn() && (self.throttle.is_due() || round == self.n_rounds) {

@@ -21,7 +21,7 @@ use super::validate::ValidateArgs;
 
 /// What verbs that simulate end with.
 const EXIT_CODES_OF_RUNS: &str = "\
-Exit codes: 0 ok, 1 run failed, 2 bad usage or input (nothing ran), 3 environment, 4 an assert is unmet,
+Exit codes: 0 ok, 1 run failed, 2 bad usage or input (nothing ran), 3 environment, 4 an assert is unmet, \
 130 or 143 interrupted (the state is saved)";
 
 /// What verbs that compute something end with.

@@ -47,9 +47,15 @@ pub enum LogEntry {
         sim_time_s: f64,
         /// Seconds of the host's clock since the round before it ended, or since the run began.
         host_s: f64,
-        /// The evaluation that is known by then.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        evaluated: Option<LogEvaluation>,
+    },
+    /// The model that a round made is evaluated, which may be rounds later.
+    Evaluation {
+        /// The round that made the model.
+        round: u32,
+        /// Name of the metric.
+        metric: String,
+        /// Its value on the validation split.
+        value: f64,
     },
     /// The state was saved.
     Checkpoint(LogCheckpoint),
@@ -74,17 +80,6 @@ pub struct LogCheckpoint {
     pub round: u32,
     /// Simulated seconds.
     pub sim_time_s: f64,
-}
-
-/// What a model was found to be worth.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct LogEvaluation {
-    /// The round that made the model.
-    pub round: u32,
-    /// Name of the metric.
-    pub metric: String,
-    /// Its value on the validation split.
-    pub value: f64,
 }
 
 /// Appends to the `log.jsonl` of a run, as its clones do. Each entry goes to the file at once. Host time is in this file and in `perf.csv`
@@ -174,8 +169,8 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_left_out() {
-        let round = LogEntry::Round { round: 3, sim_time_s: 12.5, host_s: 0.25, evaluated: None };
-        let value = serde_json::to_value(&round).unwrap();
-        assert_eq!(value, json!({ "event": "round", "round": 3, "sim_time_s": 12.5, "host_s": 0.25 }));
+        let end = LogEntry::End { status: Status::Completed, exit: 0, message: None };
+        let value = serde_json::to_value(&end).unwrap();
+        assert_eq!(value, json!({ "event": "end", "status": "completed", "exit": 0 }));
     }
 }

@@ -177,8 +177,8 @@ fn a_sweep_of_training_that_was_cut_off_goes_on_to_the_same_adapters() {
         |folder: &Path| std::fs::read_to_string(folder.join("index.csv")).is_ok_and(|it| it.lines().count() > 1);
     let second = Path::new("cells/tuning=head/seed-42");
     let has_saved = |folder: &Path| checkpoints_of(&folder.join(second)).is_ok_and(|saved| !saved.is_empty());
-    let moments: [(&str, &dyn Fn(&Path) -> bool); 2] = [("ended", &has_ended), ("saved", &has_saved)];
-    for (name, is_reached) in moments {
+    type Moment<'a> = &'a dyn Fn(&Path) -> bool;
+    for (name, is_reached) in [("ended", &has_ended as Moment<'_>), ("saved", &has_saved)] {
         let out = root.path().join(name);
         let mut command = Command::new(env!("CARGO_BIN_EXE_straggler"));
         command.args(["sweep", file.to_str().unwrap(), "-q", "-j", "1", "--out", out.to_str().unwrap()]);

@@ -153,7 +153,7 @@ const TRAINING: &str = "\
 version: 1
 name: timing
 model: { name: builtin:tiny-roberta }
-dataset: { name: builtin:intents, num_examples: 80, partition: iid }
+dataset: { name: builtin:intents, num_examples: 100, partition: iid }
 clients:
   total: 4
   train: { num_train_epochs: 1 }

@@ -43,7 +43,7 @@ fn main() {
         println!("  {:.0} events per second, peak memory {rss:.0} MiB", events as f64 / seconds);
     }
     rates.sort_by(f64::total_cmp);
-    println!("median: {:.0} events per second (to reach: 500,000)", rates[1]);
+    println!("median: {:.0} events per second (to reach: 1,000,000)", rates[1]);
     println!("100,000 registered clients, 100 per round:");
     let (_, _, rss) = measure("scenarios/timing-100k.yaml", &[]);
     println!("  peak memory {rss:.0} MiB (to stay under: 300 MB = 286 MiB)");

@@ -6,8 +6,10 @@ use std::sync::Once;
 ///
 /// A training step allocates and frees the same few hundred megabytes again and again. By default the GNU C library
 /// hands large blocks back at once and gets them anew, page by page, zeroed by the kernel: one fifth of a step, and
-/// more with several workers, because they queue for the kernel's lock on the address space. Afterwards the process
-/// stays as large as its largest step. Call it once, before training; later calls and other C libraries do nothing.
+/// more with several workers, because they queue for the kernel's lock on the address space. The library also gives
+/// threads heaps of their own, of 64 MiB at most, which it maps and unmaps as a step goes on: all share one here, since
+/// blocks are large and few. Afterwards the process stays as large as its largest step. Call it once, before there are
+/// other threads; later calls and other C libraries do nothing.
 pub fn keep_freed_memory() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -18,6 +20,7 @@ pub fn keep_freed_memory() {
             unsafe {
                 libc::mallopt(libc::M_MMAP_THRESHOLD, BYTES);
                 libc::mallopt(libc::M_TRIM_THRESHOLD, BYTES);
+                libc::mallopt(libc::M_ARENA_MAX, 1);
             }
         }
     });

@@ -119,7 +119,7 @@ impl Observer for Recorder<'_> {
             eval_loss: evaluation.map(|evaluation| evaluation.loss),
             eval_metric: evaluation.map(|evaluation| self.metric.of(&evaluation)),
         })?;
-        self.writer.flush()?;
+        self.writer.hand_over()?;
         let Some((evaluation, params)) = report.evaluation.clone() else { return Ok(()) };
         let evaluated = Evaluated { round: report.round, model_version: report.model_version, evaluation, params };
         let value = self.metric.of(&evaluated.evaluation);

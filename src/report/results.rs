@@ -16,7 +16,8 @@ use crate::registry::Problem;
 /// Writes the files of a run to `<out>/<name>/<UTC>-<hash4>/`, a directory that it makes and that nothing else holds;
 /// `<out>/<name>/latest` links to it.
 ///
-/// CSV files grow row by row and go to the disk with [`flush`](Self::flush), so that a killed run leaves readable files.
+/// CSV files grow row by row and go to the disk with [`hand_over`](Self::hand_over), so that a killed run leaves readable
+/// files.
 /// Other files are written under another name and renamed, so that they are whole or absent.
 #[derive(Debug)]
 pub struct ResultsWriter {
@@ -138,15 +139,24 @@ impl ResultsWriter {
         self.perf.write(row)
     }
 
-    /// Writes all rows to their files. Call it after each round and at the end.
+    /// Brings all rows on their way to their files. Call it after each round.
+    ///
+    /// # Errors
+    /// When a file cannot be written, as on a full disk.
+    pub fn hand_over(&mut self) -> Result<(), ReportError> {
+        self.timeline.hand_over()?;
+        self.rounds.flush()?;
+        self.clients.flush()?;
+        self.perf.flush()
+    }
+
+    /// Writes all rows to their files, and waits until they are there. Call it at the end.
     ///
     /// # Errors
     /// When a file cannot be written, as on a full disk.
     pub fn flush(&mut self) -> Result<(), ReportError> {
-        self.timeline.flush()?;
-        self.rounds.flush()?;
-        self.clients.flush()?;
-        self.perf.flush()
+        self.hand_over()?;
+        self.timeline.flush()
     }
 
     /// Writes `summary.json`.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::ReportError;
+use super::line::{LINE_MAX, Line};
 
 /// Rows collect in memory and go to the file together. If that fails half-way, as on a full disk, the file is cut back
 /// to its last whole row.
@@ -14,7 +15,9 @@ use super::ReportError;
 pub(super) struct RowFile {
     path: PathBuf,
     file: File,
+    /// Its first `filled` bytes are rows that are not in the file yet; what is behind them is left from earlier ones.
     rows: Vec<u8>,
+    filled: usize,
     length: u64,
     /// Of what is in the file.
     crc32c: u32,
@@ -41,7 +44,7 @@ impl RowFile {
     }
 
     pub(super) fn from_file(path: &Path, file: File) -> Self {
-        Self { path: path.into(), file, rows: Vec::with_capacity(ROWS_MAX + 512), length: 0, crc32c: 0 }
+        Self { path: path.into(), file, rows: Vec::new(), filled: 0, length: 0, crc32c: 0 }
     }
 
     /// Opens a file that was begun earlier and cuts it back to a mark.
@@ -76,7 +79,7 @@ impl RowFile {
 
     /// Makes sure that what was written out is on the disk, and says how far the file has come.
     pub(super) fn mark(&self) -> Result<FileMark, ReportError> {
-        debug_assert!(self.rows.is_empty(), "rows are written out first");
+        debug_assert!(self.filled == 0, "rows are written out first");
         self.file.sync_data().map_err(ReportError::write(&self.path))?;
         Ok(FileMark { bytes: self.length, crc32c: self.crc32c })
     }
@@ -85,14 +88,26 @@ impl RowFile {
         &self.path
     }
 
-    /// Where the next row goes. Call [`end_row`](Self::end_row) after it.
-    pub(super) fn rows(&mut self) -> &mut Vec<u8> {
-        &mut self.rows
+    /// Where the next row goes. Call [`end_row`](Self::end_row) with its length.
+    #[inline]
+    pub(super) fn row(&mut self) -> Line<'_> {
+        Line::begin(self.room(LINE_MAX).first_chunk_mut().expect("there is that much room"))
     }
 
     /// Writes the rows out if there are many.
-    pub(super) fn end_row(&mut self) -> Result<(), ReportError> {
-        if self.rows.len() < ROWS_MAX { Ok(()) } else { self.write_out() }
+    #[inline]
+    pub(super) fn end_row(&mut self, length: usize) -> Result<(), ReportError> {
+        self.filled += length;
+        if self.filled < ROWS_MAX { Ok(()) } else { self.write_out() }
+    }
+
+    /// At least `n_bytes` behind the rows.
+    #[inline]
+    fn room(&mut self, n_bytes: usize) -> &mut [u8] {
+        if self.rows.len() < self.filled + n_bytes {
+            self.rows.resize(self.filled + n_bytes, 0);
+        }
+        &mut self.rows[self.filled..]
     }
 
     /// Writes all rows to the file.
@@ -103,19 +118,21 @@ impl RowFile {
 
 impl Write for RowFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.rows.extend_from_slice(bytes);
+        self.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        self.filled += bytes.len();
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if let Err(error) = self.file.write_all(&self.rows) {
+        let rows = &self.rows[..self.filled];
+        if let Err(error) = self.file.write_all(rows) {
             // Best effort: the error that matters is the first one.
             let _ = self.file.set_len(self.length).and_then(|()| self.file.seek(SeekFrom::Start(self.length)));
             return Err(error);
         }
-        self.length += self.rows.len() as u64;
-        self.crc32c = crc32c::crc32c_append(self.crc32c, &self.rows);
-        self.rows.clear();
+        self.length += rows.len() as u64;
+        self.crc32c = crc32c::crc32c_append(self.crc32c, rows);
+        self.filled = 0;
         Ok(())
     }
 }
@@ -138,14 +155,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("rows.csv");
         let mut file = RowFile::create(&path).unwrap();
-        file.rows().extend_from_slice(b"a,b\n1,2\n");
+        file.write_all(b"a,b\n1,2\n").unwrap();
         file.write_out().unwrap();
         let mark = file.mark().unwrap();
-        file.rows().extend_from_slice(b"3,4\n5");
+        file.write_all(b"3,4\n5").unwrap();
         file.write_out().unwrap();
         drop(file);
         let mut file = RowFile::reopen(&path, mark).unwrap();
-        file.rows().extend_from_slice(b"6,7\n");
+        file.write_all(b"6,7\n").unwrap();
         file.write_out().unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "a,b\n1,2\n6,7\n");
         assert_eq!(RowFile::reopen(&path, mark).unwrap().mark().unwrap(), mark);
@@ -163,7 +180,7 @@ mod tests {
     fn a_full_disk_is_an_error_that_names_the_file() {
         let path = Path::new("/dev/full");
         let mut file = RowFile::from_file(path, File::options().write(true).open(path).unwrap());
-        file.rows().extend_from_slice(b"a,b\n");
+        file.write_all(b"a,b\n");
         let message = file.write_out().expect_err("no space").to_string();
         assert_eq!(
             message,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::line::Piece;
+use super::line::{LINE_MAX, Line};
 use crate::units::{Bytes, SimDuration, SimTime};
 
 /// The columns of `rounds.csv` before the metric's, which is `eval_<metric>`.
@@ -143,7 +143,7 @@ pub struct ClientRow {
     pub availability: f64,
 }
 
-/// Reads seconds with up to 6 decimals, as [`Piece::push_seconds`] writes them.
+/// Reads seconds with up to 6 decimals, as [`Line::push_seconds`] writes them.
 pub(super) fn parse_seconds(text: &str) -> Option<u64> {
     let (seconds, decimals) = text.split_once('.').unwrap_or((text, ""));
     if decimals.len() > 6 || !decimals.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -182,10 +182,11 @@ impl Nanos for SimDuration {
 mod as_seconds {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use super::{Nanos, Piece, parse_seconds};
+    use super::{LINE_MAX, Line, Nanos, parse_seconds};
 
     pub(super) fn serialize<T: Nanos, S: Serializer>(time: &T, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = Piece::<32>::EMPTY;
+        let mut text = [0; LINE_MAX];
+        let mut text = Line::begin(&mut text);
         text.push_seconds(time.to_nanos());
         serializer.serialize_str(str::from_utf8(text.as_bytes()).expect("digits and a point"))
     }
@@ -216,7 +217,8 @@ mod tests {
     use super::*;
 
     fn seconds(nanos: u64) -> String {
-        let mut text = Piece::<32>::EMPTY;
+        let mut text = [0; LINE_MAX];
+        let mut text = Line::begin(&mut text);
         text.push_seconds(nanos);
         String::from_utf8(text.as_bytes().to_vec()).unwrap()
     }

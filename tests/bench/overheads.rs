@@ -26,7 +26,7 @@ impl Observer for Timeline {
     }
 
     fn round(&mut self, _: &RoundReport) -> Result<(), ReportError> {
-        self.writer.as_mut().map_or(Ok(()), TimelineWriter::flush)
+        self.writer.as_mut().map_or(Ok(()), TimelineWriter::hand_over)
     }
 
     fn host(&mut self, _: u32, _: SimTime, _: &HostWork) -> Result<(), ReportError> {
@@ -42,6 +42,7 @@ fn timing(plan: &Plan, is_written: bool) -> (f64, u64) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let watch = Stopwatch::start();
     runtime.block_on(world::run(plan, &mut timeline)).unwrap();
+    timeline.writer.as_mut().map_or(Ok(()), TimelineWriter::flush).unwrap();
     (watch.seconds(), timeline.n_records)
 }
 

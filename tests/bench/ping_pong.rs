@@ -51,7 +51,7 @@ impl Observer for Counter {
     }
 
     fn round(&mut self, _: &RoundReport) -> Result<(), ReportError> {
-        Ok(())
+        self.timeline.as_mut().map_or(Ok(()), ResultsWriter::hand_over)
     }
 
     fn host(&mut self, _: u32, _: SimTime, work: &HostWork) -> Result<(), ReportError> {
@@ -70,6 +70,7 @@ fn engine(writes: bool) -> f64 {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let watch = Stopwatch::start();
     runtime.block_on(world::run(&plan, &mut counter)).unwrap();
+    counter.timeline.as_mut().map_or(Ok(()), ResultsWriter::flush).unwrap();
     counter.events as f64 / watch.seconds()
 }
 

@@ -259,6 +259,12 @@ impl Bandwidth {
         self.0 / 8.0
     }
 
+    /// This rate, or the limit where it is lower; none is no limit.
+    #[must_use]
+    pub fn at_most(self, limit: Option<Self>) -> Self {
+        Self(limit.map_or(self.0, |limit| self.0.min(limit.0)))
+    }
+
     /// How long this rate needs for so many bytes; the longest duration there is when it would be longer.
     pub fn time_for(self, bytes: Bytes) -> SimDuration {
         let seconds = bytes.get() as f64 / self.bytes_per_s();

@@ -15,7 +15,7 @@ use crate::sim::{
     Membership, NetworkClassConfig, Outages, RegionConfig, RestartConfig, ServerNetworkConfig, TrainingWork,
     UploadConfig, classes,
 };
-use crate::units::{Bytes, Flops, SimDuration};
+use crate::units::{Bandwidth, Bytes, Flops, SimDuration};
 
 /// How many training examples each client holds.
 #[derive(Debug, Clone)]
@@ -82,6 +82,8 @@ pub struct Population {
     pub training_memory: Bytes,
     /// Passes over a shard in one task.
     pub n_epochs: u64,
+    /// Rates of the server's link, by [`Direction`]: what a transfer alone on its way cannot exceed. None: no limit.
+    pub server_rates: [Option<Bandwidth>; 2],
     /// Length of the encoded model that a client downloads.
     pub downlink_payload: Bytes,
     /// Length of the encoded update that a client uploads.
@@ -205,15 +207,23 @@ impl Population {
         }
     }
 
-    /// Seconds that a task takes a client by its own statement: its links at their rates with nobody else on the
-    /// server's, its device without jitter. Infinite when a time cannot be computed.
+    /// Rate of a client's transfers with nobody else on their way: that of its own link, its region's or the server's,
+    /// whichever is slowest.
+    pub fn lone_rate(&self, client_id: u32, direction: Direction) -> Bandwidth {
+        let Membership { network, region, .. } = self.membership(client_id);
+        let own = self.networks[network].model.nominal_rate(client_id, direction, self.latency_of_region(region));
+        let of_region = self.regions.get(region).and_then(|(_, region)| region.rate(direction));
+        own.at_most(of_region).at_most(self.server_rates[direction as usize])
+    }
+
+    /// Seconds that a task takes a client by its own statement: its transfers with nobody else on their way, its device
+    /// without jitter. Infinite when a time cannot be computed.
     pub fn stated_seconds(&self, client_id: u32) -> f64 {
         let network = &self.networks[self.network_class(client_id)];
-        let rate = |direction| network.model.nominal_rate(client_id, direction);
         let training =
             self.devices[self.device_class(client_id)].model.nominal_duration(&self.training_work(client_id));
-        let transfers = rate(Direction::Down).time_for(self.downlink_payload).as_secs_f64()
-            + rate(Direction::Up).time_for(self.uplink_payload).as_secs_f64()
+        let transfers = self.lone_rate(client_id, Direction::Down).time_for(self.downlink_payload).as_secs_f64()
+            + self.lone_rate(client_id, Direction::Up).time_for(self.uplink_payload).as_secs_f64()
             + 2.0 * network.model.nominal_latency(self.latency_of_region(self.region(client_id))).as_secs_f64();
         training.map_or(f64::INFINITY, |training| training.as_secs_f64() + transfers)
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::actors::plan::{Class, Population};
 use crate::actors::setup::Setup;
 use crate::sim::{Direction, LinkClass, NetworkClassConfig};
-use crate::units::{Bandwidth, Bytes};
+use crate::units::{Bytes, SimDuration};
 
 /// Tables for a reader.
 pub(super) fn text(setup: &Setup) -> String {
@@ -75,12 +75,14 @@ fn task(setup: &Setup) -> String {
     format!("one task\n{}\n", rows.join("\n"))
 }
 
-/// Times of the two transfers on an idle server link.
+/// Times of the two transfers on an idle server link, outside of any region.
 fn transfers(class: &Class<NetworkClassConfig, LinkClass>, population: &Population) -> String {
-    let time =
-        |bytes: Bytes, rate: Bandwidth| class.config.latency.as_secs_f64() + bytes.get() as f64 / rate.bytes_per_s();
-    let rate = |direction| class.model.nominal_rate(0, direction);
-    let down = time(population.downlink_payload, rate(Direction::Down));
-    let up = time(population.uplink_payload, rate(Direction::Up));
+    let time = |bytes: Bytes, direction| {
+        let own = class.model.nominal_rate(0, direction, SimDuration::ZERO);
+        let rate = own.at_most(population.server_rates[direction as usize]);
+        class.model.nominal_latency(SimDuration::ZERO).as_secs_f64() + bytes.get() as f64 / rate.bytes_per_s()
+    };
+    let down = time(population.downlink_payload, Direction::Down);
+    let up = time(population.uplink_payload, Direction::Up);
     format!("{down:.3} s down, {up:.3} s up")
 }

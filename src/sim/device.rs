@@ -94,8 +94,7 @@ impl DeviceClass {
         let factor = self.config.compute.jitter.as_ref().map_or(1.0, |jitter| {
             lognormal(jitter.lognormal.sigma, &mut seeds.task(Purpose::DeviceJitter, work.client_id, address))
         });
-        self.duration(work, |alone_s| {
-            let alone_s = alone_s * factor;
+        self.duration(work, factor, |alone_s| {
             self.load.as_ref().map_or(alone_s, |load| load.stretched_s(work.client_id, start, alone_s))
         })
     }
@@ -106,7 +105,7 @@ impl DeviceClass {
     /// # Errors
     /// As above.
     pub fn nominal_duration(&self, work: &TrainingWork) -> Result<SimDuration, SimError> {
-        self.duration(work, |alone_s| alone_s)
+        self.duration(work, 1.0, |alone_s| alone_s)
     }
 
     /// Power that the devices draw. None: energy is not counted.
@@ -123,13 +122,18 @@ impl DeviceClass {
         self.battery.as_ref()
     }
 
-    fn duration(&self, work: &TrainingWork, stretched_s: impl Fn(f64) -> f64) -> Result<SimDuration, SimError> {
+    fn duration(
+        &self,
+        work: &TrainingWork,
+        factor: f64,
+        stretched_s: impl Fn(f64) -> f64,
+    ) -> Result<SimDuration, SimError> {
         let error = |reason: String| SimError::NoDuration { client_id: work.client_id, reason };
         if work.n_samples == 0 || work.n_epochs == 0 {
             return Err(error(format!("it has {} samples and {} epochs", work.n_samples, work.n_epochs)));
         }
         let per_sample_s = self.seconds_per_sample(work).map_err(error)?;
-        let alone_s = per_sample_s * work.n_samples as f64 * work.n_epochs as f64;
+        let alone_s = per_sample_s * work.n_samples as f64 * work.n_epochs as f64 * factor;
         let beyond = || error(format!("{alone_s} s is beyond the clock's range"));
         // Asked before it is stretched, so that no endless work is walked through.
         SimDuration::from_secs_f64(alone_s).filter(|alone| *alone > SimDuration::ZERO).ok_or_else(beyond)?;
@@ -273,6 +277,8 @@ mod tests {
         };
         assert_eq!(faults("0,1,\n1,1,\n2,1,\n"), [""; 0]);
         assert_eq!(faults("0,0,\n"), ["devices.csv:2: time_per_sample_ms is 0"]);
+        let no_memory = ["devices.csv:2: memory_mib is 0, which holds no training"];
+        assert_eq!(faults("0,1,0\n1,1,\n2,1,\n"), no_memory);
         assert_eq!(faults("0,1,x\n"), ["devices.csv:2: memory_mib `x` is not a number"]);
         assert_eq!(faults("0,1,\n0,2,\n"), ["devices.csv:3: `0` has a row in line 2 already"]);
         assert_eq!(faults("7,1,\n"), ["devices.csv:2: there is no client `7`; clients are 0 to 2"]);
@@ -303,6 +309,23 @@ mod tests {
                 .battery()
                 .is_none()
         );
+    }
+
+    #[test]
+    fn jitter_beyond_the_clock_is_refused_before_load_is_walked_through() {
+        let settings = serde_json::json!({
+            "share": 1.0, "compute": { "time_per_sample": "1000 d", "jitter": { "lognormal": { "sigma": 5.0 } } },
+            "load": { "mean_busy": "1 ms", "mean_idle": "1 ms", "slowdown": 2.0 },
+        });
+        let config: DeviceClassConfig = serde_json::from_value(settings).unwrap();
+        let seeds = Seeds::new(5);
+        let class = config.build(&BuildContext::new(seeds, 100)).unwrap();
+        // 1000 d x 100 x 2 = 1.7e10 s is within the clock's 1.8e10 s, and times a factor above 2 beyond it.
+        assert!(class.nominal_duration(&work()).is_ok());
+        let factor = |address| lognormal(5.0, &mut seeds.task(Purpose::DeviceJitter, 17, address));
+        let address = (0..100).find(|address| factor(*address) > 2.0).unwrap();
+        let error = class.training_duration(&work(), SimTime::ZERO, &seeds, address).unwrap_err().to_string();
+        assert!(error.contains("is beyond the clock's range"), "{error}");
     }
 
     #[test]

@@ -111,6 +111,58 @@ impl Row<'_> {
     }
 }
 
+/// For each client the place of its id in the list, where the ids are the clients' numbers; none for a client without one.
+/// Each id comes with a line of it, none for one that has no row.
+pub(in crate::sim) fn ids_as_clients<'a>(
+    ids: impl Iterator<Item = (&'a str, Option<u64>)>,
+    n_clients: u32,
+    help: &str,
+    faults: &mut Faults,
+) -> Vec<Option<u32>> {
+    let mut places: Vec<Option<u32>> = vec![None; n_clients as usize];
+    for (place, (id, line)) in (0u32..).zip(ids) {
+        let client = id.parse::<u32>().ok().filter(|client| *client < n_clients);
+        let (message, help) = match client {
+            Some(client) if places[client as usize].is_none() => {
+                places[client as usize] = Some(place);
+                continue;
+            }
+            Some(client) => (
+                format!("client {client} is already there under another spelling than `{id}`"),
+                "write each id in one way",
+            ),
+            None => {
+                let last = n_clients.saturating_sub(1);
+                (format!("there is no client `{id}`; clients are 0 to {last}"), help)
+            }
+        };
+        match line {
+            Some(line) => faults.at(line, message, help),
+            None => faults.whole(format!("{message} (it is listed without a row)"), help),
+        }
+    }
+    places
+}
+
+/// Tells of clients without `what`.
+pub(in crate::sim) fn refuse_missing(places: &[Option<u32>], what: &str, help: &str, faults: &mut Faults) {
+    let n_missing = places.iter().filter(|place| place.is_none()).count();
+    if let Some(first) = places.iter().position(Option::is_none) {
+        let rest = if n_missing > 1 { format!(", nor have {} others", n_missing - 1) } else { String::new() };
+        faults.whole(format!("client {first} has no {what}{rest}"), help);
+    }
+}
+
+/// Seconds of a row as nanoseconds; what is wrong with them otherwise.
+pub(in crate::sim) fn nanos(seconds: f64) -> Result<u64, String> {
+    // About half of the clock's range, so that sums with the time of the run stay within it.
+    if seconds > 9e9 {
+        Err(format!("{seconds} s is beyond the clock's range"))
+    } else {
+        Ok((seconds * 1e9).round() as u64)
+    }
+}
+
 /// Reads a file, which may be compressed with gzip, row by row.
 pub(in crate::sim) fn read(
     base_dir: &Path,

@@ -8,7 +8,7 @@ use crate::actors::plan::{Class, Facts, Plan, Population, SampleCosts, ShardSize
 use crate::actors::server::RoundSettings;
 use crate::params::Layout;
 use crate::scenario::Scenario;
-use crate::sim::{AvailabilityModel, Outages, SimError};
+use crate::sim::{AvailabilityModel, Direction, Outages, SimError};
 use crate::strategy::CodecConfig;
 use crate::units::Bytes;
 
@@ -33,6 +33,7 @@ pub(super) fn plan(
         sample_costs,
         training_memory,
         n_epochs: scenario.train().num_train_epochs as u64,
+        server_rates: [Direction::Down, Direction::Up].map(|direction| scenario.server_network().rate(direction)),
         downlink_payload: payload(&compression.downlink)?,
         uplink_payload: payload(&compression.uplink)?,
         facts: Facts::new(scenario.n_clients()),

@@ -220,7 +220,7 @@ impl World<'_> {
             || task.offline_at <= end
             || task.useful_until.is_some_and(|until| end > until);
         if let (Some(pool), Some(learning), false) = (&self.pool, &plan.learning, is_doomed) {
-            let uplink = population.networks[task.network_class].model.nominal_rate(client_id, Direction::Up);
+            let uplink = population.lone_rate(client_id, Direction::Up);
             task.job = Some(submit(pool, learning, task, end + uplink.time_for(population.uplink_payload)));
         }
         Ok(())

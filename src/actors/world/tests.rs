@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 mod interruptions;
 mod snapshots;
+mod statements;
 mod streams;
 
 use super::*;
@@ -119,6 +120,7 @@ fn plan() -> Plan {
         sample_costs: SampleCosts::Same(Flops(0.0)),
         training_memory: Bytes::new(1 << 20),
         n_epochs: 1,
+        server_rates: [None; 2],
         downlink_payload: Bytes::new(1_000_000),
         uplink_payload: Bytes::new(1_000_000),
         facts: Facts::new(3000),

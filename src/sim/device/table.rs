@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::registry::Problem;
 use crate::seed::{Purpose, Seeds};
-use crate::sim::rows::{Column, Faults, read};
+use crate::sim::rows::{Column, Faults, ids_as_clients, read, refuse_missing};
 use crate::sim::{Assign, BuildContext, SimError};
 use crate::units::{Bytes, Flops};
 
@@ -80,6 +80,13 @@ impl TableConfig {
             let memory = if row.fields[2].is_empty() { Ok(None) } else { row.number(2, "memory_mib").map(Some) };
             match time.and_then(|time| Ok((time, memory?))) {
                 Ok((0.0, _)) => faults.at(row.line, "time_per_sample_ms is 0", "training a sample takes time"),
+                Ok((_, Some(0.0))) => {
+                    faults.at(
+                        row.line,
+                        "memory_mib is 0, which holds no training",
+                        "leave it empty where it is not known",
+                    );
+                }
                 Ok((time, memory)) => {
                     let memory = memory.map(|mib| Bytes::new((mib * 1_048_576.0) as u64));
                     let device = Device { time_per_sample_s: time / 1e3, memory };
@@ -94,32 +101,14 @@ impl TableConfig {
         if self.assign == Assign::Random || !faults.is_empty() {
             return (found.into_values().map(|(device, _)| device).collect(), faults);
         }
-        (self.by_id(&found, context.n_clients, &mut faults), faults)
-    }
-
-    fn by_id(&self, found: &BTreeMap<String, (Device, u64)>, n: u32, faults: &mut Faults) -> Vec<Device> {
         let help = "with `assign: random` each client draws one of the rows";
-        let mut devices: Vec<Option<Device>> = vec![None; n as usize];
-        for (id, (device, line)) in found {
-            match id.parse::<u32>() {
-                Ok(client) if client < n && devices[client as usize].is_none() => {
-                    devices[client as usize] = Some(*device);
-                }
-                Ok(client) if client < n => {
-                    faults.at(*line, format!("client {client} is already there under another spelling"), help);
-                }
-                _ => {
-                    let last = n.saturating_sub(1);
-                    faults.at(*line, format!("there is no client `{id}`; clients are 0 to {last}"), help);
-                }
-            }
+        let ids = found.iter().map(|(id, (_, line))| (id.as_str(), Some(*line)));
+        let places = ids_as_clients(ids, context.n_clients, help, &mut faults);
+        if faults.is_empty() {
+            refuse_missing(&places, "row", help, &mut faults);
         }
-        let n_missing = devices.iter().filter(|device| device.is_none()).count();
-        if let (true, Some(first)) = (faults.is_empty(), devices.iter().position(Option::is_none)) {
-            let rest = if n_missing > 1 { format!(", nor have {} others", n_missing - 1) } else { String::new() };
-            faults.whole(format!("client {first} has no row{rest}"), help);
-        }
-        devices.into_iter().flatten().collect()
+        let devices: Vec<Device> = found.into_values().map(|(device, _)| device).collect();
+        (places.into_iter().flatten().map(|place| devices[place as usize]).collect(), faults)
     }
 }
 

@@ -68,7 +68,10 @@ impl NetworkClassConfig {
         let mut found = Vec::new();
         for (path, rate) in [("downlink", self.downlink), ("uplink", self.uplink)] {
             match (rate, &self.trace) {
-                (Some(rate), None) => found.extend(rate_problem(path, rate)),
+                (Some(rate), None) => found.extend(
+                    rate_problem(path, rate)
+                        .map(|problem| problem.help("write what the link carries, such as `20 Mbps`")),
+                ),
                 (None, Some(_)) => {}
                 (Some(_), Some(_)) => found.push(
                     Problem::new("", format!("`{path}` and `trace` both give the rate"))
@@ -105,7 +108,7 @@ impl NetworkClassConfig {
     pub fn build(&self, context: &BuildContext) -> Result<LinkClass, SimError> {
         let path = Path { transport: self.transport, latency: self.latency, packet_loss: self.packet_loss };
         let rates = match (&self.trace, self.downlink, self.uplink) {
-            (Some(trace), ..) => Rates::Trace(Arc::new(trace.build(&path, context)?)),
+            (Some(trace), ..) => Rates::Trace(Arc::new(trace.build(context)?)),
             (None, Some(down), Some(up)) => Rates::Constant([down, up]),
             (None, ..) => return Err(SimError::NoRate),
         };

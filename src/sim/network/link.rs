@@ -77,11 +77,13 @@ impl LinkClass {
         self.path.delay(self.path.latency + shared)
     }
 
-    /// The rate by which a client states how long its transfers take: that of its own link, or the mean of its trace.
-    pub fn nominal_rate(&self, client_id: u32, direction: Direction) -> Bandwidth {
+    /// The rate by which a client states how long its transfers take: what its own link carries of the payload, or the mean
+    /// of that over its trace, where a shared link behind it adds the delay `shared`.
+    pub fn nominal_rate(&self, client_id: u32, direction: Direction, shared: SimDuration) -> Bandwidth {
+        let path = self.path.behind(shared);
         match &self.rates {
-            Rates::Constant(rates) => self.path.goodput(rates[direction as usize]),
-            Rates::Trace(trace) => trace.mean(client_id, direction),
+            Rates::Constant(rates) => path.goodput(rates[direction as usize]),
+            Rates::Trace(trace) => trace.mean(client_id, direction, &path),
         }
     }
 }
@@ -108,7 +110,7 @@ mod tests {
             let rate = Bandwidth::from_bits_per_s(mbps * 1e6);
             let at = SimTime::from_nanos(7);
             assert_eq!(class.link(3, direction, at, SimDuration::ZERO), Ok(LinkState { rate, until: NEVER }));
-            assert_eq!(class.nominal_rate(3, direction), rate);
+            assert_eq!(class.nominal_rate(3, direction, SimDuration::ZERO), rate);
         }
     }
 
@@ -144,9 +146,12 @@ mod tests {
         assert!((lv08.nominal_latency(shared).as_secs_f64() - 1.301).abs() < 2e-9);
         let mbps =
             |shared| lv08.link(0, Direction::Up, SimTime::ZERO, shared).expect("constant").rate.bits_per_s() / 1e6;
-        assert_eq!((mbps(own), mbps(shared)), (1.94, 1.94));
+        let stated_mbps = |shared| lv08.nominal_rate(0, Direction::Up, shared).bits_per_s() / 1e6;
+        assert_eq!((mbps(own), mbps(shared), stated_mbps(shared)), (1.94, 1.94, 1.94));
         // A window of 4 MiB in a round trip of 2 x (60 ms + 19,940 ms): 4,194,304 x 8 / 40 s = 838.86 kbps; 97 % of it.
-        assert!((mbps(SimDuration::from_nanos(19_940_000_000)) - 0.813_695).abs() < 1e-6);
+        let far = SimDuration::from_nanos(19_940_000_000);
+        assert!((mbps(far) - 0.813_695).abs() < 1e-6);
+        assert_eq!(stated_mbps(far), mbps(far));
         let drawn = |transport| latencies_ms(&class(60, 10, transport), 1)[0];
         assert!((drawn("lv08") / drawn("ideal") - 13.01).abs() < 1e-6);
     }

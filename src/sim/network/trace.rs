@@ -1,6 +1,7 @@
 //! Recorded capacities of clients' links.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use rand::RngExt;
 use schemars::JsonSchema;
@@ -10,7 +11,7 @@ use super::transport::Path;
 use super::{Direction, LinkState};
 use crate::registry::Problem;
 use crate::seed::{Purpose, Seeds};
-use crate::sim::rows::{Column, Faults, read};
+use crate::sim::rows::{Column, Faults, ids_as_clients, nanos, read, refuse_missing};
 use crate::sim::{Assign, BuildContext, NEVER, SimError, TraceEnd};
 use crate::units::{Bandwidth, SimTime};
 
@@ -53,12 +54,10 @@ struct Series {
     last_line: u64,
     /// When each rate begins, in nanoseconds since the first row, by [`Direction`].
     steps: [Vec<(u64, Bandwidth)>; 2],
-    /// What the link carries of the payload on average.
-    means: [Bandwidth; 2],
 }
 
 /// The series of a file.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Trace {
     file: String,
     end: TraceEnd,
@@ -66,6 +65,8 @@ pub(super) struct Trace {
     /// Which series each client follows; none when they are drawn.
     by_client: Option<Vec<u32>>,
     seeds: Seeds,
+    /// Means that were asked for, by the series' number and the latency in nanoseconds. They save time and change no answer.
+    means: Mutex<BTreeMap<(usize, u64), [Bandwidth; 2]>>,
 }
 
 impl LinkTraceConfig {
@@ -73,12 +74,11 @@ impl LinkTraceConfig {
         self.read(context).2.problems("trace.file")
     }
 
-    /// The trace; its means are what links with such a path carry of it.
-    pub(super) fn build(&self, path: &Path, context: &BuildContext) -> Result<Trace, SimError> {
+    pub(super) fn build(&self, context: &BuildContext) -> Result<Trace, SimError> {
         let (found, by_client, faults) = self.read(context);
         faults.into_error()?;
-        let series = found.values().map(|rows| rows.series(path)).collect();
-        Ok(Trace { file: self.file.clone(), end: self.end, series, by_client, seeds: context.seeds })
+        let (file, series) = (self.file.clone(), found.values().map(Rows::series).collect());
+        Ok(Trace { file, end: self.end, series, by_client, seeds: context.seeds, means: Mutex::default() })
     }
 
     /// The rows by id, the number of each client's among them, and what is wrong.
@@ -87,12 +87,10 @@ impl LinkTraceConfig {
         let mut found: BTreeMap<String, Rows> = BTreeMap::new();
         read(&context.base_dir, &self.file, &COLUMNS, &mut faults, |row, faults| {
             let (time, down, up) = (row.number(1, "time_s"), row.number(2, "down_kbps"), row.number(3, "up_kbps"));
-            let (time, rates) = match time.and_then(|time| Ok((time, [down?, up?]))) {
+            let (time, rates) = match time.and_then(|time| Ok((nanos(time)?, [down?, up?]))) {
                 Ok(numbers) => numbers,
                 Err(message) => return faults.at(row.line, message, "seconds, and rates in kilobits per second"),
             };
-            // The cast saturates: 584 years are the longest that can be told.
-            let time = (time * 1e9).round() as u64;
             if !found.contains_key(row.fields[0]) {
                 let rows = Rows { first_line: row.line, last_line: row.line, rows: vec![(time, rates)] };
                 found.insert(row.fields[0].to_string(), rows);
@@ -110,43 +108,17 @@ impl LinkTraceConfig {
         for (id, rows) in &found {
             rows.check(id, self.end, &mut faults);
         }
-        let by_client = match self.assign {
-            Assign::Random => None,
-            Assign::ById => Some(by_id(&found, context.n_clients, &mut faults)),
-        };
-        (found, by_client, faults)
-    }
-}
-
-/// For each client the number of its series.
-fn by_id(found: &BTreeMap<String, Rows>, n_clients: u32, faults: &mut Faults) -> Vec<u32> {
-    let help = "with `assign: random` each client draws one of the series";
-    if !faults.is_empty() {
-        return Vec::new();
-    }
-    let mut series: Vec<Option<u32>> = vec![None; n_clients as usize];
-    for ((id, rows), number) in found.iter().zip(0u32..) {
-        match id.parse::<u32>() {
-            Ok(client) if client < n_clients && series[client as usize].is_none() => {
-                series[client as usize] = Some(number);
-            }
-            Ok(client) if client < n_clients => {
-                faults.at(rows.first_line, format!("client {client} is already there under another spelling"), help);
-            }
-            Ok(client) => {
-                let message = format!("there is no client {client}: `clients.total` is {n_clients}");
-                faults.at(rows.first_line, message, format!("remove its rows, or raise clients.total; {help}"));
-            }
-            Err(_) => faults.at(rows.first_line, format!("`{id}` is not the number of a client"), help),
+        if self.assign == Assign::Random || !faults.is_empty() {
+            return (found, None, faults);
         }
+        let help = "with `assign: random` each client draws one of the series";
+        let ids = found.iter().map(|(id, rows)| (id.as_str(), Some(rows.first_line)));
+        let places = ids_as_clients(ids, context.n_clients, help, &mut faults);
+        if faults.is_empty() {
+            refuse_missing(&places, "series", help, &mut faults);
+        }
+        (found, Some(places.into_iter().flatten().collect()), faults)
     }
-    let mut missing = (0..n_clients).filter(|client| series[*client as usize].is_none());
-    if let Some(first) = missing.next() {
-        let others = missing.count();
-        let rest = if others > 0 { format!(", nor have {others} more") } else { String::new() };
-        faults.whole(format!("client {first} has no series{rest}"), format!("give every client rows; {help}"));
-    }
-    series.into_iter().flatten().collect()
 }
 
 impl Rows {
@@ -166,7 +138,7 @@ impl Rows {
         }
     }
 
-    fn series(&self, path: &Path) -> Series {
+    fn series(&self) -> Series {
         let first = self.rows.first().map_or(0, |(time, _)| *time);
         let times: Vec<u64> = self.rows.iter().map(|(time, _)| time - first).collect();
         let (last, step) = match times[..] {
@@ -184,35 +156,43 @@ impl Rows {
             }
             steps
         });
-        let means = [Direction::Down, Direction::Up].map(|direction| {
-            let steps = &steps[direction as usize];
-            let ends = steps.iter().skip(1).map(|(start, _)| *start).chain([length_ns]);
+        Series { length_ns, last_line: self.last_line, steps }
+    }
+}
+
+impl Series {
+    /// What links with such a path carry of the payload on average, by [`Direction`].
+    fn means(&self, path: &Path) -> [Bandwidth; 2] {
+        [Direction::Down, Direction::Up].map(|direction| {
+            let steps = &self.steps[direction as usize];
+            let ends = steps.iter().skip(1).map(|(start, _)| *start).chain([self.length_ns]);
             let goodput = |rate: &Bandwidth| path.goodput(*rate).bits_per_s();
             let bits = steps.iter().zip(ends).map(|((start, rate), end)| goodput(rate) * (end - start) as f64);
-            Bandwidth::from_bits_per_s(bits.sum::<f64>() / length_ns as f64)
-        });
-        Series { length_ns, last_line: self.last_line, steps, means }
+            Bandwidth::from_bits_per_s(bits.sum::<f64>() / self.length_ns as f64)
+        })
     }
 }
 
 impl Trace {
-    /// A client's series, and at which of its nanoseconds the run starts.
-    fn of(&self, client_id: u32) -> (&Series, u64) {
+    /// The number of a client's series, and at which of its nanoseconds the run starts.
+    fn of(&self, client_id: u32) -> (usize, u64) {
         if let Some(by_client) = &self.by_client {
-            return (&self.series[by_client[client_id as usize] as usize], 0);
+            return (by_client[client_id as usize] as usize, 0);
         }
         let mut stream = self.seeds.client(Purpose::LinkTrace, client_id);
-        let series = &self.series[stream.random_range(0..self.series.len() as u64) as usize];
-        let start = if self.end == TraceEnd::Loop { stream.random_range(0..series.length_ns) } else { 0 };
-        (series, start)
+        let number = stream.random_range(0..self.series.len() as u64) as usize;
+        let length = self.series[number].length_ns;
+        (number, if self.end == TraceEnd::Loop { stream.random_range(0..length) } else { 0 })
     }
 
     /// The state of a client's link at `time`, before loss and transport.
     pub(super) fn link(&self, client_id: u32, direction: Direction, time: SimTime) -> Result<LinkState, SimError> {
-        let (series, start) = self.of(client_id);
+        let (number, start) = self.of(client_id);
+        let series = &self.series[number];
         let (steps, length) = (&series.steps[direction as usize], series.length_ns);
         let now = match self.end {
-            TraceEnd::Loop => (time.as_nanos() % length + start) % length,
+            // In 128 bits: a series can be longer than half of the clock's range.
+            TraceEnd::Loop => ((u128::from(time.as_nanos()) + u128::from(start)) % u128::from(length)) as u64,
             TraceEnd::Error if time.as_nanos() >= length => return Err(self.is_over(client_id, series)),
             TraceEnd::Hold | TraceEnd::Error => time.as_nanos(),
         };
@@ -227,9 +207,15 @@ impl Trace {
         Ok(LinkState { rate: steps[index].1, until })
     }
 
-    /// Mean of a client's series.
-    pub(super) fn mean(&self, client_id: u32, direction: Direction) -> Bandwidth {
-        self.of(client_id).0.means[direction as usize]
+    /// What a client's link carries of the payload over such a path, on average. All paths of a trace's links are alike but
+    /// for their latency.
+    pub(super) fn mean(&self, client_id: u32, direction: Direction, path: &Path) -> Bandwidth {
+        let number = self.of(client_id).0;
+        // A panic elsewhere cannot leave half an entry behind.
+        let mut means = self.means.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_series =
+            means.entry((number, path.latency.as_nanos())).or_insert_with(|| self.series[number].means(path));
+        of_series[direction as usize]
     }
 
     fn is_over(&self, client_id: u32, series: &Series) -> SimError {

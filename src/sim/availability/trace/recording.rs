@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Assign;
 use crate::sim::BuildContext;
-use crate::sim::rows::{Column, Faults, read};
+use crate::sim::rows::{Column, Faults, ids_as_clients, nanos, read};
 use crate::units::SimDuration;
 
 const WINDOWS: [Column; 3] = [
@@ -152,15 +152,6 @@ pub(super) fn read_spans(base_dir: &Path, file: &str) -> (Spans, Faults) {
     (spans, faults)
 }
 
-fn nanos(seconds: f64) -> Result<u64, String> {
-    // A half of the clock's range, so that sums with the time of the run stay within it.
-    if seconds > 9e9 {
-        Err(format!("{seconds} s is beyond the clock's range"))
-    } else {
-        Ok((seconds * 1e9).round() as u64)
-    }
-}
-
 fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
 }
@@ -225,32 +216,10 @@ impl Recording {
         if assign == Assign::Random || !faults.is_empty() {
             return;
         }
-        let n = context.n_clients;
-        self.of_client = vec![NOBODY; n as usize];
-        for (device, id) in (0u32..).zip(&self.ids) {
-            match id.parse::<u32>() {
-                Ok(client) if client < n && self.of_client[client as usize] == NOBODY => {
-                    self.of_client[client as usize] = device;
-                }
-                Ok(client) if client < n => {
-                    let help = "write each id in one way";
-                    let line = lines.get(id).copied().unwrap_or(1);
-                    faults.at(
-                        line,
-                        format!("client {client} is already there under another spelling than `{id}`"),
-                        help,
-                    );
-                }
-                _ => {
-                    let message = format!("there is no client `{id}`; clients are 0 to {}", n.saturating_sub(1));
-                    let help = "with `assign: random` each client draws one of the file's devices";
-                    match lines.get(id) {
-                        Some(line) => faults.at(*line, message, help),
-                        None => faults.whole(format!("{message} (it is listed without a window)"), help),
-                    }
-                }
-            }
-        }
+        let help = "with `assign: random` each client draws one of the file's devices";
+        let ids = self.ids.iter().map(|id| (id.as_str(), lines.get(id).copied()));
+        let places = ids_as_clients(ids, context.n_clients, help, faults);
+        self.of_client = places.into_iter().map(|place| place.unwrap_or(NOBODY)).collect();
     }
 
     /// Where nothing follows a recording, the run must start within it.

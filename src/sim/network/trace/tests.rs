@@ -50,8 +50,9 @@ fn the_rates_are_those_of_the_rows_from_the_first_one_on() {
     assert_eq!(state(&class, 0, Direction::Up, 1.0), (500.0, 20.0));
     assert_eq!(state(&class, 1, Direction::Down, 1.0), (4e3, -1.0));
     // 20 s of rows and 5 s more for the last, as long as the one before it: (10 x 1 + 5 x 2 + 5 x 0 + 5 x 3) / 25 Mbps.
-    assert!((class.nominal_rate(0, Direction::Down).bits_per_s() - 1.4e6).abs() < 1e-6);
-    assert!((class.nominal_rate(1, Direction::Up).bits_per_s() - 4e5).abs() < 1e-6);
+    let stated = |client, direction| class.nominal_rate(client, direction, SimDuration::ZERO).bits_per_s();
+    assert!((stated(0, Direction::Down) - 1.4e6).abs() < 1e-6);
+    assert!((stated(1, Direction::Up) - 4e5).abs() < 1e-6);
 }
 
 #[test]
@@ -127,6 +128,8 @@ fn bad_files_are_told_by_line() {
     assert!(faults(SMALL, by_id(), 2).is_empty());
     assert_eq!(told("0,0,1,1\n0,5,1,1\n0,3,1,1\n", 1), ["b.csv:4: time_s 3 of `0` is not after that in line 3"]);
     assert_eq!(told("0,0,1,1\n0,0,1,1\n", 1), ["b.csv:3: time_s 0 of `0` is not after that in line 2"]);
+    assert_eq!(told("0,0,1,1\n0,1e10,1,1\n", 1), ["b.csv:3: 10000000000 s is beyond the clock's range"]);
+    assert_eq!(told("0,1e300,1,1\n0,1e301,1,1\n", 1).len(), 2);
     assert_eq!(told("0,0,-1,1\n", 1), ["b.csv:2: down_kbps `-1` is not a number of at least 0"]);
     assert_eq!(told("0,0,1,fast\n", 1)[0], "b.csv:2: up_kbps `fast` is not a number");
     assert_eq!(
@@ -137,10 +140,11 @@ fn bad_files_are_told_by_line() {
         told("0,0,1,1\n0,1,1,0\n", 1),
         ["b.csv:3: the last up_kbps of `0` is 0, and would be held; nothing would arrive any more"]
     );
-    assert_eq!(told("0,0,1,1\n7,0,1,1\n", 1), ["b.csv:3: there is no client 7: `clients.total` is 1"]);
-    assert_eq!(told("0,0,1,1\nlte,0,1,1\n", 1), ["b.csv:3: `lte` is not the number of a client"]);
-    assert_eq!(told("0,0,1,1\n", 3), ["b.csv: client 1 has no series, nor have 1 more"]);
-    assert_eq!(told("0,0,1,1\n1,0,1,1\n01,0,1,1\n", 2)[0], "b.csv:3: client 1 is already there under another spelling");
+    assert_eq!(told("0,0,1,1\n7,0,1,1\n", 1), ["b.csv:3: there is no client `7`; clients are 0 to 0"]);
+    assert_eq!(told("0,0,1,1\nlte,0,1,1\n", 1), ["b.csv:3: there is no client `lte`; clients are 0 to 0"]);
+    assert_eq!(told("0,0,1,1\n", 3), ["b.csv: client 1 has no series, nor have 1 others"]);
+    let spelled_twice = "b.csv:3: client 1 is already there under another spelling than `1`";
+    assert_eq!(told("0,0,1,1\n1,0,1,1\n01,0,1,1\n", 2)[0], spelled_twice);
     assert_eq!(faults("client_id,time_s,down_kbps\n", by_id(), 1).len(), 1);
     assert_eq!(
         faults(SMALL, serde_json::json!({ "file": "c.csv", "end": "hold" }), 2),
@@ -159,6 +163,33 @@ fn transport_and_loss_apply_to_each_rate() {
     assert!((state(&class, 1, Direction::Down, 0.0).0 - 991.288).abs() < 1e-3);
     assert_eq!(state(&class, 0, Direction::Up, 0.0).0, 490.0);
     assert_eq!(state(&class, 0, Direction::Down, 15.0).0, 0.0);
+    // Stated is the mean of what arrives: 991.288 kbps throughout, and with 200 ms more of a shared link, 5 times the round
+    // trip, a fifth of it.
+    let stated = |shared_ms: u64| {
+        class.nominal_rate(1, Direction::Down, SimDuration::from_nanos(shared_ms * 1_000_000)).bits_per_s() / 1e3
+    };
+    let rates = [0, 200, 0].map(stated);
+    assert!(
+        (rates[0] - 991.288).abs() < 1e-3 && (rates[1] - 198.2576).abs() < 1e-3 && rates[2] == rates[0],
+        "{rates:?}"
+    );
     let latency = class.latency(&mut Seeds::new(1).global(Purpose::DownlinkLatency), SimDuration::ZERO);
     assert_eq!(latency, SimDuration::from_nanos(50_000_000));
+}
+
+#[test]
+fn a_series_may_be_as_long_as_can_be_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("b.csv"), "trace,time_s,down_kbps,up_kbps\nlong,0,1,1\nlong,9e9,2,1\n")
+        .expect("written");
+    let trace = serde_json::json!({ "file": "b.csv", "assign": "random", "end": "loop" });
+    let class = config(trace).build(&context(dir.path(), 20)).expect("a good file");
+    // The series repeats after 18e9 s, wherever in it the run starts, and the clock ends at 18.4e9 s.
+    for client in 0..20 {
+        let (first, again) =
+            (state(&class, client, Direction::Down, 0.0), state(&class, client, Direction::Down, 18e9));
+        assert_eq!(first.0, again.0);
+        let before_last = state(&class, client, Direction::Down, 17.999e9);
+        assert!(before_last.1 < 0.0 || before_last.1 > 17.999e9, "{before_last:?}");
+    }
 }

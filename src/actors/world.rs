@@ -184,10 +184,11 @@ impl World<'_> {
     async fn run(&mut self) -> Result<(), WorldError> {
         let known_until = self.plan.availability.known_until();
         while self.last_model.is_none() {
-            if self.now >= known_until {
+            let next = (self.network.next(), self.calendar.next_time());
+            if [next.0, next.1].into_iter().flatten().min().is_some_and(|next| next >= known_until) {
                 return Err(WorldError::EndOfTrace { seconds: known_until.as_secs_f64() });
             }
-            match (self.network.next(), self.calendar.next_time()) {
+            match next {
                 (Some(at), next) if next.is_none_or(|next| at <= next) => {
                     self.now = at;
                     while let Some(flow) = self.network.finish(at) {

@@ -220,7 +220,11 @@ impl Core {
     /// Asks to be woken when the next client comes online.
     pub(super) fn wait_for_clients(&self, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         let round = self.round;
-        let at = next_arrival(turn.view, &self.busy, turn.now).ok_or(ServerError::NobodyEver { round })?;
+        let arrival = next_arrival(turn.view, &self.busy, turn.now);
+        // Who is away until a trace ends might be back after it: the run ends there, as any that comes so far.
+        let end_of_trace =
+            Some(turn.view.availability.known_until()).filter(|end| *end != NEVER && self.n_running == 0);
+        let at = arrival.or(end_of_trace).ok_or(ServerError::NobodyEver { round })?;
         let why = "no client can be asked; change `clients.availability`, or be more patient";
         self.check_patience(at, "clients.availability", why)?;
         turn.commands.push(Command::Wake { at, alarm: Alarm::ClientsExpected { round } });

@@ -103,12 +103,27 @@ impl Outages {
             || self.seeds.task(Purpose::Outage, client_id, outage.number).random::<f64>() < outage.fraction
     }
 
+    /// The outages that hit a client.
+    fn of(&self, client_id: u32) -> ThoseOf<'_> {
+        ThoseOf(self.outages.iter().filter(|outage| self.hits(outage, client_id)).collect())
+    }
+}
+
+/// The outages of one client.
+struct ThoseOf<'a>(Vec<&'a Outage>);
+
+impl ThoseOf<'_> {
     /// Whether the client is out at `time`, and when an outage next begins or ends for it. While several last, each end is
     /// told, though the client is still out.
-    fn state(&self, client_id: u32, time: SimTime) -> (bool, SimTime) {
-        let hitting = self.outages.iter().filter(|outage| self.hits(outage, client_id));
-        let states = hitting.map(|outage| outage.state(time));
+    fn state(&self, time: SimTime) -> (bool, SimTime) {
+        let states = self.0.iter().map(|outage| outage.state(time));
         states.fold((false, NEVER), |(any, first), (is_out, change)| (any || is_out, first.min(change)))
+    }
+
+    /// The latest end of the outages that last at `time`; none when none does.
+    fn end(&self, time: SimTime) -> Option<SimTime> {
+        let states = self.0.iter().map(|outage| outage.state(time));
+        states.filter_map(|(is_out, change)| is_out.then_some(change)).max()
     }
 }
 
@@ -117,9 +132,9 @@ struct WithOutages {
     inner: Arc<dyn AvailabilityModel>,
 }
 
-/// A client that is not back after so many changes of its own state and of outages never comes back: two cycles of the same
-/// length can miss each other for ever.
-const CHANGES_MAX: u32 = 100_000;
+/// A client that so many outages, its own absences between them, keep away one after the other counts as gone for good: two
+/// cycles of the same length can miss each other for ever.
+const ABSENCES_MAX: u32 = 100_000;
 
 impl AvailabilityModel for WithOutages {
     fn is_online(&self, client_id: u32, time: SimTime) -> bool {
@@ -127,19 +142,23 @@ impl AvailabilityModel for WithOutages {
     }
 
     fn next_change(&self, client_id: u32, time: SimTime) -> SimTime {
-        let (is_out, change) = self.outages.state(client_id, time);
+        let outages = self.outages.of(client_id);
+        let (is_out, change) = outages.state(time);
         if !is_out && self.inner.is_online(client_id, time) {
             return change.min(self.inner.next_change(client_id, time));
         }
         let mut time = time;
-        for _ in 0..CHANGES_MAX {
-            // First an instant at which the client itself is online, then one at which no outage lasts.
-            time = self.inner.next_online(client_id, time);
-            let (is_out, change) = self.outages.state(client_id, time);
-            match (is_out, time) {
-                (_, NEVER) => return NEVER,
-                (false, _) => return time,
-                (true, _) => time = change,
+        for _ in 0..ABSENCES_MAX {
+            // The client itself is asked about instants at which no outage lasts, so about few, and by rising time.
+            match outages.end(time) {
+                Some(end) => time = end,
+                None => match self.inner.next_online(client_id, time) {
+                    back if back == time => return time,
+                    back => time = back,
+                },
+            }
+            if time == NEVER {
+                return NEVER;
             }
         }
         NEVER
@@ -151,16 +170,19 @@ impl AvailabilityModel for WithOutages {
         }
         // The client's own online time, less the part of it that lies within outages.
         let own = |time: SimTime| self.inner.online_fraction(client_id, time) * time.as_secs_f64();
-        let (mut time, mut online_s) = (SimTime::ZERO, own(until));
+        let outages = self.outages.of(client_id);
+        let (mut time, mut within_s) = (SimTime::ZERO, Vec::new());
         while time < until {
-            let (is_out, change) = self.outages.state(client_id, time);
+            let (is_out, change) = outages.state(time);
             let end = change.min(until);
             if is_out {
                 let before = if time == SimTime::ZERO { 0.0 } else { own(time) };
-                online_s -= own(end) - before;
+                within_s.push(own(end) - before);
             }
             time = end;
         }
+        // Asked last: the client's periods are found by rising time.
+        let online_s = within_s.into_iter().fold(own(until), |online_s, within_s| online_s - within_s);
         (online_s / until.as_secs_f64()).clamp(0.0, 1.0)
     }
 
@@ -172,6 +194,7 @@ impl AvailabilityModel for WithOutages {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::periods::assert_queries_are_pure;
     use crate::sim::{AlwaysConfig, Availability, BuildContext, MarkovConfig};
     use proptest::prelude::*;
 
@@ -267,6 +290,22 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_long_outage_is_found_behind_many_short_ones() {
+        let always = || Arc::from(AlwaysConfig {}.build(&BuildContext::new(Seeds::new(1), 1)).unwrap());
+        // 60 days of outage hold 86,400 others of half a minute; the last of them begins as the long one ends.
+        let short = OutageConfig { every: Some(secs(60)), ..outage(0, 30) };
+        let days = 60 * 86_400;
+        let model = outages(&[outage(0, days), short]).around(always());
+        assert_eq!(model.next_online(0, at(0)), at(days + 30));
+        assert_eq!(model.next_online(0, at(days + 29)), at(days + 30));
+        // One after the other without a gap, for ever: never; with a last one: after it.
+        let half = |start| OutageConfig { every: Some(secs(20)), ..outage(start, 10) };
+        assert_eq!(outages(&[half(0), half(10)]).around(always()).next_online(0, at(3)), NEVER);
+        let row: Vec<_> = (0..50).map(|n| outage(10 * n, 10)).collect();
+        assert_eq!(outages(&row).around(always()).next_online(0, at(3)), at(500));
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let bad = OutageConfig {
             every: Some(SimDuration::ZERO),
@@ -284,6 +323,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn queries_are_pure(queries in prop::collection::vec((0u32..5, 0u64..2_000_000), 1..40)) {
+            let configs = [
+                outage(100, 300),
+                OutageConfig { every: Some(secs(90)), fraction: 0.5, ..outage(20, 30) },
+                OutageConfig { device: Some("phone".into()), ..outage(400, 50) },
+            ];
+            let queries: Vec<_> =
+                queries.into_iter().map(|(client, ms)| (client, SimTime::from_nanos(ms * 1_000_000))).collect();
+            assert_queries_are_pure(|| Box::new(WithOutages { outages: outages(&configs), inner: inner(7) }), &queries);
+        }
+
         /// Against the two parts, asked second by second: outages in whole seconds, a client with random periods.
         #[test]
         fn it_is_both_at_once(

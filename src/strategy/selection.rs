@@ -156,5 +156,13 @@ mod tests {
             // One for each that is chosen, and one more for each of TiFL's tiers.
             assert!(clients.looks.get() <= 105, "{policy:?} looked at {}", clients.looks.get());
         }
+        // One in ten is online: 1,000 looks on average, with a standard deviation of sqrt(100 x 0.9) / 0.1 = 95; five are 475.
+        let away = (0..1_000_000).filter(|client_id| client_id % 10 != 0).collect();
+        let clients = Clients { away, ..clients };
+        for policy in policies() {
+            clients.looks.set(0);
+            assert_eq!(clients.select(policy.implementation(), 100, 1).len(), 100);
+            assert!(clients.looks.get() <= 1475, "{policy:?} looked at {}", clients.looks.get());
+        }
     }
 }

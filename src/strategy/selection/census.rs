@@ -1,16 +1,21 @@
-//! What does not change about the clients in a run, found when it is first asked for and kept.
+//! What does not change about the clients and the past of a run, found when it is first asked for and kept.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use super::Candidates;
+use super::oort::TaughtByWindow;
+use super::tifl::Looks;
 
-/// Rankings and sums over all registered clients. Finding one looks at each of them once; policies that need none never
-/// pay for any. It follows from the scenario alone, so it is no part of a checkpoint.
+/// Rankings and sums over all registered clients, and what policies made of the history. Finding a ranking looks at each
+/// client once; policies that need none never pay for any. All follows from the scenario and the history, so it is no part of
+/// a checkpoint.
 #[derive(Debug, Default)]
 pub struct Census {
     ranking: OnceLock<Ranking>,
     by_examples: OnceLock<Chances>,
     by_speed: OnceLock<Chances>,
+    pub(super) looks: Mutex<Option<Looks>>,
+    pub(super) taught: Mutex<Option<TaughtByWindow>>,
 }
 
 /// The clients by the time that they state for a task, 4 bytes each, and the rank of each, 4 more.

@@ -51,8 +51,7 @@ pub(super) fn proposed_uniformly(
     chosen
 }
 
-/// Those proposed who are wanted, each once, until there are `n` or the proposals have run out. None where listing all
-/// of them is no more work.
+/// As [`proposed`], but none where listing all clients is no more work.
 fn accepted(
     n: usize,
     n_clients: usize,
@@ -60,10 +59,21 @@ fn accepted(
     wanted: impl Fn(u32) -> bool,
     stream: &mut Stream,
 ) -> Vec<u32> {
-    let (mut chosen, mut drawn) = (Vec::with_capacity(n), BTreeSet::new());
-    if n_clients <= PROPOSALS_PER_CLIENT * n {
-        return chosen;
+    match n_clients <= PROPOSALS_PER_CLIENT * n {
+        true => Vec::new(),
+        false => proposed(n, n_clients, propose, wanted, stream),
     }
+}
+
+/// Those proposed who are wanted, each once, until there are `n` or the proposals have run out.
+pub(super) fn proposed(
+    n: usize,
+    n_clients: usize,
+    propose: impl Fn(&mut Stream) -> Option<u32>,
+    wanted: impl Fn(u32) -> bool,
+    stream: &mut Stream,
+) -> Vec<u32> {
+    let (mut chosen, mut drawn) = (Vec::with_capacity(n), BTreeSet::new());
     for _ in 0..PROPOSALS_PER_CLIENT * n + n_clients / 32 {
         if chosen.len() == n {
             break;

@@ -1,15 +1,18 @@
 //! Oort (Lai et al., OSDI 2021, arXiv 2010.06081): clients whose data teach much and who are fast enough, and some that
 //! nobody knows yet.
 
+mod pacer;
 mod utility;
 
 use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::pacer::TaughtByWindow;
 use self::utility::Scores;
 use super::draws::{by_weight, proposed_by_weight, uniformly};
 use super::{Candidates, Observed, Selection};
+use crate::collections::IdSet;
 use crate::registry::Problem;
 use crate::seed::Stream;
 
@@ -58,6 +61,8 @@ pub struct OortConfig {
     pub max_participation: Option<u32>,
 }
 
+const FRACTION_HELP: &str = "it is a fraction: 0.9 is nine in ten; leave it out for the paper's";
+
 impl Default for OortConfig {
     fn default() -> Self {
         Self {
@@ -86,7 +91,7 @@ impl Selection for OortConfig {
         ];
         for (path, value) in from_zero {
             if !(0.0..=1.0).contains(&value) {
-                problems.push(Problem::new(path, format!("{value} is not in [0, 1]")));
+                problems.push(Problem::new(path, format!("{value} is not in [0, 1]")).help(FRACTION_HELP));
             }
         }
         let above_zero = [
@@ -96,7 +101,7 @@ impl Selection for OortConfig {
         ];
         for (path, value) in above_zero {
             if !(value > 0.0 && value <= 1.0) {
-                problems.push(Problem::new(path, format!("{value} is not in (0, 1]")));
+                problems.push(Problem::new(path, format!("{value} is not in (0, 1]")).help(FRACTION_HELP));
             }
         }
         if !(self.alpha >= 0.0 && self.alpha.is_finite()) {
@@ -120,13 +125,14 @@ impl Selection for OortConfig {
 
     fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
         let is_spent = |seen: &Observed| self.max_participation.is_some_and(|max| seen.asked >= max);
+        let is_known = |seen: &Observed| is_spent(seen) || seen.last_seconds.is_some();
         // Only who was asked before can be spent or explored, and that is few of many.
-        let (mut explored, mut spent) = (Vec::new(), Vec::new());
-        for (client_id, seen) in candidates.history.iter().filter(|(id, _)| (candidates.is_available)(*id)) {
-            if is_spent(seen) {
-                spent.push(client_id);
-            } else if seen.last_seconds.is_some() {
-                explored.push(client_id);
+        let (mut explored, mut spent, mut n_known) = (Vec::new(), Vec::new(), 0);
+        for (client_id, seen) in candidates.history.iter().filter(|(_, seen)| is_known(seen)) {
+            n_known += 1;
+            if (candidates.is_available)(client_id) {
+                let list = if is_spent(seen) { &mut spent } else { &mut explored };
+                list.push(client_id);
             }
         }
         let scores = Scores::new(self, candidates);
@@ -146,14 +152,16 @@ impl Selection for OortConfig {
             None => Vec::new(),
         };
         let is_unknown = |client_id| {
-            let seen = candidates.history.of(client_id);
-            seen.is_none_or(|seen| !is_spent(seen) && seen.last_seconds.is_none())
-                && (candidates.is_available)(client_id)
+            candidates.history.of(client_id).is_none_or(|seen| !is_known(seen)) && (candidates.is_available)(client_id)
         };
-        let speed = |client_id| candidates.speed(client_id);
-        chosen.extend(proposed_by_weight(n - chosen.len(), candidates.by_speed(), speed, is_unknown, stream));
+        // With nobody left to explore, nobody is looked for.
+        if n_known < candidates.n_clients {
+            let speed = |client_id| candidates.speed(client_id);
+            chosen.extend(proposed_by_weight(n - chosen.len(), candidates.by_speed(), speed, is_unknown, stream));
+        }
         if chosen.len() < n {
-            ranked.retain(|(client_id, _)| !chosen.contains(client_id));
+            let drawn: IdSet = chosen.iter().copied().collect();
+            ranked.retain(|(client_id, _)| !drawn.contains(*client_id));
             chosen.extend(by_weight(n - chosen.len(), ranked.into_iter(), stream));
         }
         chosen.extend(uniformly(n - chosen.len(), spent.into_iter(), stream));
@@ -166,21 +174,6 @@ impl OortConfig {
     fn exploration_at(&self, round: u32) -> f64 {
         let decays = f64::from(round.saturating_sub(1));
         (self.exploration * self.exploration_decay.powf(decays)).max(self.exploration_min)
-    }
-
-    /// The quantile that `T` is at in a round: a step higher for each window of rounds that taught less than the one
-    /// before it.
-    fn quantile_at(&self, candidates: &Candidates<'_>) -> f64 {
-        let window_of = |round: u32| (round.saturating_sub(1) / self.pacer_window) as usize;
-        let n_complete = window_of(candidates.round);
-        let mut sums = vec![0.0; n_complete];
-        for learnt in candidates.history.learnings() {
-            if let Some(sum) = sums.get_mut(window_of(learnt.round)) {
-                *sum += f64::from((candidates.num_examples)(learnt.client_id)) * learnt.loss;
-            }
-        }
-        let n_falls = sums.windows(2).filter(|pair| pair[0] > pair[1]).count();
-        self.speed_quantile + self.pacer_step * n_falls as f64
     }
 }
 
@@ -222,19 +215,6 @@ mod tests {
         // Without a penalty, and clipped at the quantile 0.5, number floor(1.5) = 1 of 10, 20, 30: 20.
         let flat = OortConfig { clip: 0.5, alpha: 0.0, ..config };
         assert_eq!(scores(&flat, &clients, 1), [0.0, 1.0, 1.0]);
-    }
-
-    #[test]
-    fn the_pacer_lets_slower_clients_in_when_the_utility_falls() {
-        let config = OortConfig { pacer_window: 2, pacer_step: 0.25, ..OortConfig::default() };
-        let mut clients = Clients::of(1);
-        // Windows of rounds 1-2, 3-4, 5-6 teach 6 + 6, 5 + 5, 9 + 9: one fall, seen from round 5 on.
-        for (round, loss) in (1..).zip([6.0, 6.0, 5.0, 5.0, 9.0, 9.0]) {
-            clients.history.asked(0, round);
-            clients.history.learnt(0, loss);
-        }
-        let at = |round| clients.with(round, |candidates| config.quantile_at(candidates));
-        assert_eq!([1, 4, 5, 6, 7].map(at), [0.3, 0.3, 0.55, 0.55, 0.55]);
     }
 
     #[test]
@@ -293,6 +273,14 @@ mod tests {
         };
         assert_eq!(sorted(3), [0, 1, 3]);
         assert_eq!(sorted(4), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn with_everybody_known_nobody_is_looked_for() {
+        // One look for each of those known, and none for proposals, all of which would be in vain.
+        let clients = answered(&[(1.0, 1.0); 300]);
+        assert_eq!(clients.select(&OortConfig::default(), 10, 2).len(), 10);
+        assert_eq!(clients.looks.get(), 300);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! TiFL (Chai et al., HPDC 2020, arXiv 2001.09249): clients in tiers of like speed, and a round takes one tier.
 
-use std::collections::BTreeMap;
+mod looks;
+
 use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::looks::Looks;
+use self::looks::chances_and_credits;
 use super::draws::{by_weight, proposed_uniformly};
 use super::{Candidates, Selection};
 use crate::registry::Problem;
@@ -21,7 +24,7 @@ use crate::seed::Stream;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TiflConfig {
-    /// Tiers, >= 1. 1 is uniform selection. Default: 5, as in the paper.
+    /// Tiers, 1 to 1,000. 1 is uniform selection. Default: 5, as in the paper.
     pub tiers: u32,
     /// How a round's tier is drawn.
     pub policy: TierPolicy,
@@ -48,6 +51,9 @@ pub enum TierPolicy {
     AdaptiveByLoss,
 }
 
+/// Each selection goes through all tiers.
+const TIERS_MAX: u32 = 1000;
+
 impl Default for TiflConfig {
     fn default() -> Self {
         Self { tiers: 5, policy: TierPolicy::default(), credits: None, interval: 10 }
@@ -59,6 +65,10 @@ impl Selection for TiflConfig {
         let mut problems = Vec::new();
         if self.tiers == 0 {
             problems.push(Problem::new("tiers", "clients must be in one").help("write at least 1"));
+        }
+        if self.tiers > TIERS_MAX {
+            let message = format!("{} tiers are more than {TIERS_MAX}", self.tiers);
+            problems.push(Problem::new("tiers", message).help("the paper has 5; a tier is to hold many clients"));
         }
         if self.credits == Some(0) {
             let message = "no tier could ever be drawn";
@@ -72,11 +82,7 @@ impl Selection for TiflConfig {
 
     fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
         let clients_of = |tier: u32| &candidates.ranking().clients[self.ranks_of(tier, candidates)];
-        let chances = match self.policy {
-            TierPolicy::Uniform => vec![1.0; self.tiers as usize],
-            TierPolicy::AdaptiveByLoss => self.chances_by_loss(candidates),
-        };
-        let credits = self.credits_before(candidates.round, candidates);
+        let (chances, credits) = chances_and_credits(self, candidates);
         let is_there = |tier: &u32| clients_of(*tier).iter().any(|client_id| (candidates.is_available)(*client_id));
         let mut drawable: Vec<u32> = (0..self.tiers).filter(is_there).collect();
         if drawable.iter().any(|&tier| credits[tier as usize] > 0) {
@@ -108,67 +114,6 @@ impl TiflConfig {
         let first_of = |tier: u32| (tier as usize * candidates.n_clients as usize).div_ceil(self.tiers as usize);
         first_of(tier)..first_of(tier + 1)
     }
-
-    /// What is left of each tier's credits before a round.
-    fn credits_before(&self, round: u32, candidates: &Candidates<'_>) -> Vec<u32> {
-        let mut credits = vec![self.credits.unwrap_or(u32::MAX); self.tiers as usize];
-        for &(_, first) in candidates.history.first_asked().iter().take_while(|(past, _)| *past < round) {
-            let left = &mut credits[self.tier_of(first, candidates)];
-            *left = left.saturating_sub(1);
-        }
-        credits
-    }
-
-    /// The chances of the tiers as the looks so far have left them.
-    fn chances_by_loss(&self, candidates: &Candidates<'_>) -> Vec<f64> {
-        let mut chances = vec![1.0; self.tiers as usize];
-        let mut learnings = candidates.history.learnings().iter().peekable();
-        let mut last_losses: BTreeMap<u32, f64> = BTreeMap::new();
-        let mut before = vec![None; self.tiers as usize];
-        for look in 1..=candidates.round / self.interval {
-            let round = look * self.interval;
-            while let Some(learnt) = learnings.next_if(|learnt| learnt.round < round) {
-                last_losses.insert(learnt.client_id, learnt.loss);
-            }
-            let now = self.mean_losses(&last_losses, candidates);
-            let past = candidates.history.first_asked().iter().rev().find(|(past, _)| *past < round);
-            let current = past.map(|(_, first)| self.tier_of(*first, candidates));
-            let has_improved = current.is_some_and(|tier| is_less(now[tier], before[tier]));
-            if !last_losses.is_empty() && !has_improved {
-                chances = self.chances_by_rank(&now, &self.credits_before(round, candidates));
-            }
-            before = now;
-        }
-        chances
-    }
-
-    /// The mean loss of each tier.
-    fn mean_losses(&self, last_losses: &BTreeMap<u32, f64>, candidates: &Candidates<'_>) -> Vec<Option<f64>> {
-        let mut sums = vec![(0.0, 0u32); self.tiers as usize];
-        for (client_id, loss) in last_losses {
-            let (sum, count) = &mut sums[self.tier_of(*client_id, candidates)];
-            *sum += loss;
-            *count += 1;
-        }
-        sums.into_iter().map(|(sum, count)| (count > 0).then(|| sum / f64::from(count))).collect()
-    }
-
-    /// `(m - i) / (m (m - 1) / 2)` for the `i`-th worst, from 1, of the `m` tiers that have credits.
-    fn chances_by_rank(&self, losses: &[Option<f64>], credits: &[u32]) -> Vec<f64> {
-        let mut worst_first: Vec<usize> = (0..losses.len()).filter(|&tier| credits[tier] > 0).collect();
-        let loss_of = |tier: usize| losses[tier].unwrap_or(f64::INFINITY);
-        worst_first.sort_by(|&a, &b| loss_of(b).total_cmp(&loss_of(a)).then(a.cmp(&b)));
-        let m = worst_first.len();
-        let mut chances = vec![0.0; losses.len()];
-        for (i, tier) in worst_first.into_iter().enumerate() {
-            chances[tier] = if m == 1 { 1.0 } else { (m - 1 - i) as f64 / (m * (m - 1) / 2) as f64 };
-        }
-        chances
-    }
-}
-
-fn is_less(now: Option<f64>, before: Option<f64>) -> bool {
-    matches!((now, before), (Some(now), Some(before)) if now < before)
 }
 
 #[cfg(test)]
@@ -234,7 +179,8 @@ mod tests {
         }
         // Means 0.2, 0.6, 1.0: by rank (3 - i) / 3, 2/3 for the worst, 1/3 and 0.
         let config = TiflConfig { tiers: 3, policy: TierPolicy::AdaptiveByLoss, interval: 2, ..TiflConfig::default() };
-        let chances = |clients: &Clients, round| clients.with(round, |candidates| config.chances_by_loss(candidates));
+        let chances =
+            |clients: &Clients, round| clients.with(round, |candidates| chances_and_credits(&config, candidates).0);
         assert_eq!(chances(&clients, 1), [1.0; 3]);
         assert_eq!(chances(&clients, 2), [0.0, 1.0 / 3.0, 2.0 / 3.0]);
         // Round 3 takes tier 2 and it does better, so the next look, in round 4, leaves all as it is.
@@ -268,6 +214,8 @@ mod tests {
         let config = TiflConfig { tiers: 0, credits: Some(0), interval: 0, ..TiflConfig::default() };
         let paths: Vec<_> = config.problems().into_iter().map(|problem| problem.path).collect();
         assert_eq!(paths, ["tiers", "credits", "interval"]);
+        let many = TiflConfig { tiers: 4_000_000_000, ..TiflConfig::default() };
+        assert_eq!(many.problems()[0].message, "4000000000 tiers are more than 1000");
         assert!(TiflConfig::default().problems().is_empty());
     }
 }

@@ -4,6 +4,7 @@ use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::draws::proposed;
 use super::{Candidates, Selection};
 use crate::collections::IdSet;
 use crate::seed::Stream;
@@ -13,26 +14,17 @@ use crate::seed::Stream;
 #[serde(deny_unknown_fields)]
 pub struct UniformConfig {}
 
-/// Draws per wanted client before the remaining clients are listed one by one.
-const DRAWS_PER_CLIENT: usize = 8;
-
 impl Selection for UniformConfig {
-    /// Draws clients at random and keeps those that are available: with many clients online this looks at a few more
-    /// than `n` of them, however many are registered. When the draws run out, the rest is listed and drawn from. Both
+    /// Draws clients at random and keeps those that are available: unless nearly all are offline, this looks at a few
+    /// times `n` of them, however many are registered. When the draws run out, the rest is listed and drawn from. Both
     /// ways give each available client the same chance.
     fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
-        let mut chosen = Vec::with_capacity(n);
-        let mut seen = IdSet::new();
-        for _ in 0..DRAWS_PER_CLIENT * n {
-            if chosen.len() == n {
-                return chosen;
-            }
-            let client_id = stream.random_range(0..candidates.n_clients);
-            if !seen.contains(client_id) && (candidates.is_available)(client_id) {
-                seen.insert(client_id);
-                chosen.push(client_id);
-            }
+        let propose = |stream: &mut Stream| Some(stream.random_range(0..candidates.n_clients));
+        let mut chosen = proposed(n, candidates.n_clients as usize, propose, candidates.is_available, stream);
+        if chosen.len() == n {
+            return chosen;
         }
+        let seen: IdSet = chosen.iter().copied().collect();
         let mut rest: Vec<u32> = (0..candidates.n_clients)
             .filter(|client_id| !seen.contains(*client_id) && (candidates.is_available)(*client_id))
             .collect();

@@ -57,7 +57,6 @@ impl<'a> Scores<'a> {
 
 /// The value that a fraction `at` of the values lie below.
 fn quantile(mut values: Vec<f64>, at: f64) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let index = (values.len() as f64 * at) as usize;
-    values.get(index.min(values.len().checked_sub(1)?)).copied()
+    let index = ((values.len() as f64 * at) as usize).min(values.len().checked_sub(1)?);
+    Some(*values.select_nth_unstable_by(index, f64::total_cmp).1)
 }

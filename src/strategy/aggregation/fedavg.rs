@@ -65,8 +65,10 @@ impl Fold for WeightedMean {
 
 #[cfg(test)]
 mod tests {
+    use super::super::staleness::PolynomialStaleness;
     use super::super::testing::{Arrival, fold};
     use super::*;
+    use crate::strategy::StalenessConfig;
 
     fn mean_of(weighting: Weighting, updates: &[(f32, usize)]) -> f32 {
         let arrivals: Vec<_> =
@@ -93,6 +95,15 @@ mod tests {
         let arrivals = [Arrival::fresh(10.0, 4.0, 20), Arrival { weight: 0.5, ..Arrival::stale(1.0, 7.0, 40, 1) }];
         let mean = |weighting| fold(&FedAvgConfig { weighting }, 10.0, &arrivals);
         assert_eq!((mean(Weighting::NumSamples), mean(Weighting::Uniform)), (10.0, 8.0));
+    }
+
+    #[test]
+    fn updates_that_are_all_very_stale_have_a_mean() {
+        // Equal weights, however small: the mean of 2 + (5 - 1) and 2 + (3 - 1). All terms are powers of two times small
+        // whole numbers, exact in f32.
+        let weight = StalenessConfig::Polynomial(PolynomialStaleness { a: 200.0 }).weight(1);
+        let arrivals = [5.0, 3.0].map(|value| Arrival { weight, ..Arrival::stale(1.0, value, 16, 1) });
+        assert_eq!(fold(&FedAvgConfig::default(), 2.0, &arrivals), 5.0);
     }
 
     #[test]

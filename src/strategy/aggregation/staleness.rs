@@ -17,7 +17,7 @@ pub trait Staleness: Send + Sync {
         Vec::new()
     }
 
-    /// `s(tau)` in `(0, 1]`; 1 at staleness 0, and never rising.
+    /// `s(tau)` in `[0, 1]`; 1 at staleness 0, and never rising.
     fn weight(&self, staleness: u32) -> f32;
 }
 
@@ -43,9 +43,9 @@ impl StalenessConfig {
         self.implementation().problems().into_iter().map(below).collect()
     }
 
-    /// `s(tau)`.
+    /// `s(tau)`, at least the smallest normal number: were it 0, updates that are all stale would have no mean.
     pub fn weight(&self, staleness: u32) -> f32 {
-        self.implementation().weight(staleness)
+        self.implementation().weight(staleness).max(f32::MIN_POSITIVE)
     }
 }
 
@@ -147,6 +147,17 @@ mod tests {
     fn an_exponent_of_zero_is_constant() {
         let flat = parse(serde_json::json!({ "polynomial": { "a": 0.0 } }));
         assert!([0, 1, 7, u32::MAX].iter().all(|&tau| flat.weight(tau) == 1.0));
+    }
+
+    #[test]
+    fn no_update_weighs_nothing() {
+        // 2^-200, and 1 / (1e300 x 3 + 1), are below all numbers of f32.
+        for steep in
+            [serde_json::json!({ "polynomial": { "a": 200.0 } }), serde_json::json!({ "hinge": { "a": 1e300 } })]
+        {
+            let steep = parse(steep);
+            assert_eq!((steep.weight(0), steep.weight(7)), (1.0, f32::MIN_POSITIVE));
+        }
     }
 
     #[test]

@@ -4,6 +4,10 @@
 //! and a state with a tab between them: `2020-02-13 18:45:01\twifi`. As in FLASH's `models/timer.py`, a device is ready while it is
 //! locked, on Wi-Fi and charging; times are seconds after 2020-01-02 00:00:00; a device whose messages cannot be read is never
 //! ready; a window that is open at the last message is not counted.
+//!
+//! One rule is ours. FLASH follows the messages in the order of the file and sorts the windows that come of it; where a message
+//! was written late, such a window can end before it starts, or cover hours of which another message says that the phone was
+//! in use. Here messages are followed in the order of their times, those of one time in the order of the file.
 
 use std::collections::BTreeMap;
 
@@ -24,12 +28,14 @@ struct Trace {
 pub fn availability(bytes: &[u8]) -> Result<Recorded, ImportError> {
     let traces: BTreeMap<String, Trace> =
         serde_json::from_slice(bytes).map_err(|error| ImportError::Malformed { reason: error.to_string() })?;
-    let (mut devices, mut unread, mut n_open) = (Vec::with_capacity(traces.len()), Vec::new(), 0);
+    let (mut devices, mut unread) = (Vec::with_capacity(traces.len()), Vec::new());
+    let (mut n_open, mut n_sorted) = (0, 0);
     for (id, trace) in traces {
         let read = windows_of(&trace.messages);
         devices.push(match read {
-            Ok(Ready { span, windows, is_open }) => {
+            Ok(Ready { span, windows, is_open, was_sorted }) => {
                 n_open += usize::from(is_open);
+                n_sorted += usize::from(was_sorted);
                 RecordedDevice { id, span: Some(span), windows: joined(windows).0 }
             }
             Err(reason) => {
@@ -47,6 +53,11 @@ pub fn availability(bytes: &[u8]) -> Result<Recorded, ImportError> {
             "{n} devices are never ready, because their messages cannot be read; the first is `{id}`: {reason}"
         ));
     }
+    if n_sorted > 0 {
+        notes.push(format!(
+            "{n_sorted} devices have messages that are not in the order of their times; they were sorted"
+        ));
+    }
     if n_open > 0 {
         notes.push(format!(
             "{n_open} devices were ready at their last message; that window has no end and is not counted"
@@ -59,6 +70,7 @@ struct Ready {
     span: (f64, f64),
     windows: Vec<(f64, f64)>,
     is_open: bool,
+    was_sorted: bool,
 }
 
 #[derive(Default)]
@@ -90,17 +102,20 @@ impl Phone {
 }
 
 fn windows_of(messages: &str) -> Result<Ready, String> {
-    let mut phone = Phone::default();
-    let (mut first, mut last, mut ready_since) = (None, None, None);
-    let mut windows = Vec::new();
+    let mut told = Vec::new();
     for (number, message) in messages.lines().map(str::trim).enumerate().filter(|(_, message)| !message.is_empty()) {
         let fail = |reason: String| format!("message {}: {reason}", number + 1);
         let (time, state) = message.split_once('\t').ok_or_else(|| fail(format!("`{message}` has no tab")))?;
-        let seconds = seconds_of(time.trim()).map_err(fail)?;
-        if last.is_some_and(|last| seconds < last) {
-            return Err(fail(format!("`{message}` is before the message above it")));
-        }
-        phone.hear(state.trim()).map_err(fail)?;
+        told.push((seconds_of(time.trim()).map_err(fail)?, state.trim(), number + 1));
+    }
+    let was_sorted = !told.is_sorted_by(|a, b| a.0 <= b.0);
+    // A stable sort: those of one time stay in the order of the file.
+    told.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut phone = Phone::default();
+    let mut ready_since = None;
+    let mut windows = Vec::new();
+    for &(seconds, state, number) in &told {
+        phone.hear(state).map_err(|reason| format!("message {number}: {reason}"))?;
         match (ready_since, phone.is_ready()) {
             (None, true) => ready_since = Some(seconds),
             (Some(start), false) => {
@@ -109,12 +124,10 @@ fn windows_of(messages: &str) -> Result<Ready, String> {
             }
             _ => {}
         }
-        first = first.or(Some(seconds));
-        last = Some(seconds);
     }
-    match (first, last) {
-        (Some(first), Some(last)) if last > first => {
-            Ok(Ready { span: (first, last), windows, is_open: ready_since.is_some() })
+    match told[..] {
+        [(first, ..), .., (last, ..)] if last > first => {
+            Ok(Ready { span: (first, last), windows, is_open: ready_since.is_some(), was_sorted })
         }
         _ => Err("the messages take no time".into()),
     }
@@ -153,6 +166,19 @@ mod tests {
     }
 
     #[test]
+    fn messages_out_of_order_are_followed_by_their_times() {
+        // Ready from 00:01:00, when the Wi-Fi comes, to 00:02:00, when the screen is unlocked, which the file says last but one.
+        let messages = "2020-01-02 00:00:10\tscreen_lock\n2020-01-02 00:01:00\twifi\n\
+            2020-01-02 00:00:20\tbattery_charged_on\n2020-01-02 00:05:00\tbattery_charged_off\n\
+            2020-01-02 00:02:00\tscreen_unlock\n2020-01-02 00:04:00\tunknown\n";
+        let recorded = read(serde_json::json!({ "3": { "messages": messages } }));
+        assert_eq!(recorded.devices[0].windows, [(60.0, 120.0)]);
+        assert_eq!(recorded.devices[0].span, Some((10.0, 300.0)));
+        let note = "1 devices have messages that are not in the order of their times; they were sorted";
+        assert_eq!(recorded.notes, [note]);
+    }
+
+    #[test]
     fn what_cannot_be_read_is_never_ready_and_told() {
         let ready =
             "2020-01-02 00:00:10\tscreen_lock\n2020-01-02 00:00:10\twifi\n2020-01-02 00:00:10\tbattery_charged_on\n";
@@ -163,7 +189,7 @@ mod tests {
             "2": { "messages": "2020-01-01 00:00:00\twifi" },
             "1": { "messages": open },
             "11": { "messages": "" },
-            "12": { "messages": "2020-01-03 00:00:00\twifi\n2020-01-02 00:00:00\twifi" },
+            "12": { "messages": "2020-01-03 00:00:00\twifi\n2020-01-03 00:00:00\twifi" },
         }));
         assert!(recorded.devices.iter().all(|device| device.windows.is_empty()));
         assert_eq!(recorded.devices[0].span, Some((10.0, 60.0)));

@@ -116,7 +116,19 @@ fn availability(
 
 /// The input, once it is certain that the outputs may be written: nothing is done by halves.
 fn read(target: &ImportTarget, second: Option<&Path>) -> Result<Vec<u8>, CliError> {
-    for path in [Some(target.output.as_path()), second].into_iter().flatten().filter(|path| path.exists()) {
+    let outputs = [Some(target.output.as_path()), second];
+    let places = outputs.map(|path| path.map(resolved));
+    if places[0] == places[1] {
+        let message = format!("`{}` would hold both files", target.output.display());
+        return Err(CliError::new(Exit::BadInput, "import", message).help("name two files"));
+    }
+    let input = resolved(&target.file);
+    let is_read = |(_, place): &(&Path, PathBuf)| *place == input;
+    if let Some((path, _)) = outputs.into_iter().flatten().zip(places.into_iter().flatten()).find(is_read) {
+        let message = format!("`{}` is the file that is read", path.display());
+        return Err(CliError::new(Exit::BadInput, "import", message).help("name another file to write"));
+    }
+    for path in outputs.into_iter().flatten().filter(|path| path.exists()) {
         if !target.force {
             return Err(failed(target, &ImportError::Exists { path: path.display().to_string() }));
         }
@@ -128,6 +140,16 @@ fn read(target: &ImportTarget, second: Option<&Path>) -> Result<Vec<u8>, CliErro
         };
         CliError::new(Exit::BadInput, "missing-file", format!("cannot read `{}`: {reason}", target.file.display()))
     })
+}
+
+/// Where a path leads, also where nothing is yet: two that are written in different ways may be one.
+fn resolved(path: &Path) -> PathBuf {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let of_new = || Some(folder.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(of_new).unwrap_or_else(|| path.to_owned())
 }
 
 fn failed(target: &ImportTarget, error: &ImportError) -> CliError {

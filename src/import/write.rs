@@ -1,42 +1,48 @@
 //! The CSV files that scenarios read.
 
-use std::fs::OpenOptions;
-use std::io::BufWriter;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 
 use super::{Capacity, ImportError, RecordedDevice};
 
-/// Whether a file that is there may be replaced.
-fn create(path: &Path, overwrite: bool) -> Result<BufWriter<std::fs::File>, ImportError> {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    let file = if overwrite { options.create(true).truncate(true) } else { options.create_new(true) }.open(path);
-    match file {
-        Ok(file) => Ok(BufWriter::new(file)),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            Err(ImportError::Exists { path: path.display().to_string() })
-        }
-        Err(error) => Err(ImportError::write(path, error)),
-    }
-}
-
+/// Writes a file under another name and renames it, so that it is whole or as it was before.
 fn rows(
     path: &Path,
     overwrite: bool,
     header: &[&str],
     rows: impl Iterator<Item = Vec<String>>,
 ) -> Result<usize, ImportError> {
-    let mut writer = csv::Writer::from_writer(create(path, overwrite)?);
+    if !overwrite && path.exists() {
+        return Err(ImportError::Exists { path: path.display().to_string() });
+    }
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let written = write(&part, header, rows).and_then(|n| {
+        fs::rename(&part, path)?;
+        Ok(n)
+    });
+    written.map_err(|error| {
+        // Best effort: the error that matters is the first one.
+        let _ = fs::remove_file(&part);
+        ImportError::write(path, error)
+    })
+}
+
+/// Writes rows; their number.
+fn write(path: &Path, header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<usize, csv::Error> {
+    let mut writer = csv::Writer::from_writer(BufWriter::new(File::create(path)?));
+    writer.write_record(header)?;
     let mut n = 0;
-    let write = || -> Result<(), csv::Error> {
-        writer.write_record(header)?;
-        for row in rows {
-            writer.write_record(&row)?;
-            n += 1;
-        }
-        Ok(writer.flush()?)
-    };
-    write().map_err(|error| ImportError::write(path, error))?;
+    for row in rows {
+        writer.write_record(&row)?;
+        n += 1;
+    }
+    let mut inner = writer.into_inner().map_err(|error| error.into_error())?;
+    inner.flush()?;
+    // A full disk may show only when the data really goes there.
+    inner.get_ref().sync_all()?;
     Ok(n)
 }
 

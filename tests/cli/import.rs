@@ -63,6 +63,36 @@ fn fedscale_becomes_devices_bandwidth_and_availability() {
 }
 
 #[test]
+fn no_file_is_written_twice_or_over_what_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    let source = at("capacity");
+    std::fs::copy(pickle("capacity_4"), &source).unwrap();
+    let before = std::fs::read(&source).unwrap();
+    let import = |output: &str, bandwidth: &str| {
+        straggler(&["import", "fedscale-capacity", &source, "-o", output, "--bandwidth", bandwidth, "--force"])
+    };
+    let roundabout = format!("{}/./../{}/x.csv", dir.path().display(), dir.path().file_name().unwrap().display());
+    for (output, bandwidth, expected) in [
+        (at("x.csv"), at("x.csv"), "x.csv` would hold both files"),
+        (at("x.csv"), roundabout, "x.csv` would hold both files"),
+        (at("./capacity"), at("x.csv"), "capacity` is the file that is read"),
+        (at("x.csv"), at("capacity"), "capacity` is the file that is read"),
+    ] {
+        let refused = import(&output, &bandwidth);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(stderr(&refused).contains(expected), "{}", stderr(&refused));
+    }
+    assert_eq!(std::fs::read(&source).unwrap(), before);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    // What cannot be put in its place leaves nothing behind.
+    std::fs::create_dir(at("folder")).unwrap();
+    assert_eq!(import(&at("folder"), &at("x.csv")).status.code(), Some(3));
+    let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.iter().all(|name| *name == "folder" || *name == "capacity"), "{names:?}");
+}
+
+#[test]
 fn flash_becomes_availability() {
     let dir = tempfile::tempdir().unwrap();
     let messages = "2020-01-02 00:00:10\tscreen_lock\n2020-01-02 00:00:20\tbattery_charged_on\n\

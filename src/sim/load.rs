@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::NEVER;
-use super::periods::{ExponentialPeriods, Periods};
+use super::periods::{ExponentialPeriods, MEAN_MIN, Periods};
 use crate::registry::Problem;
 use crate::seed::{Purpose, Seeds};
 use crate::units::{SimDuration, SimTime};
@@ -25,7 +25,6 @@ pub struct LoadConfig {
     pub slowdown: f64,
 }
 
-const MEAN_MIN: SimDuration = SimDuration::from_nanos(1_000_000);
 const SLOWDOWN_MAX: f64 = 1000.0;
 
 impl LoadConfig {

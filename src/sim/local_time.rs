@@ -8,7 +8,7 @@ use crate::units::SimDuration;
 
 /// Seconds of a day.
 pub(in crate::sim) const DAY_S: f64 = 86_400.0;
-const DAY: SimDuration = SimDuration::from_nanos(86_400_000_000_000);
+pub(in crate::sim) const DAY: SimDuration = SimDuration::from_nanos(86_400_000_000_000);
 
 /// How a client's clock on the wall follows from the clock of the run.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -13,6 +13,9 @@ use super::{AvailabilityModel, NEVER};
 use crate::seed::{Purpose, Seeds};
 use crate::units::{SimDuration, SimTime};
 
+/// The shortest mean length of a period: with shorter ones, finding the state at a late time would take too long.
+pub(in crate::sim) const MEAN_MIN: SimDuration = SimDuration::from_nanos(1_000_000);
+
 /// How long periods are.
 pub(in crate::sim) trait Lengths: Send + Sync {
     /// Whether a client is on at time zero, and what remains of that period.
@@ -70,7 +73,8 @@ impl<L: Lengths> Periods<L> {
 
     /// The period after `period`.
     pub(in crate::sim) fn after(&self, client_id: u32, period: Period) -> Period {
-        let (number, is_on, start) = (period.number + 1, !period.is_on, period.end);
+        // Lengths repeat after 2^32 periods, which nobody lives to see.
+        let (number, is_on, start) = (period.number.wrapping_add(1), !period.is_on, period.end);
         let end = start + self.lengths.length(client_id, number, is_on, start);
         Period { start, end, on_before: period.on_by(start), number, is_on }
     }
@@ -136,6 +140,22 @@ impl<L: Lengths> AvailabilityModel for Periods<L> {
             return f64::from(u8::from(period.is_on));
         }
         period.on_by(until).as_nanos() as f64 / until.as_nanos() as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_number_is_followed_by_the_first() {
+        let mean = SimDuration::from_nanos(1_000_000);
+        let lengths =
+            ExponentialPeriods { seeds: Seeds::new(1), purpose: Purpose::Availability, mean_on: mean, mean_off: mean };
+        let periods = Periods::new(lengths);
+        let last = Period { number: u32::MAX, ..periods.first(3) };
+        let next = periods.after(3, last);
+        assert_eq!((next.number, next.start, next.is_on), (0, last.end, !last.is_on));
     }
 }
 

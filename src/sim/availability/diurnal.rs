@@ -25,7 +25,7 @@ use super::{Availability, AvailabilityModel};
 use crate::registry::Problem;
 use crate::seed::{Purpose, Seeds};
 use crate::sim::local_time::{DAY_S, LocalTime, time_of_day_problem};
-use crate::sim::periods::{Lengths, Periods, length_of};
+use crate::sim::periods::{Lengths, MEAN_MIN, Periods, length_of};
 use crate::sim::{BuildContext, SimError};
 use crate::units::{SimDuration, SimTime};
 
@@ -49,7 +49,6 @@ pub struct DiurnalConfig {
     pub time_zones: SimDuration,
 }
 
-const MEAN_MIN: SimDuration = SimDuration::from_nanos(1_000_000);
 const PEAK_MAX: f64 = 0.99;
 const HOURS: usize = 24;
 
@@ -87,14 +86,16 @@ impl Availability for DiurnalConfig {
             found.push(Problem::new("mean_online", message).help("sessions of phones last minutes to hours"));
         }
         if peak_is_good && trough_is_good && self.mean_online.as_secs_f64() > self.mean_online_max_s() {
-            let most = length_of((self.mean_online_max_s() * 0.999 / 60.0).floor() * 60.0);
+            let help = match self.mean_online_max_s() * 0.999 {
+                most_s if most_s >= 60.0 => format!("at most `{}`, or ", length_of((most_s / 60.0).floor() * 60.0)),
+                most_s if most_s >= 1.0 => format!("at most `{}`, or ", length_of(most_s.floor())),
+                _ => String::new(),
+            };
             let message = format!(
                 "sessions of {} are too long for a population that falls from {peak} to {trough} within 12 hours",
                 self.mean_online
             );
-            found.push(
-                Problem::new("mean_online", message).help(format!("at most `{most}`, or raise `online_at_trough`")),
-            );
+            found.push(Problem::new("mean_online", message).help(format!("{help}raise `online_at_trough`")));
         }
         found.extend(time_of_day_problem("peak_at", self.peak_at));
         found.extend(self.local_time().problems());

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Availability, AvailabilityModel};
 use crate::registry::Problem;
 use crate::seed::Purpose;
-use crate::sim::periods::{ExponentialPeriods, Periods};
+use crate::sim::periods::{ExponentialPeriods, MEAN_MIN, Periods};
 use crate::sim::{BuildContext, SimError};
 use crate::units::SimDuration;
 
@@ -23,7 +23,6 @@ pub struct MarkovConfig {
 }
 
 /// Shorter periods are noise of the link rather than absence, and millions of them would have to be drawn.
-const MEAN_MIN: SimDuration = SimDuration::from_nanos(1_000_000);
 
 impl Availability for MarkovConfig {
     fn problems(&self) -> Vec<Problem> {

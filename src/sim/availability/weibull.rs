@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{Availability, AvailabilityModel};
 use crate::registry::Problem;
 use crate::seed::{Purpose, Seeds};
-use crate::sim::periods::{Lengths, Periods, length_of};
+use crate::sim::periods::{Lengths, MEAN_MIN, Periods, length_of};
 use crate::sim::{BuildContext, SimError};
 use crate::units::{SimDuration, SimTime};
 
@@ -40,7 +40,6 @@ pub struct WeibullLength {
     pub mean: SimDuration,
 }
 
-const MEAN_MIN: SimDuration = SimDuration::from_nanos(1_000_000);
 const SHAPES: std::ops::RangeInclusive<f64> = 0.1..=20.0;
 
 impl WeibullLength {

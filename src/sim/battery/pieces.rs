@@ -1,13 +1,11 @@
 //! The stretches of time in which a battery's rate is constant.
 
 use crate::sim::NEVER;
-use crate::sim::local_time::DAY_S;
+use crate::sim::local_time::{DAY, DAY_S};
 use crate::units::{SimDuration, SimTime};
 
-const DAY_NS: u64 = 86_400_000_000_000;
-
 pub(super) fn nanos_of_day(seconds: f64) -> u64 {
-    (seconds.rem_euclid(DAY_S) * 1e9) as u64 % DAY_NS
+    (seconds.rem_euclid(DAY_S) * 1e9) as u64 % DAY.as_nanos()
 }
 
 /// The stretches of time with a constant rate.
@@ -33,13 +31,13 @@ impl Pieces {
     /// The piece that begins at or holds `time`.
     pub(super) fn next(&mut self, time: SimTime) -> Piece {
         let Some(plug) = &self.plug else { return Piece { watts: -self.drain_w, end: NEVER } };
-        let since = (u128::from(plug.phase) + u128::from(time.as_nanos())) % u128::from(DAY_NS);
+        let since = (u128::from(plug.phase) + u128::from(time.as_nanos())) % u128::from(DAY.as_nanos());
         // Below a day, so it fits.
         let since = since as u64;
         let is_plugged = since < plug.lasting;
-        self.is_full_day = !is_plugged || plug.lasting >= DAY_NS;
+        self.is_full_day = !is_plugged || plug.lasting >= DAY.as_nanos();
         let (watts, edge) =
-            if is_plugged { (plug.watts - self.drain_w, plug.lasting) } else { (-self.drain_w, DAY_NS) };
+            if is_plugged { (plug.watts - self.drain_w, plug.lasting) } else { (-self.drain_w, DAY.as_nanos()) };
         Piece { watts, end: time + SimDuration::from_nanos(edge - since) }
     }
 }

@@ -40,7 +40,10 @@ pub fn problems<'a>(shares: impl IntoIterator<Item = (&'a str, f64)>) -> Vec<Pro
     let mut found: Vec<_> = shares
         .iter()
         .filter(|(_, share)| outside(*share))
-        .map(|(name, share)| Problem::new(format!("{name}.share"), format!("share {share} is not in (0, 1]")))
+        .map(|(name, share)| {
+            Problem::new(format!("{name}.share"), format!("share {share} is not in (0, 1]"))
+                .help("it is a fraction of the clients: write 0.5 for half of them")
+        })
         .collect();
     let sum: f64 = shares.iter().map(|(_, share)| share).sum();
     if found.is_empty() && (sum - 1.0).abs() > SUM_TOLERANCE {

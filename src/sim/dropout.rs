@@ -47,7 +47,10 @@ impl DropoutConfig {
         self.by_phase()
             .into_iter()
             .filter(|(_, _, probability)| !(0.0..=1.0).contains(probability))
-            .map(|(_, path, probability)| Problem::new(path, format!("probability {probability} is not in [0, 1]")))
+            .map(|(_, path, probability)| {
+                Problem::new(path, format!("probability {probability} is not in [0, 1]"))
+                    .help("it is a fraction of the tasks: write 0.1 for one in ten")
+            })
             .collect()
     }
 

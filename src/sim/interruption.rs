@@ -75,10 +75,12 @@ impl RestartConfig {
         let mut found = Vec::new();
         for (index, restart) in list.iter().enumerate() {
             if restart.at == SimDuration::ZERO {
-                found.push(Problem::new(format!("{index}.at"), "the run starts with the server up"));
+                let problem = Problem::new(format!("{index}.at"), "the run starts with the server up");
+                found.push(problem.help("write a time above 0 s, such as `1 h`"));
             }
             if restart.downtime == SimDuration::ZERO {
-                found.push(Problem::new(format!("{index}.downtime"), "a downtime of 0 is none"));
+                let problem = Problem::new(format!("{index}.downtime"), "a downtime of 0 is none");
+                found.push(problem.help("remove the restart, or write how long it takes, such as `5 min`"));
             }
         }
         for (index, pair) in list.windows(2).enumerate() {

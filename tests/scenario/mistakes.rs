@@ -238,7 +238,14 @@ const MISTAKES: &[Mistake] = &[
         "late updates that are all refused",
         &[("  rounds: 2", "  rounds: 2\n  late_updates: { fold: { max_staleness: 0 } }")],
     ),
-    edit("an extension by nothing", &[("  rounds: 2", "  rounds: 2\n  below_min_updates: { extend: { by: 0 s } }")]),
+    edit(
+        "an extension by nothing",
+        &[("  rounds: 2", "  rounds: 2\n  deadline: 5 min\n  below_min_updates: { extend: { by: 0 s } }")],
+    ),
+    edit(
+        "an extension of no deadline",
+        &[("  rounds: 2", "  rounds: 2\n  below_min_updates: { extend: { by: 30 s } }")],
+    ),
     edit("no patience", &[("  rounds: 2", "  rounds: 2\n  give_up_after: 0 s")]),
     edit(
         "a restart during a restart",

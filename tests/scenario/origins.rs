@@ -112,4 +112,25 @@ warning[no-effect]: `server.clients_per_round` is a setting of synchronous round
     assert_eq!(warnings(&sound, &file, &[], &[]), "");
     assert_eq!(warnings(&both, "extends: base.yaml\n", &[], &["server.clients_per_round=3"]), "");
     assert_eq!(warnings(&sound, "extends: base.yaml\n", &[], &[]), "");
+
+    // Rounds that wait for everybody leave nobody late; with a deadline, or where over-selection is varied, they may.
+    let fold = |more: &str| format!("extends: base.yaml\nserver: {{ late_updates: fold{more} }}\n");
+    let expected = "\
+warning[no-effect]: `server.late_updates`: no update is late, since each round waits for all the clients that it asks
+  --> file.yaml:2:25
+   | server: { late_updates: fold }
+   |                         ^^^^ help: add `deadline: 10 min` or `over_selection: 1.3` to `server`, or leave it out";
+    assert_eq!(warnings(&sound, &fold(""), &[], &[]), expected);
+    for more in [", deadline: 1 min", ", over_selection: 1.3", ", over_selection: 1"] {
+        assert_eq!(warnings(&sound, &fold(more), &[], &[]), "");
+    }
+
+    let uploads = |uploads: &str| format!("extends: base.yaml\nclients: {{ uploads: {{ {uploads} }} }}\n");
+    let expected = "\
+warning[no-effect]: `clients.uploads.retries`: an upload that breaks off fails, and is not tried again
+  --> file.yaml:2:32
+   | clients: { uploads: { retries: 2 } }
+   |                                ^ help: write `when_interrupted: restart` or `resume` beside it, or leave it out";
+    assert_eq!(warnings(&sound, &uploads("retries: 2"), &[], &[]), expected);
+    assert_eq!(warnings(&sound, &uploads("retries: 2, when_interrupted: resume"), &[], &[]), "");
 }

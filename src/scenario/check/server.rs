@@ -25,6 +25,11 @@ impl Checker<'_> {
         );
         let is_zero = server.deadline.is_some_and(|deadline| deadline.as_nanos() == 0);
         self.require(!is_zero, "server.deadline", "no update can arrive in no time", "leave it out for no deadline");
+        if server.deadline.is_none() && server.below_min_updates.implementation().extension().is_some() {
+            let path = format!("server.below_min_updates.{}", server.below_min_updates.key());
+            let problem = self.at("conflict", &path, "puts off a deadline, and there is none");
+            self.problems.push(problem.help("add `deadline: 10 min` to `server`, or leave `below_min_updates` out"));
+        }
     }
 
     /// How many clients a synchronous round asks, and how many it needs.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::diagnostic::{Diagnostic, Place};
 use super::super::node::Node;
 use super::super::raw::Draft;
+use crate::sim::WhenInterrupted;
 use crate::strategy::Pace;
 
 /// Settings that have no effect beside others of the same layer. Across layers they are a study: a profile with another
@@ -14,20 +15,61 @@ pub(in crate::scenario) fn warnings(
     root: &Node,
     profile_lines: &BTreeSet<(usize, usize)>,
 ) -> Vec<Diagnostic> {
+    // A lock holds every setting, of use or not.
+    if raw.lock.is_some() {
+        return Vec::new();
+    }
+    let of_same_layer = |ignored: &str, because: &str| {
+        let layer = |place: Place| (place.source, profile_lines.contains(&(place.source, place.line)));
+        let (ignored, because) = (root.locate(ignored), root.locate(because));
+        (layer(ignored) == layer(because)).then_some((ignored, because))
+    };
+    [clients_of_rounds(raw, &of_same_layer), late_updates(raw, root), retries(raw, root, &of_same_layer)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// The places of two settings, the first without effect because of the second, when one layer writes both.
+type SameLayer<'a> = dyn Fn(&str, &str) -> Option<(Place, Place)> + 'a;
+
+fn clients_of_rounds(raw: &Draft, of_same_layer: &SameLayer<'_>) -> Option<Diagnostic> {
     let strategy = &raw.server.strategy;
-    if strategy.implementation().pace() == Pace::Rounds || raw.server.clients_per_round.is_none() || raw.lock.is_some()
-    {
-        return Vec::new();
+    if strategy.implementation().pace() == Pace::Rounds || raw.server.clients_per_round.is_none() {
+        return None;
     }
-    let layer = |place: Place| (place.source, profile_lines.contains(&(place.source, place.line)));
-    let (ignored, because) = (root.locate("server.clients_per_round"), root.locate("server.strategy"));
-    if layer(ignored) != layer(because) {
-        return Vec::new();
-    }
+    let (ignored, because) = of_same_layer("server.clients_per_round", "server.strategy")?;
     let message = format!(
         "`server.clients_per_round` is a setting of synchronous rounds, which `{}` does not have",
         strategy.key()
     );
     let warning = Diagnostic::warning("no-effect", message, ignored);
-    vec![warning.other(Some(because)).help("leave it out; `concurrency` says how many clients are at work")]
+    Some(warning.other(Some(because)).help("leave it out; `concurrency` says how many clients are at work"))
+}
+
+/// Rounds that wait for all whom they ask leave nobody late.
+fn late_updates(raw: &Draft, root: &Node) -> Option<Diagnostic> {
+    let server = &raw.server;
+    let waits_for_all = server.deadline.is_none() && server.over_selection == 1.0;
+    if !waits_for_all
+        || root.has("server.over_selection")
+        || server.strategy.implementation().pace() != Pace::Rounds
+        || !server.late_updates.implementation().lets_clients_go_on()
+    {
+        return None;
+    }
+    let message = "`server.late_updates`: no update is late, since each round waits for all the clients that it asks";
+    let warning = Diagnostic::warning("no-effect", message, root.locate("server.late_updates"));
+    Some(warning.help("add `deadline: 10 min` or `over_selection: 1.3` to `server`, or leave it out"))
+}
+
+fn retries(raw: &Draft, root: &Node, of_same_layer: &SameLayer<'_>) -> Option<Diagnostic> {
+    let path = "clients.uploads.retries";
+    if raw.clients.uploads.when_interrupted != WhenInterrupted::Fail || !root.has(path) {
+        return None;
+    }
+    let (ignored, _) = of_same_layer(path, "clients.uploads.when_interrupted")?;
+    let message = "`clients.uploads.retries`: an upload that breaks off fails, and is not tried again";
+    let warning = Diagnostic::warning("no-effect", message, ignored);
+    Some(warning.help("write `when_interrupted: restart` or `resume` beside it, or leave it out"))
 }

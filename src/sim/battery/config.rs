@@ -96,7 +96,8 @@ impl BatteryConfig {
             _ => {}
         }
         if !(self.reserve >= 0.0 && self.reserve < 1.0) {
-            found.push(Problem::new("reserve", format!("level {} is not in [0, 1)", self.reserve)));
+            let problem = Problem::new("reserve", format!("level {} is not in [0, 1)", self.reserve));
+            found.push(problem.help("it is a fraction of the capacity: write 0.2 for a fifth"));
         } else if !(self.start_above > self.reserve && self.start_above <= 1.0) {
             let message = format!("level {} is not in (reserve, 1], which is ({}, 1]", self.start_above, self.reserve);
             found.push(Problem::new("start_above", message).help("a task that begins needs something to use up"));

@@ -167,7 +167,8 @@ impl ComputeConfig {
             }
         }
         if self.flops.is_none() && self.efficiency.is_some() {
-            found.push(Problem::new("efficiency", "`efficiency` is a fraction of `flops`, which is not given"));
+            let problem = Problem::new("efficiency", "`efficiency` is a fraction of `flops`, which is not given");
+            found.push(problem.help("remove it, or give the speed by `flops`"));
         }
         if let Some(jitter) = &self.jitter {
             found.extend(sigma_problem("jitter.lognormal.sigma", jitter.lognormal.sigma));
@@ -180,7 +181,8 @@ fn flops_problems(flops: FlopRate, efficiency: Option<f64>) -> Vec<Problem> {
     let mut found = Vec::new();
     // Written so that NaN is refused too.
     if !(flops.flop_per_s() > 0.0 && flops.flop_per_s().is_finite()) {
-        found.push(Problem::new("flops", format!("speed {flops} must be above 0")));
+        let problem = Problem::new("flops", format!("speed {flops} must be above 0"));
+        found.push(problem.help("write the device's peak, such as `600 GFLOPS`"));
     }
     match efficiency {
         None => found.push(
@@ -188,24 +190,29 @@ fn flops_problems(flops: FlopRate, efficiency: Option<f64>) -> Vec<Problem> {
                 .help("add `efficiency`, in (0, 1]; phones reach about 0.1 to 0.3"),
         ),
         Some(fraction) if !(fraction > 0.0 && fraction <= 1.0) => {
-            found.push(Problem::new("efficiency", format!("efficiency {fraction} is not in (0, 1]")));
+            let problem = Problem::new("efficiency", format!("efficiency {fraction} is not in (0, 1]"));
+            found.push(
+                problem.help("it is the fraction of the peak that training reaches; phones reach about 0.1 to 0.3"),
+            );
         }
         Some(_) => {}
     }
     found
 }
 
+const FREE: &str = "training a sample takes time; 0 would make it free";
+const FREE_HELP: &str = "write what was measured, such as `90 ms`";
+
 fn time_problems(time: &TimePerSample) -> Vec<Problem> {
     match time {
         TimePerSample::Fixed(SimDuration::ZERO) => {
-            vec![Problem::new("time_per_sample", "training a sample takes time; 0 would make it free")]
+            vec![Problem::new("time_per_sample", FREE).help(FREE_HELP)]
         }
         TimePerSample::Fixed(_) => Vec::new(),
         TimePerSample::Drawn(DrawnTimePerSample { lognormal: LognormalTime { median, sigma } }) => {
             let mut found = Vec::new();
             if *median == SimDuration::ZERO {
-                let message = "training a sample takes time; 0 would make it free";
-                found.push(Problem::new("time_per_sample.lognormal.median", message));
+                found.push(Problem::new("time_per_sample.lognormal.median", FREE).help(FREE_HELP));
             }
             found.extend(sigma_problem("time_per_sample.lognormal.sigma", *sigma));
             found

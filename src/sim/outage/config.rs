@@ -72,7 +72,8 @@ impl OutageConfig {
         }
         // Written so that NaN is refused too.
         if !(self.fraction > 0.0 && self.fraction <= 1.0) {
-            found.push(Problem::new("fraction", format!("fraction {} is not in (0, 1]", self.fraction)));
+            let problem = Problem::new("fraction", format!("fraction {} is not in (0, 1]", self.fraction));
+            found.push(problem.help("write 0.3 for three in ten clients; for none remove the outage"));
         }
         let named = [
             ("device", &self.device, &names.devices, "`clients.devices`"),

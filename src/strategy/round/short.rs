@@ -66,7 +66,8 @@ impl ShortRound for ExtendConfig {
     fn problems(&self) -> Vec<Problem> {
         let mut found = Vec::new();
         if self.by == SimDuration::ZERO {
-            found.push(Problem::new("by", "a deadline that is put off by nothing stays where it is"));
+            let problem = Problem::new("by", "a deadline that is put off by nothing stays where it is");
+            found.push(problem.help("write a time above 0 s, or `below_min_updates: fail`"));
         }
         if self.times == 0 {
             found.push(Problem::new("times", "0 extensions are none").help("write `below_min_updates: fail`"));

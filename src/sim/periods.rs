@@ -13,7 +13,8 @@ use super::{AvailabilityModel, NEVER};
 use crate::seed::{Purpose, Seeds};
 use crate::units::{SimDuration, SimTime};
 
-/// The shortest mean length of a period: with shorter ones, finding the state at a late time would take too long.
+/// The shortest mean length of a period. Shorter ones are noise of the link rather than absence, and millions of them would
+/// have to be drawn.
 pub(in crate::sim) const MEAN_MIN: SimDuration = SimDuration::from_nanos(1_000_000);
 
 /// How long periods are.
@@ -143,22 +144,6 @@ impl<L: Lengths> AvailabilityModel for Periods<L> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_number_is_followed_by_the_first() {
-        let mean = SimDuration::from_nanos(1_000_000);
-        let lengths =
-            ExponentialPeriods { seeds: Seeds::new(1), purpose: Purpose::Availability, mean_on: mean, mean_off: mean };
-        let periods = Periods::new(lengths);
-        let last = Period { number: u32::MAX, ..periods.first(3) };
-        let next = periods.after(3, last);
-        assert_eq!((next.number, next.start, next.is_on), (0, last.end, !last.is_on));
-    }
-}
-
 /// Whatever was asked before, in any order, an answer is that of a model that was asked nothing else.
 #[cfg(test)]
 pub(in crate::sim) fn assert_queries_are_pure(
@@ -190,4 +175,20 @@ pub(in crate::sim) fn assert_fraction_is_a_sum(model: &dyn AvailabilityModel, cl
         time = next;
     }
     assert_eq!(model.online_fraction(client, end), online as f64 / end.as_nanos() as f64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_number_is_followed_by_the_first() {
+        let mean = SimDuration::from_nanos(1_000_000);
+        let lengths =
+            ExponentialPeriods { seeds: Seeds::new(1), purpose: Purpose::Availability, mean_on: mean, mean_off: mean };
+        let periods = Periods::new(lengths);
+        let last = Period { number: u32::MAX, ..periods.first(3) };
+        let next = periods.after(3, last);
+        assert_eq!((next.number, next.start, next.is_on), (0, last.end, !last.is_on));
+    }
 }

@@ -22,8 +22,6 @@ pub struct MarkovConfig {
     pub mean_offline: SimDuration,
 }
 
-/// Shorter periods are noise of the link rather than absence, and millions of them would have to be drawn.
-
 impl Availability for MarkovConfig {
     fn problems(&self) -> Vec<Problem> {
         [("mean_online", self.mean_online), ("mean_offline", self.mean_offline)]

@@ -48,18 +48,21 @@ impl<T> Window<T> {
             assert!(number >= self.first, "numbers rise");
             self.first = number;
         }
+        if self.index(number).is_some_and(|index| index > self.slots.len() + SLOTS_MIN) {
+            self.put_apart(self.slots.len());
+            self.first = number;
+        }
         let index = self.index(number).filter(|&index| index >= self.slots.len()).expect("numbers rise");
         self.slots.resize_with(index, || None);
         self.slots.push_back(Some(value));
         self.n_filled += 1;
         if self.slots.len() > SLOTS_MIN && self.slots.len() / 8 > self.n_filled {
-            self.cut();
+            self.put_apart(self.slots.len() / 2);
         }
     }
 
-    /// Puts what lies in the older half of the window apart.
-    fn cut(&mut self) {
-        let n_cut = self.slots.len() / 2;
+    /// Puts what lies in the first slots apart.
+    fn put_apart(&mut self, n_cut: usize) {
         let cut = (self.first..).zip(self.slots.drain(..n_cut)).filter_map(|(number, slot)| Some((number, slot?)));
         let n_before = self.old.len();
         self.old.extend(cut);
@@ -177,6 +180,15 @@ mod tests {
         }
         assert_eq!(window.get(0), Some(&"stays"));
         assert!(window.slots.len() <= SLOTS_MIN + 1, "{} slots", window.slots.len());
+    }
+
+    #[test]
+    fn a_gap_takes_no_room() {
+        let mut window: Window<&str> =
+            [(3, "old"), (4, "old too"), (1 << 40, "new"), ((1 << 40) + 2, "newer")].into_iter().collect();
+        assert_eq!(window.slots.len(), 3);
+        assert_eq!(window.numbers().collect::<Vec<_>>(), [3, 4, 1 << 40, (1 << 40) + 2]);
+        assert_eq!((window.remove(4), window.remove(1 << 40), window.len()), (Some("old too"), Some("new"), 2));
     }
 
     #[test]

@@ -26,8 +26,8 @@ use crate::units::SimDuration;
 
 /// A rule for combining updates.
 ///
-/// A round of aggregation is a [`Fold`]: begun when the first value is at hand, fed in simulated arrival order (ties by
-/// client id), finished once. Values are added in `f32` in that order, so the bytes of the result depend on nothing else.
+/// A round of aggregation is a [`Fold`]: begun when the first value is at hand, fed in simulated arrival order (those of
+/// one instant in the order in which they were asked), finished once. Values are added in `f32` in that order, so the bytes of the result depend on nothing else.
 pub trait Strategy: Send + Sync {
     /// Settings out of range.
     fn problems(&self) -> Vec<Problem> {

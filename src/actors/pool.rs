@@ -7,8 +7,9 @@
 //! [withdrawn](Job::withdraw): it leaves the queue, or stops at its next step; should its value be needed after all, it is
 //! run again from the start.
 //!
-//! At most `workers` jobs compute at any time, the waiting thread included, and at most [`Pool::limit`] jobs compute or
-//! hold a value that nobody has taken yet.
+//! At most `workers` jobs compute at any time, the waiting thread included. A job that nobody waits for begins only while
+//! fewer than [`Pool::limit`] jobs compute or hold a value that nobody has taken yet; one that somebody waits for begins
+//! all the same, so that the values held may pass the limit by as many jobs as run at a time.
 
 mod job;
 
@@ -135,7 +136,7 @@ impl Pool {
         Ok(pool)
     }
 
-    /// How many jobs may compute or hold an untaken value before workers pause.
+    /// How many jobs may compute or hold an untaken value before workers begin only what somebody waits for.
     pub fn limit(&self) -> usize {
         self.shared.limit()
     }
@@ -361,7 +362,10 @@ mod tests {
             None
         });
         has_started.recv().unwrap();
+        // Withdrawn twice, counted once.
+        endless.withdraw();
         drop(endless);
+        assert_eq!(pool.counts().withdrawn, 1);
         let next = pool.submit(String::new(), at(6), |_| Some("next"));
         assert_eq!(next.wait().unwrap(), "next");
     }

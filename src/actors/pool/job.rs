@@ -180,6 +180,8 @@ impl<T: Send + 'static> Job<T> {
                 queue.waiting.remove(&key);
                 slot.stage = Stage::Idle;
             }
+            // Whoever withdrew it before has counted it.
+            Stage::Running if slot.cancel.is_cancelled() => return,
             Stage::Running => slot.cancel.cancel(),
             Stage::Idle | Stage::Done(_) => return,
         }

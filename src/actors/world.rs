@@ -26,7 +26,7 @@ use self::journal::Journal;
 use self::tasks::{Task, Tasks};
 use super::batteries::Batteries;
 use super::house::{House, HouseError};
-use super::messages::{Alarm, ClientCommand, ClientMessage, Command, GlobalModel, ServerMessage};
+use super::messages::{Alarm, ClientCommand, ClientMessage, Command, GlobalModel, ServerMessage, TaskId};
 use super::plan::Plan;
 use super::pool::{Pool, PoolError};
 use super::server::{Server, View};
@@ -123,8 +123,10 @@ struct World<'a> {
     now: SimTime,
     /// Each client has one task in a round at most.
     has_rounds: bool,
-    /// When the server is up again, while it is down and tasks go on.
+    /// When the server is up again, while it is down.
     down_until: Option<SimTime>,
+    /// Tasks that have failed while the server was down, which it learns when it is up again; in order.
+    untold_failures: VecDeque<TaskId>,
     tasks: Tasks,
     journal: Journal<'a>,
     network_events: u64,
@@ -155,6 +157,7 @@ pub async fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, Wo
         now: SimTime::ZERO,
         has_rounds: has_rounds(plan),
         down_until: None,
+        untold_failures: VecDeque::new(),
         tasks: Tasks::default(),
         journal: Journal::new(plan, observer),
         network_events: 0,
@@ -267,29 +270,39 @@ impl World<'_> {
             },
             Event::Fails { task, reason } => self.hit(task, reason).await,
             Event::ServerDown { restart } => self.go_down(&self.plan.restarts[restart]).await,
-            Event::ServerUp => {
-                self.down_until = None;
-                self.set_all_links()
-            }
+            Event::ServerUp if self.down_until == Some(self.now) => self.come_up().await,
+            // It went down again in the instant in which it was to be up.
+            Event::ServerUp => Ok(()),
         }
     }
 
     /// The server goes down for a while.
     async fn go_down(&mut self, restart: &RestartConfig) -> Result<(), WorldError> {
         let up = self.now + restart.downtime;
+        self.down_until = Some(up);
+        self.calendar.push(up, SERVER, Event::ServerUp);
         match restart.in_flight {
             sim::InFlight::Lost => {
                 for id in self.tasks.ids() {
                     self.drop_out(id, Reason::ServerRestart).await?;
                 }
+                self.untold_failures.clear();
                 self.tell_server(ServerMessage::Restarted { until: up }).await
             }
-            sim::InFlight::Resumed => {
-                self.down_until = Some(up);
-                self.calendar.push(up, SERVER, Event::ServerUp);
-                self.set_all_links()
-            }
+            sim::InFlight::Resumed => self.set_all_links(),
         }
+    }
+
+    /// The server is up again: transfers go on, and it learns which tasks have failed meanwhile.
+    async fn come_up(&mut self) -> Result<(), WorldError> {
+        self.down_until = None;
+        self.set_all_links()?;
+        while self.last_model.is_none()
+            && let Some(task) = self.untold_failures.pop_front()
+        {
+            self.tell_server(ServerMessage::Failed { task }).await?;
+        }
+        Ok(())
     }
 
     /// Carries out what the server wants. Telling it the values that it collects gives more to do.

@@ -310,11 +310,16 @@ impl World<'_> {
         Ok(Some(task))
     }
 
+    /// Ends a task that has failed. A server that is down learns of it when it is up again.
     pub(super) async fn fail(&mut self, id: TaskId, reason: Reason) -> Result<(), WorldError> {
-        if self.drop_out(id, reason).await? {
-            self.tell_server(ServerMessage::Failed { task: id }).await?;
+        match (self.drop_out(id, reason).await?, self.down_until) {
+            (true, None) => self.tell_server(ServerMessage::Failed { task: id }).await,
+            (true, Some(_)) => {
+                self.untold_failures.push_back(id);
+                Ok(())
+            }
+            (false, _) => Ok(()),
         }
-        Ok(())
     }
 
     /// Ends a task that has failed without telling the server. False when it is over already.
@@ -325,8 +330,10 @@ impl World<'_> {
     }
 
     pub(super) async fn refuse(&mut self, id: TaskId, why: Unused) -> Result<(), WorldError> {
-        if let Some(mut task) = self.stop(id).await? {
-            self.journal.refuse(self.now, id, &mut task, why)?;
+        match self.stop(id).await? {
+            Some(mut task) => self.journal.refuse(self.now, id, &mut task, why)?,
+            // It has failed, which the server need not be told any more.
+            None => self.untold_failures.retain(|task| *task != id),
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The whole state of a run between two events, and how a run goes on from it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use super::{Outcome, World, WorldError, has_rounds, view_of};
 use crate::actors::batteries::Batteries;
 use crate::actors::client::Client;
 use crate::actors::house::House;
-use crate::actors::messages::{Models, UpdateValue};
+use crate::actors::messages::{Models, TaskId, UpdateValue};
 use crate::actors::plan::Plan;
 use crate::actors::pool::Pool;
 use crate::actors::server::{Server, ServerState};
@@ -45,6 +45,7 @@ pub struct Snapshot {
 struct WorldState {
     now: SimTime,
     down_until: Option<SimTime>,
+    untold_failures: VecDeque<TaskId>,
     calendar: CalendarState<Event>,
     server: ServerState,
     /// Clients that have something to remember, dormant or not.
@@ -96,6 +97,7 @@ impl World<'_> {
         let state = WorldState {
             now: self.now,
             down_until: self.down_until,
+            untold_failures: self.untold_failures.clone(),
             calendar: self.calendar.save(),
             server,
             clients,
@@ -162,6 +164,7 @@ pub async fn resume(
         now: state.now,
         has_rounds: has_rounds(plan),
         down_until: state.down_until,
+        untold_failures: state.untold_failures,
         tasks,
         checkpointed: journal.last_ended(),
         journal,

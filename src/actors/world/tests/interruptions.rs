@@ -6,9 +6,29 @@ use crate::sim::{AvailabilityModel, RestartConfig};
 /// Client 0..10 online from 0 s to 4 s and from 6 s on, where a task uploads from 3.2 s to 5.2 s.
 struct Gap;
 
-fn s(seconds: f64) -> SimTime {
-    SimTime::from_nanos((seconds * 1e9) as u64)
+pub(super) fn s(seconds: f64) -> SimTime {
+    SimTime::from_nanos((seconds * 1e9).round() as u64)
 }
+
+/// When each client is online, from and to in seconds; clients beyond the list never are.
+pub(super) struct Shifts(pub(super) Vec<Vec<(f64, f64)>>);
+
+impl AvailabilityModel for Shifts {
+    fn is_online(&self, client_id: u32, time: SimTime) -> bool {
+        let mut shifts = self.0.get(client_id as usize).into_iter().flatten();
+        shifts.any(|&(from, to)| s(from) <= time && time < s(to))
+    }
+    fn next_change(&self, client_id: u32, time: SimTime) -> SimTime {
+        let shifts = self.0.get(client_id as usize).into_iter().flatten();
+        shifts.flat_map(|&(from, to)| [s(from), s(to)]).filter(|change| *change > time).min().unwrap_or(NEVER)
+    }
+    fn online_fraction(&self, _: u32, _: SimTime) -> f64 {
+        1.0
+    }
+}
+
+/// Without an end.
+pub(super) const EVER: f64 = f64::INFINITY;
 
 impl AvailabilityModel for Gap {
     fn is_online(&self, _: u32, time: SimTime) -> bool {
@@ -90,6 +110,57 @@ fn a_server_that_restarts_loses_the_round_or_lets_it_go_on() {
     // Clients train on while the server is down: the upload that was to begin at 3.1 s begins at 5 s.
     plan.restarts = vec![restart("2 s", "3 s", "resumed")];
     assert_eq!(simulate(&plan).1.times_of(EventKind::RoundEnd)[0], 7.0);
+}
+
+#[test]
+fn a_server_that_is_down_hears_no_alarm() {
+    // Client 0 works without a pause, 5.2 s a task; client 1 comes online at 50 s, for which an alarm is set at 0 s.
+    let mut plan = plan();
+    plan.rounds.rounds = 9;
+    plan.rounds.strategy = from_json(serde_json::json!({ "fedbuff": { "buffer_size": 1, "concurrency": 2 } }));
+    plan.availability = Arc::new(Shifts(vec![vec![(0.0, EVER)], vec![(50.0, EVER)]]));
+    plan.restarts = vec![restart("40 s", "30 s", "lost")];
+    let (_, notes) = simulate(&plan);
+    // Seven rounds by 36.4 s; the eighth is lost; both clients are asked at 70 s.
+    assert_eq!(notes.times_of(EventKind::RoundEnd)[6..], [36.4, 40.0, 75.2]);
+    assert_eq!(notes.times_of(EventKind::RoundStart)[8], 70.0);
+    assert!(notes.records.iter().all(|record| record.time <= s(40.0) || record.time >= s(70.0)));
+    let selected = notes.times_of(EventKind::Selected);
+    assert_eq!(selected[selected.len() - 2..], [70.0, 70.0]);
+
+    // Rounds: the second fails at 10 s, when the client leaves; the third waits for it to come back at 50 s.
+    let mut plan = self::plan();
+    plan.rounds.rounds = 3;
+    plan.availability = Arc::new(Shifts(vec![vec![(0.0, 10.0), (50.0, EVER)]]));
+    plan.restarts = vec![restart("40 s", "30 s", "lost")];
+    assert_eq!(simulate(&plan).1.times_of(EventKind::RoundEnd), [5.2, 10.0, 75.2]);
+}
+
+#[test]
+fn a_server_that_is_down_learns_of_failures_when_it_is_up() {
+    let mut plan = plan();
+    plan.rounds.rounds = 1;
+    plan.availability = Arc::new(Shifts(vec![vec![(0.0, 4.0), (8.0, EVER)]; 4]));
+    plan.restarts = vec![restart("3 s", "4 s", "resumed")];
+    let (_, notes) = simulate(&plan);
+    assert_eq!(notes.times_of(EventKind::Dropout), [4.0; 4]);
+    assert_eq!(notes.times_of(EventKind::RoundEnd), [7.0]);
+
+    // If it goes down again in that instant and loses all, it never learns of them.
+    plan.rounds.rounds = 2;
+    plan.restarts.push(restart("7 s", "2 s", "lost"));
+    let (outcome, notes) = simulate(&plan);
+    assert_eq!(notes.times_of(EventKind::RoundEnd), [7.0, 9.0 + 5.2]);
+    assert_eq!(outcome.totals.dropped, [((Reason::Offline, Phase::Upload), 4)].into());
+}
+
+#[test]
+fn a_server_that_goes_down_again_at_once_stays_down() {
+    let mut plan = plan();
+    plan.rounds.rounds = 1;
+    plan.restarts = vec![restart("4 s", "3 s", "resumed"), restart("7 s", "2 s", "resumed")];
+    // 400 kB were up by 4 s; the other 600 kB take 1.2 s from 9 s on.
+    assert_eq!(simulate(&plan).1.times_of(EventKind::RoundEnd), [10.2]);
 }
 
 #[test]

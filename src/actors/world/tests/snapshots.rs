@@ -120,6 +120,23 @@ fn asynchronous_runs_can_be_stopped_anywhere() {
 }
 
 #[test]
+fn runs_with_a_server_that_goes_down_can_be_stopped_anywhere() {
+    for strategy in
+        [serde_json::json!("fedavg"), serde_json::json!({ "fedbuff": { "buffer_size": 3, "concurrency": 6 } })]
+    {
+        assert_resumable(|| {
+            let mut plan = eventful(strategy.clone());
+            plan.rounds.rounds = 6;
+            plan.restarts = from_json(serde_json::json!([
+                { "at": "3 s", "downtime": "12 s", "in_flight": "resumed" },
+                { "at": "15 s", "downtime": "6 s", "in_flight": "lost" },
+                { "at": "24 s", "downtime": "9 s", "in_flight": "resumed" } ]));
+            plan
+        });
+    }
+}
+
+#[test]
 fn checkpoints_come_after_the_rounds_that_were_asked_for_and_any_of_them_goes_on() {
     let plan = || {
         let mut plan = eventful(serde_json::json!("fedavg"));

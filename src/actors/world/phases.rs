@@ -8,7 +8,7 @@ use crate::actors::messages::{ClientMessage, ServerMessage, TaskId, Unused};
 use crate::report::{EventKind, Reason};
 use crate::seed::Purpose;
 use crate::sim::{self, Direction, Flow, NEVER, Phase};
-use crate::units::{Bandwidth, Bytes};
+use crate::units::{Bandwidth, Bytes, SimTime};
 
 impl World<'_> {
     pub(super) fn dispatch(&mut self, id: TaskId, mut task: Box<Task>) -> Result<(), WorldError> {
@@ -49,11 +49,12 @@ impl World<'_> {
         }
     }
 
-    /// The task's client draws another power from now on: that of the stage that the task is in.
-    fn change_draw(&mut self, id: TaskId) {
-        let Some(batteries) = &self.batteries else { return };
+    /// The task's client draws another power from now on: that of the stage that the task is in. Gives when its battery
+    /// will be down to its reserve by that.
+    fn change_draw(&mut self, id: TaskId) -> Option<SimTime> {
+        let batteries = self.batteries.as_ref()?;
         let task = self.tasks.get_mut(id).expect("only a task under way draws power");
-        let Some(power) = task.power else { return };
+        let power = task.power?;
         let watts = match task.stage {
             Stage::Download | Stage::Upload => power.radio_w,
             Stage::Train => power.compute_w,
@@ -61,13 +62,13 @@ impl World<'_> {
         };
         let before = std::mem::replace(&mut task.draw_w, watts);
         task.draws += 1;
-        let empty_at = batteries.change_draw(task.client_id, self.now, before, watts);
-        if let Some(at) = empty_at.filter(|at| *at != NEVER)
-            && task.stage != Stage::Arrived
-        {
-            let event = Event::BatteryEmpty { task: id, serial: task.draws };
-            self.calendar.push(at.max(self.now), sender_of(task.client_id), event);
+        let empty_at = batteries.change_draw(task.client_id, self.now, before, watts)?;
+        if empty_at == NEVER || task.stage == Stage::Arrived {
+            return None;
         }
+        let at = empty_at.max(self.now);
+        self.calendar.push(at, sender_of(task.client_id), Event::BatteryEmpty { task: id, serial: task.draws });
+        Some(at)
     }
 
     pub(super) fn begin_transfer(&mut self, id: TaskId, direction: Direction) -> Result<(), WorldError> {
@@ -200,7 +201,7 @@ impl World<'_> {
         let client_id = task.client_id;
         task.enter(Stage::Train, self.now);
         self.journal.phase_starts(self.now, EventKind::TrainStart, id, task, None)?;
-        self.change_draw(id);
+        let empty_at = self.change_draw(id);
         let task = self.tasks.get_mut(id).expect("it has just begun");
         let device = &population.devices[task.device_class].model;
         if !sim::fits(device.memory(client_id), population.training_memory) {
@@ -217,7 +218,7 @@ impl World<'_> {
         }
         self.calendar.push(end, sender_of(client_id), Event::TrainingEnds { task: id });
         let is_doomed = (task.failure.is_some() && !task.can_retry(&plan.uploads))
-            || task.offline_at <= end
+            || [task.offline_at, task.crash_at, empty_at.unwrap_or(NEVER)].iter().any(|at| *at <= end)
             || task.useful_until.is_some_and(|until| end > until);
         if let (Some(pool), Some(learning), false) = (&self.pool, &plan.learning, is_doomed) {
             let uplink = population.lone_rate(client_id, Direction::Up);
@@ -238,7 +239,8 @@ impl World<'_> {
         let Some(task) = self.tasks.get_mut(id) else { return Ok(()) };
         let is_absence = matches!(reason, Reason::Offline | Reason::Outage);
         let is_outdated = match reason {
-            Reason::Offline | Reason::Outage => task.offline_at != self.now,
+            // A paused upload waits for its client to be online, and its device is not at work.
+            Reason::Offline | Reason::Outage => task.offline_at != self.now || task.stage == Stage::Paused,
             Reason::Crash => task.crash_at != self.now || task.stage == Stage::Paused,
             _ => false,
         };

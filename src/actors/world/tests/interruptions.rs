@@ -250,6 +250,53 @@ fn a_battery_that_runs_down_ends_the_task() {
     assert_eq!(simulate(&plan).0.totals.aggregated, 4);
 }
 
+/// Jobs of a run that may have begun, those of evaluations included.
+fn n_jobs(outcome: &Outcome) -> u64 {
+    outcome.host.pool.finished + outcome.host.pool.withdrawn
+}
+
+#[test]
+fn what_a_battery_or_a_crash_will_end_is_not_trained() {
+    // As above: all four run down in training. Without a model nothing is evaluated either.
+    let mut plan = with_battery(serde_json::json!({ "capacity": "20 J", "reserve": 0.5, "start_above": 0.6 }));
+    (plan.learning, _) = learning(AddClientId::default(), 2);
+    assert_eq!(n_jobs(&simulate(&plan).0), 0);
+    let mut plan = with_battery(serde_json::json!({ "capacity": "29 J", "reserve": 0.5, "start_above": 0.6 }));
+    (plan.learning, _) = learning(AddClientId::default(), 2);
+    assert_eq!(n_jobs(&simulate(&plan).0), 4 + 1);
+
+    // One task of 5.2 s, which trains from 1.1 s to 3.1 s: for more than a third of the seeds its client crashes then.
+    let in_training = [((Reason::Crash, Phase::Train), 1)].into();
+    let outcome = (0..100).find_map(|seed| {
+        let mut plan = self::plan();
+        population(&mut plan).seeds = Seeds::new(seed);
+        (plan.rounds.rounds, plan.rounds.dispatches_per_round) = (1, 1);
+        plan.crashes = Some(from_json(serde_json::json!({ "mean_time_between": "2 s" })));
+        (plan.learning, _) = learning(AddClientId::default(), 2);
+        Some(simulate(&plan).0).filter(|outcome| outcome.totals.dropped == in_training)
+    });
+    assert_eq!(n_jobs(&outcome.expect("exp(-1.1 / 2) - exp(-3.1 / 2) = 0.36")), 0);
+}
+
+#[test]
+fn an_upload_that_broke_off_does_not_mind_its_client_leaving_in_that_instant() {
+    // Cut at random in the instant in which its client goes offline: found by letting clients leave when it happens.
+    let simulate_with = |leaves: f64| {
+        let mut plan = plan();
+        (plan.rounds.rounds, plan.rounds.clients_per_round, plan.rounds.dispatches_per_round) = (1, 1, 1);
+        plan.dropout = DropoutConfig { during_upload: 1.0, ..DropoutConfig::default() };
+        plan.uploads = from_json(serde_json::json!({ "when_interrupted": "restart" }));
+        plan.availability = Arc::new(Shifts(vec![vec![(0.0, leaves), (10.0, EVER)]]));
+        simulate(&plan)
+    };
+    let at = simulate_with(9.0).1.times_of(EventKind::Interrupted)[0];
+    assert!((3.2..5.2).contains(&at), "{at}");
+    let (outcome, notes) = simulate_with(at);
+    assert_eq!(notes.times_of(EventKind::Interrupted), [at]);
+    // Once more from 10 s on: 0.1 s + 2 s.
+    assert_eq!((outcome.totals.aggregated, notes.times_of(EventKind::RoundEnd)), (1, vec![12.1]));
+}
+
 #[test]
 fn a_client_with_an_empty_battery_is_not_asked_until_it_is_charged() {
     let battery = serde_json::json!({ "capacity": "100 J", "initial": 0.1, "reserve": 0.05, "start_above": 0.9 });

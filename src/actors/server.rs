@@ -181,8 +181,9 @@ trait Policy: Send {
     /// The update of a task has arrived.
     fn arrived(&mut self, task: TaskId, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError>;
 
-    /// A task has failed.
-    fn failed(&mut self, task: TaskId, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError>;
+    /// A client has failed at its task.
+    fn failed(&mut self, task: TaskId, client_id: u32, core: &mut Core, turn: &mut Turn<'_>)
+    -> Result<(), ServerError>;
 
     /// A value that was collected.
     fn value(
@@ -255,8 +256,8 @@ impl Server {
                 policy.arrived(task, core, &mut turn)?;
             }
             ServerMessage::Failed { task } => {
-                core.task_failed(task)?;
-                policy.failed(task, core, &mut turn)?;
+                let client_id = core.task_failed(task)?;
+                policy.failed(task, client_id, core, &mut turn)?;
             }
             ServerMessage::Value { task, value } => policy.value(task, value, core, &mut turn)?,
             ServerMessage::NoValues { tasks } => {

@@ -1,13 +1,14 @@
 //! What the server knows and does in every way of making models: who is at work, the model, whom to ask.
 
+mod waiting;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RoundSettings, ServerError, Turn, View};
-use crate::actors::batteries::Batteries;
-use crate::actors::messages::{Alarm, Command, GlobalModel, Models, RoundEnd, TaskId, Unused};
+use super::{RoundSettings, ServerError, Turn};
+use crate::actors::messages::{Command, GlobalModel, Models, RoundEnd, TaskId, Unused};
 use crate::collections::{IdSet, Window};
 use crate::params::Params;
 use crate::seed::{Purpose, Seeds};
@@ -217,20 +218,6 @@ impl Core {
         task
     }
 
-    /// Asks to be woken when the next client comes online.
-    pub(super) fn wait_for_clients(&self, turn: &mut Turn<'_>) -> Result<(), ServerError> {
-        let round = self.round;
-        let arrival = next_arrival(turn.view, &self.busy, turn.now);
-        // Who is away until a trace ends might be back after it: the run ends there, as any that comes so far.
-        let end_of_trace =
-            Some(turn.view.availability.known_until()).filter(|end| *end != NEVER && self.n_running == 0);
-        let at = arrival.or(end_of_trace).ok_or(ServerError::NobodyEver { round })?;
-        let why = "no client can be asked; change `clients.availability`, or be more patient";
-        self.check_patience(at, "clients.availability", why)?;
-        turn.commands.push(Command::Wake { at, alarm: Alarm::ClientsExpected { round } });
-        Ok(())
-    }
-
     pub(super) fn task_arrived(&mut self, task: TaskId, now: SimTime) -> Result<(), ServerError> {
         let Some(asked) = self.tasks.get_mut(task).filter(|asked| !asked.has_arrived) else {
             return Err(self.confusion("an update has arrived", task));
@@ -243,13 +230,15 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn task_failed(&mut self, task: TaskId) -> Result<(), ServerError> {
-        if self.tasks.get(task).is_none_or(|asked| asked.has_arrived) {
+    /// Gives the client that has failed.
+    pub(super) fn task_failed(&mut self, task: TaskId) -> Result<u32, ServerError> {
+        let Some(asked) = self.tasks.get(task).filter(|asked| !asked.has_arrived) else {
             return Err(self.confusion("the client failed", task));
-        }
+        };
+        let client_id = asked.client_id;
         self.forget(task);
         self.failures_in_a_row += 1;
-        Ok(())
+        Ok(client_id)
     }
 
     /// Ends a run in which every task fails, where nothing else would end it.
@@ -372,15 +361,4 @@ impl Core {
     pub(super) fn deadline(&self, now: SimTime) -> Option<SimTime> {
         self.settings.deadline.map(|deadline: SimDuration| now + deadline)
     }
-}
-
-/// When the next client that is not at work and cannot be asked now may be asked: it comes online, or its battery, which
-/// is looked at again after a while, has been charged.
-fn next_arrival(view: &View, busy: &IdSet, now: SimTime) -> Option<SimTime> {
-    let idle = (0..view.population.n_clients).filter(|client_id| !busy.contains(*client_id));
-    let next = idle.filter_map(|client_id| match view.availability.is_online(client_id, now) {
-        false => Some(view.availability.next_online(client_id, now)),
-        true => (!view.can_begin(client_id, now)).then(|| Batteries::next_look(now)),
-    });
-    next.min().filter(|&at| at != NEVER)
 }

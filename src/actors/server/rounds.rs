@@ -49,11 +49,13 @@ struct OpenRound {
 pub(super) struct Rounds {
     open: Option<OpenRound>,
     intake: Intake,
+    /// While no round is open: when alarms ring that are set for clients that come online.
+    expects_clients_at: BTreeSet<SimTime>,
 }
 
 impl Rounds {
     pub(super) fn new() -> Self {
-        Self { open: None, intake: Intake::default() }
+        Self { open: None, intake: Intake::default(), expects_clients_at: BTreeSet::new() }
     }
 
     /// After a task has ended: its client can be asked again if the round waits for clients.
@@ -162,12 +164,17 @@ impl Policy for Rounds {
     fn begin(&mut self, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         let cohort = core.choose(core.settings.dispatches_per_round, turn);
         if cohort.len() < core.min_updates() {
-            return match core.wait_for_clients(turn) {
+            match core.wait_for_clients(|at| self.expects_clients_at.contains(&at), turn) {
+                Ok(at) => {
+                    self.expects_clients_at.insert(at);
+                }
                 // Clients that are still at work for an earlier round can be asked when they are done.
-                Err(_) if core.n_running() > 0 => Ok(()),
-                result => result,
-            };
+                Err(_) if core.n_running() > 0 => {}
+                Err(error) => return Err(error),
+            }
+            return Ok(());
         }
+        self.expects_clients_at.clear();
         let round = core.round;
         turn.commands.push(Command::BeginRound { round });
         let deadline = core.deadline(turn.now);
@@ -183,7 +190,10 @@ impl Policy for Rounds {
 
     fn woken(&mut self, alarm: Alarm, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         match alarm {
-            Alarm::ClientsExpected { round } if self.open.is_none() && core.round == round => self.begin(core, turn),
+            Alarm::ClientsExpected { round } if self.open.is_none() && core.round == round => {
+                self.expects_clients_at.retain(|at| *at > turn.now);
+                self.begin(core, turn)
+            }
             Alarm::Deadline { round } if core.round == round => {
                 let now = turn.now;
                 let Some(open) = self.open.as_mut().filter(|open| open.deadline.is_some_and(|at| at <= now)) else {
@@ -211,7 +221,7 @@ impl Policy for Rounds {
         self.go_on(core, turn)
     }
 
-    fn failed(&mut self, task: TaskId, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
+    fn failed(&mut self, task: TaskId, _: u32, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         if let Some(open) = self.open.as_mut() {
             open.running.remove(&task);
         }
@@ -242,6 +252,7 @@ impl Policy for Rounds {
         if self.open.take().is_some() && core.end_round(0, None, turn) {
             return Ok(());
         }
+        self.expects_clients_at.insert(until);
         turn.commands.push(Command::Wake { at: until, alarm: Alarm::ClientsExpected { round: core.round } });
         Ok(())
     }

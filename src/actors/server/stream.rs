@@ -6,6 +6,8 @@
 //! arrived makes a model; slower clients go on into the next period. A round is the time between two models. At the end of the run, tasks that are under way
 //! are stopped with the reason `run_end`.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -43,6 +45,8 @@ struct State {
     is_due: bool,
     /// An alarm for clients that come online is set for this time.
     expects_clients_at: Option<SimTime>,
+    /// Clients that were at work when it was set and are not any more: they may come online before.
+    idle_since: BTreeSet<u32>,
 }
 
 impl Stream {
@@ -73,19 +77,27 @@ impl Stream {
         }
         // While somebody is at work there will be another occasion; to ask whoever comes online at once, the server is
         // woken all the same.
-        let is_waiting = self.state.expects_clients_at.is_some_and(|at| at > turn.now);
-        if chosen.len() < missing && !is_waiting {
-            let n_commands = turn.commands.len();
-            match core.wait_for_clients(turn) {
-                Ok(()) => {}
-                Err(_) if core.n_running() > 0 => {}
-                Err(error) => return Err(error),
-            }
-            if let [Command::Wake { at, .. }] = turn.commands[n_commands..] {
-                self.state.expects_clients_at = Some(at);
-            }
+        if chosen.len() < missing {
+            let idle_since = std::mem::take(&mut self.state.idle_since);
+            let earlier = match self.state.expects_clients_at.filter(|at| *at > turn.now) {
+                // Those who were idle when the alarm was set come no sooner, so that they need not be looked at again.
+                Some(at) => core.wait_for_any_of(idle_since, at, turn),
+                None => match core.wait_for_clients(|_| false, turn) {
+                    Ok(at) => Some(at),
+                    Err(_) if core.n_running() > 0 => None,
+                    Err(error) => return Err(error),
+                },
+            };
+            self.state.expects_clients_at = earlier.or(self.state.expects_clients_at);
         }
         Ok(())
+    }
+
+    /// A client is not at work any more.
+    fn is_idle(&mut self, client_id: u32) {
+        if self.state.expects_clients_at.is_some() {
+            self.state.idle_since.insert(client_id);
+        }
     }
 
     /// Makes a model if it is time to, collecting the values first.
@@ -158,6 +170,9 @@ impl Policy for Stream {
     }
 
     fn arrived(&mut self, task: TaskId, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
+        if let Some(asked) = core.waiting(task) {
+            self.is_idle(asked.client_id);
+        }
         match self.max_staleness {
             Some(max) if core.waiting(task).is_some_and(|asked| core.staleness(asked) > max) => {
                 core.refuse(task, Unused::Stale, turn)
@@ -167,8 +182,9 @@ impl Policy for Stream {
         self.advance(core, turn)
     }
 
-    fn failed(&mut self, _: TaskId, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
+    fn failed(&mut self, _: TaskId, client_id: u32, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         core.check_failures()?;
+        self.is_idle(client_id);
         self.advance(core, turn)
     }
 
@@ -186,6 +202,7 @@ impl Policy for Stream {
     fn restarted(&mut self, until: SimTime, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         self.state.intake = Intake::default();
         self.state.expects_clients_at = None;
+        self.state.idle_since.clear();
         if std::mem::take(&mut self.state.is_open) && core.end_round(0, None, turn) {
             return Ok(());
         }

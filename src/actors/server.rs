@@ -118,6 +118,16 @@ pub enum ServerError {
         /// The current round.
         round: u32,
     },
+    /// The new model is no model.
+    #[error(
+        "round {round}: the new model has values that are no finite numbers, though its updates had none: they are too \
+         large to be added up, or the weights of all of them came to 0; lower `clients.train.learning_rate`, or the \
+         exponent `a` of a `staleness`"
+    )]
+    NotFinite {
+        /// The round.
+        round: u32,
+    },
     /// The new model could not be encoded.
     #[error("round {round}: {source}")]
     Codec {
@@ -134,7 +144,7 @@ impl ServerError {
         match self {
             Self::NobodyEver { .. } => Some("clients.availability"),
             Self::Standstill { setting, .. } => Some(setting),
-            Self::EveryTaskFails { .. } | Self::Confusion { .. } | Self::Codec { .. } => None,
+            Self::EveryTaskFails { .. } | Self::NotFinite { .. } | Self::Confusion { .. } | Self::Codec { .. } => None,
         }
     }
 }

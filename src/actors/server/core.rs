@@ -317,8 +317,12 @@ impl Core {
         self.busy.clear();
     }
 
-    /// Makes the next version of the model, with the values that clients will decode.
+    /// Makes the next version of the model, with the values that clients will decode. Values that are not finite are an
+    /// error: what is trained from them would only diverge.
     pub(super) fn publish(&mut self, params: Option<Params>) -> Result<(), ServerError> {
+        if params.as_ref().is_some_and(|params| !params.values().iter().all(|value| value.is_finite())) {
+            return Err(ServerError::NotFinite { round: self.round });
+        }
         let codec = self.settings.downlink_codec.implementation();
         let as_error = |source| ServerError::Codec { round: self.round, source };
         let params = params.map(|params| {

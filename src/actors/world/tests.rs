@@ -35,6 +35,8 @@ fn from_json<T: serde::de::DeserializeOwned>(json: serde_json::Value) -> T {
 struct AddClientId {
     diverging: Vec<u32>,
     panicking: Vec<u32>,
+    /// Gives values that cannot be added up.
+    is_huge: bool,
     trainings: AtomicUsize,
 }
 
@@ -46,7 +48,8 @@ impl Trainer for AddClientId {
             return Some(Ok(Trained::Diverged));
         }
         let mut params = Params::clone(start);
-        params.values_mut().iter_mut().for_each(|value| *value += client_id as f32);
+        let trained = |value: f32| if self.is_huge { f32::MAX } else { value + client_id as f32 };
+        params.values_mut().iter_mut().for_each(|value| *value = trained(*value));
         let update = Update { params, num_examples: 10, train_loss: f64::from(client_id), steps: 1 };
         Some(Ok(Trained::Update(Box::new(update))))
     }
@@ -278,6 +281,14 @@ fn a_panic_in_training_ends_the_run_with_client_and_round() {
         error.starts_with("training of client ") && error.ends_with("in round 1 panicked: cannot train"),
         "{error}"
     );
+}
+
+#[test]
+fn a_mean_that_is_no_number_ends_the_run_with_the_round() {
+    let mut plan = plan();
+    (plan.learning, _) = learning(AddClientId { is_huge: true, ..AddClientId::default() }, 2);
+    let error = try_simulate(&plan).0.err().expect("f32::MAX twice is too much").to_string();
+    assert!(error.starts_with("round 1: the new model has values that are no finite numbers"), "{error}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ mod schedule;
 
 pub use cancel::Cancel;
 pub use config::{LrSchedule, Optim, TrainConfig};
-pub use cost::{MethodCost, SampleFlops, TaskCost, method_cost, training_flops, training_memory};
+pub use cost::{MethodCost, SampleFlops, TrainingFlops, TrainingMemory, method_cost, training_flops, training_memory};
 pub use error::TrainingError;
 pub use evaluation::{Evaluation, Split};
 pub use learner::{Learner, TrainJob, Update};

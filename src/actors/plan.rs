@@ -36,17 +36,27 @@ pub enum ShardSizes {
 /// Operations to train once on one sample, forward and backward.
 #[derive(Debug, Clone)]
 pub enum SampleCosts {
-    /// The same for each client.
-    Same(Flops),
+    /// The same for each client and each sample; batches cost something of their own, full or not.
+    Same {
+        /// For each sample.
+        per_sample: Flops,
+        /// Beside that for each batch.
+        per_batch: Flops,
+        /// Samples of a full batch, >= 1.
+        batch_size: u64,
+    },
     /// The mean over each client's samples.
     ByClient(Arc<[f64]>),
 }
 
 impl SampleCosts {
-    /// The mean over a client's samples.
-    pub fn of(&self, client_id: u32) -> Flops {
+    /// The mean over a client's samples, of which it has `n_samples`, >= 1.
+    pub fn of(&self, client_id: u32, n_samples: u64) -> Flops {
         match self {
-            Self::Same(flops) => *flops,
+            Self::Same { per_sample, per_batch, batch_size } => {
+                let batches_per_sample = n_samples.div_ceil(*batch_size) as f64 / n_samples as f64;
+                Flops(per_sample.0 + per_batch.0 * batches_per_sample)
+            }
             Self::ByClient(flops) => Flops(flops[client_id as usize]),
         }
     }
@@ -197,11 +207,16 @@ impl Population {
         self.regions.iter().map(|(_, region)| region.clone()).collect()
     }
 
+    /// Operations to train once on one of a client's samples, on average.
+    pub fn flops_per_sample(&self, client_id: u32) -> Flops {
+        self.sample_costs.of(client_id, u64::from(self.num_examples(client_id)))
+    }
+
     /// A client's part of the training work.
     pub fn training_work(&self, client_id: u32) -> TrainingWork {
         TrainingWork {
             client_id,
-            flops_per_sample: self.sample_costs.of(client_id),
+            flops_per_sample: self.flops_per_sample(client_id),
             n_samples: u64::from(self.num_examples(client_id)),
             n_epochs: self.n_epochs,
         }

@@ -101,7 +101,7 @@ impl Shared {
     }
 
     fn limit(&self) -> usize {
-        4 * self.workers
+        Pool::JOBS_PER_WORKER * self.workers
     }
 }
 
@@ -112,6 +112,9 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// How many jobs for each worker may compute or hold a value that nobody has taken yet.
+    pub const JOBS_PER_WORKER: usize = 4;
+
     /// A pool in which at most `workers` jobs compute at a time, each on one thread.
     ///
     /// # Errors

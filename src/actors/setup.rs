@@ -2,11 +2,13 @@
 
 mod dataset;
 mod error;
+mod memory;
 mod plan;
 
 use std::sync::Arc;
 
 pub use self::error::SetupError;
+pub use self::memory::RunMemory;
 use self::plan::plan;
 use super::inputs::Inputs;
 use super::plan::{Learning, Plan, SampleCosts, ShardSizes};
@@ -18,8 +20,9 @@ use crate::petuning::{trainable_tensors, travelling_tensors};
 use crate::scenario::{Examples, Mode, Scenario, ShardSizeConfig};
 use crate::seed::Purpose;
 use crate::strategy::CodecConfig;
-use crate::training::{Cancel, Evaluation, Learner, Split, TrainJob, TrainingError, training_flops, training_memory};
-use crate::units::Bytes;
+use crate::training::{
+    Cancel, Evaluation, Learner, Split, TrainJob, TrainingError, TrainingMemory, training_flops, training_memory,
+};
 
 /// Idle client actors that stay alive, so that clients who are asked often need not be brought to life each time. A
 /// resident actor takes about 7 kB.
@@ -29,6 +32,8 @@ const IDLE_CLIENTS_MAX: usize = 1024;
 pub struct Setup {
     /// The inputs of the world.
     pub plan: Plan,
+    /// What a run that learns takes of this machine's memory.
+    pub memory: RunMemory,
     /// The learner, unless the run is timing-only.
     pub learner: Option<Arc<Learner>>,
     /// SHA-256 of the backbone, when weights were loaded.
@@ -101,15 +106,18 @@ pub fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, SetupError
             };
             let length = synthetic.sequence_length;
             check_length(scenario, &encoder, length)?;
-            let flops = {
-                let batch_size = scenario.train().per_device_train_batch_size;
-                training_flops(&encoder, scenario.tuning(), synthetic.num_labels, length, batch_size)?
+            let flops = training_flops(&encoder, scenario.tuning(), synthetic.num_labels, length)?;
+            let costs = SampleCosts::Same {
+                per_sample: flops.per_example.total(),
+                per_batch: flops.per_batch.total(),
+                batch_size: scenario.train().per_device_train_batch_size as u64,
             };
             let layout = layout_of(scenario, &encoder, synthetic.num_labels)?;
             let memory = memory_of(scenario, &encoder, synthetic.num_labels, length)?;
-            let plan = plan(scenario, sizes, SampleCosts::Same(flops.total()), memory, &layout)?;
+            let plan = plan(scenario, sizes, costs, memory.total(), &layout)?;
             Ok(Setup {
                 plan,
+                memory: RunMemory::new(memory, &layout),
                 learner: None,
                 model_hash: None,
                 dataset_hash: None,
@@ -161,18 +169,17 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
     let (model_hash, unused_tensors) = (backbone.hash().to_owned(), backbone.unused_tensors().to_vec());
     drop(backbone);
     let learner = Arc::new(learner);
-    let costs = shards.iter().map(|shard| Ok(learner.task_flops(shard)?.0 / shard.len() as f64));
-    let costs = SampleCosts::ByClient(costs.collect::<Result<_, TrainingError>>()?);
-    let memory = learner.cost()?.memory;
+    let flops = learner.epoch_flops(shards.iter().map(Arc::as_ref))?;
+    let costs =
+        SampleCosts::ByClient(flops.iter().zip(&shards).map(|(flops, shard)| flops.0 / shard.len() as f64).collect());
+    let training = learner.memory()?;
     let layout = learner.layout().clone();
-    let mut plan = plan(scenario, sizes, costs, memory, &layout)?;
+    let memory = RunMemory::new(training, &layout);
+    let mut plan = plan(scenario, sizes, costs, training.total(), &layout)?;
     if let Some(initial) = initial {
         let workers = workers_of(scenario);
-        if let Some(limit) = scenario.memory_limit() {
-            let need = Bytes::new(memory.get() * workers as u64);
-            if need > limit {
-                return Err(SetupError::Memory { workers, need, limit });
-            }
+        if let Some(limit) = scenario.memory_limit().filter(|limit| memory.with(workers) > *limit) {
+            return Err(SetupError::Memory { workers, memory, limit });
         }
         let uplink = scenario.compression().uplink.clone();
         let trainer = Arc::new(LearnerTrainer { learner: learner.clone(), shards, uplink });
@@ -184,6 +191,7 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
     }
     Ok(Setup {
         plan,
+        memory,
         n_trainable: n_trainable(scenario, learner.backbone().config(), encoded.labels.len())?,
         workload: Workload {
             encoder: learner.backbone().config().clone(),
@@ -287,9 +295,8 @@ fn memory_of(
     encoder: &EncoderConfig,
     n_labels: usize,
     length: usize,
-) -> Result<Bytes, SetupError> {
-    let batch_size = scenario.train().per_device_train_batch_size;
-    Ok(training_memory(encoder, scenario.tuning(), n_labels, length, batch_size, scenario.model().dtype)?)
+) -> Result<TrainingMemory, SetupError> {
+    Ok(training_memory(encoder, scenario.tuning(), n_labels, length, scenario.train(), scenario.model().dtype)?)
 }
 
 /// The learner with the clients' shards and the codec through which their updates travel.
@@ -304,11 +311,11 @@ impl Trainer for LearnerTrainer {
         &self,
         start: &Arc<Params>,
         client_id: u32,
-        round: u32,
+        address: u32,
         cancel: &Cancel,
     ) -> Option<Result<Trained, LearningError>> {
         let shard = self.shards[client_id as usize].clone();
-        let job = TrainJob { start: start.clone(), client_id, round, shard };
+        let job = TrainJob { start: start.clone(), client_id, address, shard };
         let mut update = match self.learner.train(&job, cancel) {
             Ok(update) => update,
             Err(TrainingError::Cancelled { .. }) => return None,
@@ -326,7 +333,8 @@ impl Trainer for LearnerTrainer {
         })
     }
 
-    fn evaluate(&self, params: &Params) -> Result<Evaluation, LearningError> {
-        self.learner.evaluate(params, Split::Validation).map_err(|error| LearningError(error.to_string()))
+    fn evaluate(&self, params: &Params, cancel: &Cancel) -> Option<Result<Evaluation, LearningError>> {
+        let evaluation = self.learner.evaluate_unless_cancelled(params, Split::Validation, cancel);
+        evaluation.map_err(|error| LearningError(error.to_string())).transpose()
     }
 }

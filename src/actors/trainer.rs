@@ -21,7 +21,8 @@ pub enum Trained {
 
 /// Local training and evaluation. Both are pure: the same arguments give the same bytes on any thread.
 pub trait Trainer: Send + Sync {
-    /// A client's local training. `address` tells its tasks apart: the round, where it has one task in each. `None` when `cancel` was raised and the training stopped.
+    /// A client's local training. `address` tells its tasks apart: the round, where it has one task in each. `None` when
+    /// `cancel` was raised and the training stopped.
     ///
     /// # Errors
     /// When the arithmetic itself fails.
@@ -33,9 +34,9 @@ pub trait Trainer: Send + Sync {
         cancel: &Cancel,
     ) -> Option<Result<Trained, LearningError>>;
 
-    /// Metrics on the validation split.
+    /// Metrics on the validation split. `None` when `cancel` was raised and the evaluation stopped.
     ///
     /// # Errors
     /// When the arithmetic itself fails.
-    fn evaluate(&self, params: &Params) -> Result<Evaluation, LearningError>;
+    fn evaluate(&self, params: &Params, cancel: &Cancel) -> Option<Result<Evaluation, LearningError>>;
 }

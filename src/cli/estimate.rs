@@ -16,8 +16,6 @@ use super::progress::{duration, size};
 use super::run::RunArgs;
 use super::{CliError, Console, Exit, fetch};
 use crate::actors::setup::Setup;
-use crate::model::backbone_tensors;
-use crate::params::TensorSpec;
 use crate::report::{available_memory, human_bytes};
 use crate::scenario::{self, Scenario};
 use crate::units::Bytes;
@@ -95,7 +93,7 @@ fn estimate(scenario: &Scenario, setup: &mut Setup, play_s: f64) -> Result<Estim
                 1 => 1.0,
                 n => n as f64 * EFFICIENCY,
             };
-            let memory = memory_of(setup, learning.workers);
+            let memory = setup.memory.with(learning.workers);
             Some(LearningEstimate { calibration, workers: learning.workers, host_s: seconds / parallel, memory })
         }
         _ => None,
@@ -109,21 +107,10 @@ fn estimate(scenario: &Scenario, setup: &mut Setup, play_s: f64) -> Result<Estim
     Ok(Estimate { played, rounds: scenario.rounds(), reservation, learning: estimated })
 }
 
-/// The frozen encoder once, and what each worker holds beside it.
-fn memory_of(setup: &Setup, workers: usize) -> Bytes {
-    let task = setup.plan.population.training_memory.get();
-    let shared = shared_weights(setup).min(task);
-    Bytes::new(shared + workers as u64 * (task - shared))
-}
-
-fn shared_weights(setup: &Setup) -> u64 {
-    4 * backbone_tensors(&setup.workload.encoder).iter().map(TensorSpec::n_elements).sum::<usize>() as u64
-}
-
 /// Refuses a run that needs more memory than is free, with the flags that would fit.
 fn check_memory(scenario: &Scenario, setup: &Setup) -> Result<(), CliError> {
     let (Some(learning), Some(available)) = (&setup.plan.learning, available_memory()) else { return Ok(()) };
-    let need = memory_of(setup, learning.workers);
+    let need = setup.memory.with(learning.workers);
     // a GPU has its own memory
     if need <= available || scenario.device() != crate::model::HostDevice::Cpu {
         return Ok(());
@@ -134,7 +121,7 @@ fn check_memory(scenario: &Scenario, setup: &Setup) -> Result<(), CliError> {
         size(need.get()),
         size(available.get())
     );
-    let fitting = (1..learning.workers).rev().find(|n| memory_of(setup, *n) <= available);
+    let fitting = setup.memory.workers_within(available);
     Err(CliError::new(Exit::Environment, "memory", message).help(flags_that_fit(scenario, fitting)))
 }
 

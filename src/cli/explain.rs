@@ -57,7 +57,7 @@ fn task(setup: &Setup) -> String {
     for client_id in 0..population.n_clients {
         let size = f64::from(population.num_examples(client_id));
         examples += size;
-        flops += size * population.sample_costs.of(client_id).0 * population.n_epochs as f64;
+        flops += size * population.flops_per_sample(client_id).0 * population.n_epochs as f64;
     }
     let mut rows = vec![
         ("trained numbers".to_string(), setup.n_trainable.to_string()),

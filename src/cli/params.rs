@@ -73,9 +73,8 @@ fn from_key(key: &str) -> Result<TuningConfig, CliError> {
 
 fn row(scenario: &Scenario, setup: &Setup, tuning: &TuningConfig, is_chosen: bool) -> Result<Row, SetupError> {
     let workload = &setup.workload;
-    let batch_size = scenario.train().per_device_train_batch_size;
     let (lengths, dtype) = (&workload.lengths, scenario.model().dtype);
-    let cost = method_cost(&workload.encoder, tuning, workload.n_labels, lengths, batch_size, dtype)?;
+    let cost = method_cost(&workload.encoder, tuning, workload.n_labels, lengths, scenario.train(), dtype)?;
     let compression = scenario.compression();
     let bytes_down = compression.downlink.implementation().encoded_len(&cost.travelling)?;
     let bytes_up = compression.uplink.implementation().encoded_len(&cost.travelling)?;

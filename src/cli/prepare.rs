@@ -43,9 +43,8 @@ fn hub_setting(kind: RepoKind, error: &HubError) -> &'static str {
 /// The workers that would fit into the memory that the scenario allows, for an error of memory; inside none if not even one
 /// does.
 fn fitting_workers(error: &SetupError) -> Option<Option<usize>> {
-    let SetupError::Memory { workers, need, limit } = error else { return None };
-    let each = (need.get() / *workers as u64).max(1);
-    Some(Some((limit.get() / each) as usize).filter(|n| *n >= 1))
+    let SetupError::Memory { memory, limit, .. } = error else { return None };
+    Some(memory.workers_within(*limit))
 }
 
 /// The setting that decides about an error, where one does.

@@ -13,24 +13,23 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::{Optim, TrainConfig};
 use crate::model::{EncoderConfig, ModelDtype, Place, Projection, Site, Sublayer, backbone_tensors, head_tensors};
 use crate::params::{Layout, TensorSpec};
 use crate::petuning::{StepMaps, TrainableTensor, TuningConfig, TuningError, trainable_tensors, travelling_tensors};
 use crate::units::{Bytes, Flops};
 
-/// What a device pays for training on a data set.
+/// Operations of training on examples of one length: forward, backward through frozen layers, and the gradients of what
+/// is trained.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TaskCost {
-    /// Operations for one example, forward and backward, on average over the training split.
-    pub flops_per_sample: Flops,
-    /// Memory at the longest example and a full batch.
-    pub memory: Bytes,
-    /// Trained numbers; this many travel.
-    pub n_trainable: usize,
+pub struct TrainingFlops {
+    /// For each example.
+    pub per_example: SampleFlops,
+    /// Beside that for each batch, however many examples it has.
+    pub per_batch: SampleFlops,
 }
 
-/// Operations for training on one example of `seq_len` tokens in a batch of `batch_size`: forward, backward through frozen
-/// layers, and the gradients of what is trained.
+/// Operations of training on examples of `seq_len` tokens.
 ///
 /// # Errors
 /// When the method asks for something that the encoder does not have.
@@ -39,13 +38,30 @@ pub fn training_flops(
     tuning: &TuningConfig,
     n_labels: usize,
     seq_len: usize,
-    batch_size: usize,
-) -> Result<SampleFlops, TuningError> {
-    Ok(flops_of_length(config, tuning, n_labels, batch_size)?.at(seq_len))
+) -> Result<TrainingFlops, TuningError> {
+    let flops = flops_of_length(config, tuning, n_labels)?;
+    Ok(TrainingFlops { per_example: flops.at(seq_len), per_batch: flops.per_batch() })
 }
 
-/// An estimate of the memory for training with AdamW: weights (frozen matrices in `dtype`, all others in `f32`), gradients
-/// and moments in `f32`, and the values that are kept for the backward pass of a batch of `batch_size` examples of `seq_len` tokens.
+/// Memory for training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrainingMemory {
+    /// Frozen weights, which jobs on one machine share.
+    pub frozen: Bytes,
+    /// All else, which each job has for itself.
+    pub own: Bytes,
+}
+
+impl TrainingMemory {
+    /// What a device takes that trains on its own.
+    pub fn total(self) -> Bytes {
+        self.frozen + self.own
+    }
+}
+
+/// An estimate of the memory for training: weights (frozen matrices in `dtype`, all others in `f32`), gradients and the
+/// optimizer's moments in `f32` (two for each trained number with AdamW, none with SGD), and the values that are kept for
+/// the backward pass of a full batch of examples of `seq_len` tokens.
 ///
 /// Kept are, per token of each layer from the lowest trained one upwards, 9 vectors of the hidden width (input, queries,
 /// keys, values, attended values, and input and output of the two layer normalisations), 2 of the intermediate width,
@@ -58,33 +74,38 @@ pub fn training_memory(
     tuning: &TuningConfig,
     n_labels: usize,
     seq_len: usize,
-    batch_size: usize,
+    train: &TrainConfig,
     dtype: ModelDtype,
-) -> Result<Bytes, TuningError> {
+) -> Result<TrainingMemory, TuningError> {
     let trained = trainable_tensors(tuning, config, n_labels)?;
     let count = |tensors: &mut dyn Iterator<Item = &TensorSpec>| tensors.map(TensorSpec::n_elements).sum::<usize>();
     let n_trained = count(&mut trained.iter().map(|tensor| &tensor.spec));
     let replaced: BTreeSet<&str> =
         trained.iter().filter(|tensor| tensor.init.is_none()).map(|tensor| tensor.spec.name.as_str()).collect();
     let backbone = backbone_tensors(config);
-    let frozen = || backbone.iter().filter(|spec| !replaced.contains(spec.name.as_str()));
-    let n_matrices = count(&mut frozen().filter(|spec| spec.shape.len() > 1));
-    let n_vectors = count(&mut frozen().filter(|spec| spec.shape.len() <= 1));
-    // Trained numbers have a gradient and two moments; matrices and tables that are frozen may be kept in 16 bits.
-    let weights = 4 * n_trained
-        + n_vectors
+    let kept_frozen = || backbone.iter().filter(|spec| !replaced.contains(spec.name.as_str()));
+    let n_matrices = count(&mut kept_frozen().filter(|spec| spec.shape.len() > 1));
+    let n_vectors = count(&mut kept_frozen().filter(|spec| spec.shape.len() <= 1));
+    // Matrices and tables that are frozen may be kept in 16 bits.
+    let frozen = n_vectors
         + match dtype {
             ModelDtype::F32 => n_matrices,
             ModelDtype::Bf16 => n_matrices.div_ceil(2),
         };
+    // A trained number has a gradient, and its moments.
+    let trained_times = match train.optim {
+        Optim::Adamw => 4,
+        Optim::Sgd => 2,
+    };
     let method = tuning.implementation();
     let seq_len = seq_len + method.extra_tokens();
     let n_keys = seq_len + method.extra_keys();
     let per_layer = 9 * config.hidden_size + 2 * config.intermediate + config.heads * n_keys;
     // One layer more than those that are kept stands for the values of the moment.
     let kept = config.layers.saturating_sub(lowest_depth(config, tuning, &trained).saturating_sub(1) / STAGES) + 1;
-    let numbers = weights + batch_size * seq_len * kept * per_layer;
-    Ok(Bytes::new(4 * numbers as u64))
+    let own = trained_times * n_trained + train.per_device_train_batch_size * seq_len * kept * per_layer;
+    let bytes = |numbers: usize| Bytes::new(4 * numbers as u64);
+    Ok(TrainingMemory { frozen: bytes(frozen), own: bytes(own) })
 }
 
 /// What a tuning method trains, sends and costs.
@@ -96,7 +117,7 @@ pub struct MethodCost {
     pub n_head: usize,
     /// The tensors that travel.
     pub travelling: Arc<Layout>,
-    /// Operations for one example, on average over the examples.
+    /// Operations for one example in a full batch, on average over the examples.
     pub flops: SampleFlops,
     /// Memory at the longest example and a full batch.
     pub memory: Bytes,
@@ -111,23 +132,25 @@ pub fn method_cost(
     tuning: &TuningConfig,
     n_labels: usize,
     lengths: &[usize],
-    batch_size: usize,
+    train: &TrainConfig,
     dtype: ModelDtype,
 ) -> Result<MethodCost, TuningError> {
     let count = |tensors: &[TrainableTensor]| tensors.iter().map(|tensor| tensor.spec.n_elements()).sum();
     let travelling = travelling_tensors(tuning, config, n_labels)?;
     let n_head = head_tensors(config, n_labels).iter().map(|(spec, _)| spec.n_elements()).sum();
-    let flops = flops_of_length(config, tuning, n_labels, batch_size)?;
-    let n = lengths.len().max(1) as f64;
-    let mean =
-        |of: fn(SampleFlops) -> Flops| Flops(lengths.iter().map(|&length| of(flops.at(length)).0).sum::<f64>() / n);
+    let flops = flops_of_length(config, tuning, n_labels)?;
+    let (n, batch_size) = (lengths.len().max(1) as f64, train.per_device_train_batch_size as f64);
+    let mean = |of: fn(SampleFlops) -> Flops| {
+        let sum: f64 = lengths.iter().map(|&length| of(flops.at(length)).0).sum();
+        Flops(sum / n + of(flops.per_batch()).0 / batch_size)
+    };
     let longest = lengths.iter().copied().max().unwrap_or(1);
     Ok(MethodCost {
         n_trainable: count(&trainable_tensors(tuning, config, n_labels)?),
         n_head,
         travelling: Layout::new(travelling.into_iter().map(|tensor| tensor.spec).collect()),
         flops: SampleFlops { forward: mean(|flops| flops.forward), backward: mean(|flops| flops.backward) },
-        memory: training_memory(config, tuning, n_labels, longest, batch_size, dtype)?,
+        memory: training_memory(config, tuning, n_labels, longest, train, dtype)?.total(),
     })
 }
 
@@ -170,6 +193,8 @@ pub(super) struct FlopsOfLength {
     per_example: Passes,
     per_token: Passes,
     per_token_pair: Passes,
+    /// Beside that for each batch.
+    per_batch: Passes,
     /// Tokens that the method adds to each example.
     extra_tokens: usize,
 }
@@ -182,13 +207,17 @@ impl FlopsOfLength {
         };
         SampleFlops { forward: of(|passes| passes.forward), backward: of(|passes| passes.backward) }
     }
+
+    /// What is computed once for a batch, however many examples it has.
+    pub(super) fn per_batch(&self) -> SampleFlops {
+        SampleFlops { forward: Flops(self.per_batch.forward), backward: Flops(self.per_batch.backward) }
+    }
 }
 
 pub(super) fn flops_of_length(
     config: &EncoderConfig,
     tuning: &TuningConfig,
     n_labels: usize,
-    batch_size: usize,
 ) -> Result<FlopsOfLength, TuningError> {
     let method = tuning.implementation();
     let trained = trainable_tensors(tuning, config, n_labels)?;
@@ -215,13 +244,9 @@ pub(super) fn flops_of_length(
     let extra_keys = method.extra_keys() as f64;
     flops.per_token.forward += extra_keys * flops.per_token_pair.forward;
     flops.per_token.backward += extra_keys * flops.per_token_pair.backward;
-    // What is computed once for a batch falls upon its examples in equal parts.
-    let mut per_batch = Passes::default();
     for StepMaps { times, sizes } in method.per_step(config) {
-        sizes.iter().for_each(|&size| per_batch.add_map(size, times, true, true));
+        sizes.iter().for_each(|&size| flops.per_batch.add_map(size, times, true, true));
     }
-    flops.per_example.forward += per_batch.forward / batch_size as f64;
-    flops.per_example.backward += per_batch.backward / batch_size as f64;
     // Linear maps of single vectors: the pooler and the head work on the first token, each map of a patch on its own.
     let is_map = |spec: &TensorSpec| spec.shape.len() > 1 && spec.name.ends_with(".weight");
     let size = |spec: &TensorSpec| (spec.shape[1..].iter().product(), spec.shape[0]);
@@ -324,7 +349,7 @@ mod tests {
 
     fn flops(kind: EncoderKind, tuning: TuningConfig) -> f64 {
         // 3 labels, 10 tokens.
-        training_flops(&shape(kind), &tuning, 3, 10, 4).unwrap().total().0
+        training_flops(&shape(kind), &tuning, 3, 10).unwrap().per_example.total().0
     }
 
     // Forward of both layers: per token 2 (4 h^2 + 2 h i) = 2 (256 + 256) = 1024 a layer, attention 4 s^2 h = 3200.
@@ -382,7 +407,7 @@ mod tests {
         };
         // 3 tokens of prompt and 10 of text cost what 1 and 12 do: all pass through everything.
         let of = |n: usize, length: usize| {
-            training_flops(&shape(EncoderKind::Roberta), &prompt(n), 3, length, 4).unwrap().total().0
+            training_flops(&shape(EncoderKind::Roberta), &prompt(n), 3, length).unwrap().per_example.total().0
         };
         assert_eq!(of(3, 10), of(1, 12));
         // Forwards: 13 tokens; backwards the inputs of all maps, nothing for weights but the head's.
@@ -400,14 +425,16 @@ mod tests {
         // All maps pass gradients on but the first layer's queries, keys and values.
         let backward = 10.0 * (1024.0 + 1024.0 - 384.0) + 2.0 * attention;
         assert_eq!(flops(EncoderKind::Roberta, prefix.clone()), forward + backward + 3.0 * (128.0 + 48.0));
-        // A network of 6 inside makes 5 x 2 layers x 2 x 8 numbers from embeddings of 8, once for a batch of 4, with
-        // gradients of its maps' inputs and weights: 3 x 2 x 5 (8 x 6 + 6 x 32) / 4.
+        // A network of 6 inside makes 5 x 2 layers x 2 x 8 numbers from embeddings of 8, once for a batch, with gradients of
+        // its maps' inputs and weights: 3 x 2 x 5 (8 x 6 + 6 x 32).
         let network: TuningConfig = serde_json::from_str(
             r#"{ "prefix": { "num_virtual_tokens": 5, "prefix_projection": true, "encoder_hidden_size": 6, "travels": "kv" } }"#,
         )
         .unwrap();
-        let of_network = 3.0 * 2.0 * 5.0 * (8.0 * 6.0 + 6.0 * 32.0) / 4.0;
-        assert_eq!(flops(EncoderKind::Roberta, network), flops(EncoderKind::Roberta, prefix) + of_network);
+        let of = |tuning| training_flops(&shape(EncoderKind::Roberta), tuning, 3, 10).unwrap();
+        assert_eq!(of(&network).per_example, of(&prefix).per_example);
+        assert_eq!(of(&network).per_batch.total().0, 3.0 * 2.0 * 5.0 * (8.0 * 6.0 + 6.0 * 32.0));
+        assert_eq!(of(&prefix).per_batch.total().0, 0.0);
     }
 
     #[test]
@@ -419,7 +446,7 @@ mod tests {
         let config = EncoderConfig::from_json(json.to_string().as_bytes(), "test").unwrap();
         let of = |tuning: &str| {
             let tuning = serde_json::from_str(tuning).unwrap();
-            method_cost(&config, &tuning, 2, &[128], 32, ModelDtype::F32).unwrap()
+            method_cost(&config, &tuning, 2, &[128], &TrainConfig::default(), ModelDtype::F32).unwrap()
         };
         let lora = of(r#"{ "lora": { "r": 8, "target_modules": ["query", "value"] } }"#);
         // 12 layers x 2 maps x (8 x 768 + 768 x 8) = 294,912, and the head: 768^2 + 768 + 2 x 768 + 2 = 592,130.
@@ -435,7 +462,9 @@ mod tests {
     #[test]
     fn memory_grows_with_what_is_kept() {
         let config = shape(EncoderKind::Roberta);
-        let memory_in = |tuning, dtype| training_memory(&config, &tuning, 3, 10, 4, dtype).unwrap().get();
+        let train = |optim| TrainConfig { per_device_train_batch_size: 4, optim, ..TrainConfig::default() };
+        let of = |tuning, optim, dtype| training_memory(&config, &tuning, 3, 10, &train(optim), dtype).unwrap();
+        let memory_in = |tuning, dtype| of(tuning, Optim::Adamw, dtype).total().get();
         let memory = |tuning| memory_in(tuning, ModelDtype::F32);
         let head = memory(TuningConfig::Head(HeadConfig {}));
         let lora = memory(TuningConfig::Lora(LoraConfig { r: 2, ..LoraConfig::default() }));
@@ -444,6 +473,9 @@ mod tests {
         // Head: weights 50 x 8 + 32 x 8 + 8 + 16 = 680 of embeddings and 2 x (4 x 72 + 144 + 136 + 32) = 1200 of layers;
         // head 72 + 27 = 99, four times; one layer of 4 x 10 tokens x (72 + 32 + 20).
         assert_eq!(head, 4 * (680 + 1200 + 4 * 99 + 40 * 124));
+        // SGD has no moments: twice in place of four times. The rest is frozen, and shared by those who train.
+        let sgd = of(TuningConfig::Head(HeadConfig {}), Optim::Sgd, ModelDtype::F32);
+        assert_eq!((sgd.frozen.get(), sgd.own.get()), (4 * (680 + 1200), 4 * (2 * 99 + 40 * 124)));
         // Of these the matrices in half: (50 + 32 + 1) x 8 = 664 of embeddings and 2 x 512 = 1024 of layers. Full tuning
         // freezes none.
         let half = memory_in(TuningConfig::Head(HeadConfig {}), ModelDtype::Bf16);

@@ -1,6 +1,8 @@
 //! What can go wrong in training and evaluation.
 
 use super::Split;
+#[cfg(doc)]
+use super::TrainJob;
 use crate::petuning::TuningError;
 
 /// Why a job has no result.
@@ -8,38 +10,38 @@ use crate::petuning::TuningError;
 #[non_exhaustive]
 pub enum TrainingError {
     /// The loss, a gradient or a trained value is NaN or infinite.
-    #[error("client {client_id} diverged in round {round} at step {step}; lower clients.train.learning_rate")]
+    #[error("client {client_id} diverged at step {step}; lower clients.train.learning_rate")]
     Diverged {
         /// Whose job.
         client_id: u32,
-        /// In which round.
-        round: u32,
+        /// Which of its tasks: [`TrainJob::address`].
+        address: u32,
         /// At which step, from 0.
         step: usize,
     },
     /// The job was called off.
-    #[error("the training of client {client_id} in round {round} was cancelled")]
+    #[error("the training of client {client_id} was cancelled")]
     Cancelled {
         /// Whose job.
         client_id: u32,
-        /// In which round.
-        round: u32,
+        /// Which of its tasks: [`TrainJob::address`].
+        address: u32,
     },
     /// A client without examples was asked to train.
-    #[error("client {client_id} has no examples to train on in round {round}")]
+    #[error("client {client_id} has no examples to train on")]
     EmptyShard {
         /// Whose job.
         client_id: u32,
-        /// In which round.
-        round: u32,
+        /// Which of its tasks: [`TrainJob::address`].
+        address: u32,
     },
     /// Start values are laid out for other tensors than the method's.
-    #[error("the start values of client {client_id} in round {round} belong to another tuning method or model")]
+    #[error("the start values of client {client_id} belong to another tuning method or model")]
     WrongLayout {
         /// Whose job.
         client_id: u32,
-        /// In which round.
-        round: u32,
+        /// Which of its tasks: [`TrainJob::address`].
+        address: u32,
     },
     /// The split to evaluate on has no examples.
     #[error("the {split} split has no examples")]

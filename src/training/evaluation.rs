@@ -5,8 +5,8 @@ use std::fmt;
 use candle_core::Result;
 use serde::{Deserialize, Serialize};
 
-use super::examples;
 use super::metrics::Confusion;
+use super::{Cancel, examples};
 use crate::data::EncodedSplit;
 use crate::model::{Backbone, Hooks, Pass, classify};
 
@@ -53,18 +53,22 @@ pub struct Evaluation {
 const BATCH_SIZE: usize = 64;
 
 /// Evaluates on all examples. They run in batches of similar length, so that little padding is computed; sums are taken
-/// in the order of the split.
+/// in the order of the split. `None` when `cancel` was raised.
 pub(super) fn evaluate(
     backbone: &Backbone,
     hooks: &dyn Hooks,
     split: &EncodedSplit,
     n_labels: usize,
-) -> Result<Evaluation> {
+    cancel: &Cancel,
+) -> Result<Option<Evaluation>> {
     let mut order: Vec<usize> = (0..split.len()).collect();
     order.sort_by_key(|&i| (examples::n_tokens(split, i, backbone.config()), i));
     let mut losses = vec![0f64; split.len()];
     let mut confusion = Confusion::new(n_labels);
     for indices in order.chunks(BATCH_SIZE) {
+        if cancel.is_cancelled() {
+            return Ok(None);
+        }
         let batch = examples::batch(split, indices, backbone)?;
         let logits = classify(backbone, &batch, hooks, &mut Pass::evaluation())?.to_vec2::<f32>()?;
         for (&i, scores) in indices.iter().zip(&logits) {
@@ -73,14 +77,14 @@ pub(super) fn evaluate(
             confusion.add(label, largest(scores));
         }
     }
-    Ok(Evaluation {
+    Ok(Some(Evaluation {
         loss: losses.iter().sum::<f64>() / split.len() as f64,
         accuracy: confusion.accuracy(),
         f1: confusion.f1(),
         macro_f1: confusion.macro_f1(),
         mcc: confusion.mcc(),
         n: split.len(),
-    })
+    }))
 }
 
 /// `log sum exp(scores) - scores[label]`, in nats.

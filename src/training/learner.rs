@@ -10,7 +10,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use tokenizers::Tokenizer;
 
-use super::cost::{FlopsOfLength, TaskCost, flops_of_length, training_memory};
+use super::cost::{TrainingMemory, flops_of_length, training_memory};
 use super::optimizer::{self, Optimizer, clip_factor};
 use super::{Cancel, Evaluation, Schedule, Split, TrainConfig, TrainingError, evaluation, examples};
 use crate::data::EncodedDataset;
@@ -26,15 +26,15 @@ use crate::units::Flops;
 /// Batches within which examples are sorted when they are grouped by length.
 const WINDOW: usize = 50;
 
-/// One client's work in one round.
+/// One client's work in one task.
 #[derive(Debug, Clone)]
 pub struct TrainJob {
     /// The values to start from.
     pub start: Arc<Params>,
     /// Whose shard it is; addresses the client's random streams.
     pub client_id: u32,
-    /// The round, or any number that tells the client's tasks apart; addresses the random streams.
-    pub round: u32,
+    /// A number that tells the client's tasks apart, such as the round; addresses the random streams.
+    pub address: u32,
     /// Rows of the training split.
     pub shard: Arc<[u32]>,
 }
@@ -155,15 +155,15 @@ impl Learner {
     /// [`Cancelled`](TrainingError::Cancelled) when `cancel` is raised before the last step, and
     /// [`Diverged`](TrainingError::Diverged) when the loss, a gradient or a value is not finite.
     pub fn train(&self, job: &TrainJob, cancel: &Cancel) -> Result<Update, TrainingError> {
-        let (client_id, round) = (job.client_id, job.round);
+        let (client_id, address) = (job.client_id, job.address);
         if job.shard.is_empty() {
-            return Err(TrainingError::EmptyShard { client_id, round });
+            return Err(TrainingError::EmptyShard { client_id, address });
         }
         if job.start.layout() != self.layout() {
-            return Err(TrainingError::WrongLayout { client_id, round });
+            return Err(TrainingError::WrongLayout { client_id, address });
         }
         let failed = |source| {
-            let what = format!("training of client {client_id} in round {round}");
+            let what = format!("training of client {client_id}");
             TrainingError::Tensor { what, source }
         };
         let device = self.backbone.device();
@@ -175,16 +175,16 @@ impl Learner {
         let (mut loss_sum, mut n_seen) = (0f64, 0usize);
         for (step, rows) in batches.iter().enumerate() {
             if cancel.is_cancelled() {
-                return Err(TrainingError::Cancelled { client_id, round });
+                return Err(TrainingError::Cancelled { client_id, address });
             }
-            let key = self.seeds.step(Purpose::DropoutMask, client_id, round, step as u32).next_u64();
+            let key = self.seeds.step(Purpose::DropoutMask, client_id, address, step as u32).next_u64();
             let mut pass = Pass::training(key, self.config.dropout.map(|p| p as f32));
             let hooks = self.tuning.implementation().hooks(task.travelling(&variables).map_err(failed)?);
             let (loss, gradients) =
                 self.loss_and_gradients(rows, &variables, hooks.as_ref(), &mut pass).map_err(failed)?;
             let norm = optimizer::norm(&gradients).map_err(failed)?;
             if !loss.is_finite() || !norm.is_finite() {
-                return Err(TrainingError::Diverged { client_id, round, step });
+                return Err(TrainingError::Diverged { client_id, address, step });
             }
             loss_sum += loss * rows.len() as f64;
             n_seen += rows.len();
@@ -192,7 +192,7 @@ impl Learner {
             let learning_rate = self.config.learning_rate * schedule.factor(step);
             let stepped = optimizer.step_in_place(&variables, &gradients, factor, learning_rate);
             if !stepped.map_err(failed)? {
-                return Err(TrainingError::Diverged { client_id, round, step });
+                return Err(TrainingError::Diverged { client_id, address, step });
             }
         }
         let train_loss = loss_sum / n_seen as f64;
@@ -206,6 +206,20 @@ impl Learner {
     /// # Errors
     /// When the split is empty or absent, or the device fails.
     pub fn evaluate(&self, params: &Params, split: Split) -> Result<Evaluation, TrainingError> {
+        let evaluation = self.evaluate_unless_cancelled(params, split, &Cancel::new())?;
+        Ok(evaluation.expect("nobody else has the flag"))
+    }
+
+    /// The same; `None` when `cancel` is raised before the last batch.
+    ///
+    /// # Errors
+    /// When the split is empty or absent, or the device fails.
+    pub fn evaluate_unless_cancelled(
+        &self,
+        params: &Params,
+        split: Split,
+        cancel: &Cancel,
+    ) -> Result<Option<Evaluation>, TrainingError> {
         let failed = |source| TrainingError::Tensor { what: format!("evaluation on the {split} split"), source };
         let data = match split {
             Split::Train => Some(&self.data.train),
@@ -216,7 +230,7 @@ impl Learner {
         let values = TrainableVars::constants(params, self.backbone.device()).map_err(failed)?;
         let hooks = self.tuning.implementation().hooks(values);
         let n_labels = self.data.labels.len();
-        evaluation::evaluate(&self.backbone, hooks.as_ref(), data, n_labels).map_err(failed)
+        evaluation::evaluate(&self.backbone, hooks.as_ref(), data, n_labels, cancel).map_err(failed)
     }
 
     /// Compares the gradient of every tensor that clients train with finite differences, on a few examples and with the
@@ -255,29 +269,14 @@ impl Learner {
         check_gradients(&self.backbone, &params, n_elements, &loss).map_err(failed)
     }
 
-    /// What a device pays for one training example of the data set's mean length.
+    /// What training takes at the longest example and a full batch.
     ///
     /// # Errors
     /// When the method does not fit the encoder.
-    pub fn cost(&self) -> Result<TaskCost, TrainingError> {
-        let n_labels = self.data.labels.len();
-        let train = &self.data.train;
-        let config = self.backbone.config();
-        let longest = (0..train.len()).map(|i| examples::n_tokens(train, i, config)).max().unwrap_or(1);
-        let all: Vec<u32> = (0..train.len() as u32).collect();
-        let flops = self.task_flops(&all)?;
-        Ok(TaskCost {
-            flops_per_sample: Flops(flops.0 / all.len().max(1) as f64),
-            memory: training_memory(
-                self.backbone.config(),
-                &self.tuning,
-                n_labels,
-                longest,
-                self.config.per_device_train_batch_size,
-                self.backbone.dtype(),
-            )?,
-            n_trainable: self.local.trained().n_elements(),
-        })
+    pub fn memory(&self) -> Result<TrainingMemory, TrainingError> {
+        let (config, dtype) = (self.backbone.config(), self.backbone.dtype());
+        let longest = self.lengths().into_iter().max().unwrap_or(1);
+        Ok(training_memory(config, &self.tuning, self.data.labels.len(), longest, &self.config, dtype)?)
     }
 
     /// Tokens of each training example.
@@ -286,20 +285,20 @@ impl Learner {
         (0..train.len()).map(|row| examples::n_tokens(train, row, self.backbone.config())).collect()
     }
 
-    /// What a device pays for training once on each of these rows, at their own lengths.
+    /// What devices pay for one epoch on each of these shards: for their rows at their own lengths, and for their steps.
     ///
     /// # Errors
     /// When the method does not fit the encoder.
-    pub fn task_flops(&self, shard: &[u32]) -> Result<Flops, TrainingError> {
-        let flops = self.flops_of_length()?;
+    pub fn epoch_flops<'a>(&self, shards: impl IntoIterator<Item = &'a [u32]>) -> Result<Vec<Flops>, TrainingError> {
         let config = self.backbone.config();
-        let lengths = shard.iter().map(|&row| examples::n_tokens(&self.data.train, row as usize, config));
-        Ok(Flops(lengths.map(|length| flops.at(length).total().0).sum()))
-    }
-
-    fn flops_of_length(&self) -> Result<FlopsOfLength, TrainingError> {
-        let batch_size = self.config.per_device_train_batch_size;
-        Ok(flops_of_length(self.backbone.config(), &self.tuning, self.data.labels.len(), batch_size)?)
+        let flops = flops_of_length(config, &self.tuning, self.data.labels.len())?;
+        let of = |shard: &[u32]| {
+            let lengths = shard.iter().map(|&row| examples::n_tokens(&self.data.train, row as usize, config));
+            let n_steps = shard.len().div_ceil(self.config.per_device_train_batch_size);
+            let of_rows: f64 = lengths.map(|length| flops.at(length).total().0).sum();
+            Flops(of_rows + flops.per_batch().total().0 * n_steps as f64)
+        };
+        Ok(shards.into_iter().map(of).collect())
     }
 
     /// Writes trained values for use elsewhere; see [`export_adapter`]. Gives the files written.
@@ -315,7 +314,7 @@ impl Learner {
         let mut batches = Vec::new();
         for epoch in 0..self.config.num_train_epochs {
             let mut rows = job.shard.to_vec();
-            let mut rng = self.seeds.step(Purpose::Shuffle, job.client_id, job.round, epoch as u32);
+            let mut rng = self.seeds.step(Purpose::Shuffle, job.client_id, job.address, epoch as u32);
             rows.shuffle(&mut rng);
             let size = self.config.per_device_train_batch_size;
             if !self.config.group_by_length {

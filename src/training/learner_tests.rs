@@ -53,7 +53,7 @@ fn prefix(travels: Travels) -> TuningConfig {
 }
 
 fn job(learner: &Learner) -> TrainJob {
-    TrainJob { start: learner.initial().unwrap().clone(), client_id: 3, round: 7, shard: (0..20).collect() }
+    TrainJob { start: learner.initial().unwrap().clone(), client_id: 3, address: 7, shard: (0..20).collect() }
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn three_steps_give_what_pytorch_gives() {
         let start = adapter.params;
         let learner = Learner::new(backbone, None, adapter.tuning, data(&rows, 3), config, Seeds::new(0)).unwrap();
         let shard = (0..rows.len() as u32).collect();
-        let job = TrainJob { start: Arc::new(start), client_id: 0, round: 0, shard };
+        let job = TrainJob { start: Arc::new(start), client_id: 0, address: 0, shard };
         let update = learner.train(&job, &Cancel::new()).unwrap();
         assert_eq!(update.steps, 3);
         let losses: Vec<f64> = serde_json::from_value(expected["losses"].clone()).unwrap();
@@ -120,8 +120,8 @@ fn a_job_gives_the_same_bytes_on_any_thread() {
         for other in there {
             assert!(other == here);
         }
-        let other_round = TrainJob { round: 8, ..job.clone() };
-        assert!(learner.train(&other_round, &Cancel::new()).unwrap().params != here.0.params);
+        let another = TrainJob { address: 8, ..job.clone() };
+        assert!(learner.train(&another, &Cancel::new()).unwrap().params != here.0.params);
     }
 }
 
@@ -213,14 +213,14 @@ fn jobs_that_cannot_finish_say_so() {
     broken.values_mut()[0] = f32::NAN;
     let broken = TrainJob { start: Arc::new(broken), ..good.clone() };
     let message = learner.train(&broken, &Cancel::new()).unwrap_err().to_string();
-    assert_eq!(message, "client 3 diverged in round 7 at step 0; lower clients.train.learning_rate");
+    assert_eq!(message, "client 3 diverged at step 0; lower clients.train.learning_rate");
     let cancel = Cancel::new();
     cancel.clone().cancel();
     let error = learner.train(&good, &cancel).unwrap_err();
-    assert!(matches!(error, TrainingError::Cancelled { client_id: 3, round: 7 }), "{error}");
+    assert!(matches!(error, TrainingError::Cancelled { client_id: 3, address: 7 }), "{error}");
     let empty = TrainJob { shard: Arc::new([]), ..good.clone() };
     let message = learner.train(&empty, &Cancel::new()).unwrap_err().to_string();
-    assert_eq!(message, "client 3 has no examples to train on in round 7");
+    assert_eq!(message, "client 3 has no examples to train on");
     let other = Params::zeros(crate::params::Layout::new(Vec::new()));
     let error = learner.train(&TrainJob { start: Arc::new(other), ..good }, &Cancel::new()).unwrap_err();
     assert!(matches!(error, TrainingError::WrongLayout { .. }), "{error}");
@@ -244,14 +244,31 @@ fn data_that_does_not_fit_the_model_is_refused() {
 #[test]
 fn costs_are_counted_at_the_lengths_of_the_data() {
     let learner = learner(lora(), TrainConfig::default());
-    let cost = learner.cost().unwrap();
     let config = learner.backbone().config();
-    let of_length = |n| super::training_flops(config, &lora(), 2, n, 32).unwrap().total().0;
+    let of_length = |n| super::training_flops(config, &lora(), 2, n).unwrap().per_example.total().0;
     // Rows have 3, 4 and 5 tokens in turn: 7, 7 and 6 of them.
-    let expected = (7.0 * of_length(3) + 7.0 * of_length(4) + 6.0 * of_length(5)) / 20.0;
-    assert!((cost.flops_per_sample.0 / expected - 1.0).abs() < 1e-12);
-    assert_eq!(cost.n_trainable, learner.layout().n_elements());
-    assert_eq!(learner.task_flops(&[0, 1]).unwrap().0, of_length(3) + of_length(4));
+    let all: Vec<u32> = (0..20).collect();
+    let flops = learner.epoch_flops([&all[..], &[0, 1]]).unwrap();
+    let expected = 7.0 * of_length(3) + 7.0 * of_length(4) + 6.0 * of_length(5);
+    assert!((flops[0].0 / expected - 1.0).abs() < 1e-12);
+    assert_eq!(flops[1].0, of_length(3) + of_length(4));
+}
+
+#[test]
+fn a_batch_that_is_not_full_costs_what_is_computed_for_each_batch() {
+    let config = TrainConfig { per_device_train_batch_size: 8, ..TrainConfig::default() };
+    let learner = learner(prefix(Travels::Kv), config);
+    let of_length = |n| super::training_flops(learner.backbone().config(), &prefix(Travels::Kv), 2, n).unwrap();
+    let per_batch = of_length(3).per_batch.total().0;
+    assert!(per_batch > 0.0);
+    let of_row = |row: usize| of_length(3 + row % 3).per_example.total().0;
+    // 2 rows are one step, 8 too, 20 are three.
+    for (n_rows, n_steps) in [(2, 1.0), (8, 1.0), (20, 3.0)] {
+        let shard: Vec<u32> = (0..n_rows as u32).collect();
+        let expected = (0..n_rows).map(of_row).sum::<f64>() + n_steps * per_batch;
+        let flops = learner.epoch_flops([&shard[..]]).unwrap()[0].0;
+        assert!((flops / expected - 1.0).abs() < 1e-12, "{n_rows} rows: {flops}, not {expected}");
+    }
 }
 
 #[test]
@@ -271,7 +288,7 @@ fn a_prefix_made_by_a_network_travels_as_keys_and_values_and_trains_alike() {
     let evaluations = [0, 1].map(|i| learners[i].evaluate(&first[i].params, Split::Validation).unwrap());
     assert!((evaluations[0].loss - evaluations[1].loss).abs() < 1e-4, "{evaluations:?}");
     // The second round depends on what travelled alone.
-    let next = TrainJob { start: Arc::new(first[0].params.clone()), round: 8, ..job(&learners[0]) };
+    let next = TrainJob { start: Arc::new(first[0].params.clone()), address: 8, ..job(&learners[0]) };
     let second = learners[0].train(&next, &Cancel::new()).unwrap();
     assert!(second.train_loss < first[0].train_loss, "{} {}", second.train_loss, first[0].train_loss);
     assert!(learner(prefix(Travels::Kv), config).train(&next, &Cancel::new()).unwrap() == second);

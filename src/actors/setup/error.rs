@@ -1,5 +1,6 @@
 //! What a scenario asks for and cannot be had.
 
+use super::RunMemory;
 use crate::data::{DataError, PartitionError};
 use crate::hub::{HubError, RepoKind};
 use crate::model::ModelError;
@@ -76,12 +77,12 @@ pub enum SetupError {
         found: String,
     },
     /// The run would take more memory than the scenario allows.
-    #[error("training with {workers} workers takes about {need}, but `compute.memory_limit` is {limit}")]
+    #[error("training with {workers} workers takes about {}, but `compute.memory_limit` is {limit}", memory.with(*workers))]
     Memory {
         /// Jobs at a time.
         workers: usize,
         /// The estimate.
-        need: Bytes,
+        memory: RunMemory,
         /// The limit.
         limit: Bytes,
     },

@@ -55,11 +55,11 @@ pub(super) fn submit_evaluation(
 ) -> EvaluationJob {
     let (trainer, params, nanos) = (learning.trainer.clone(), params.clone(), nanos.clone());
     // Needed last of all: it fills the gaps that training leaves.
-    pool.submit(format!("evaluation of round {round}"), NEVER, move |_| {
+    pool.submit(format!("evaluation of round {round}"), NEVER, move |cancel| {
         let watch = Stopwatch::start();
-        let evaluation = trainer.evaluate(&params);
+        let evaluation = trainer.evaluate(&params, cancel);
         nanos.fetch_add((watch.seconds() * 1e9) as u64, Ordering::Relaxed);
-        Some(evaluation)
+        evaluation
     })
 }
 

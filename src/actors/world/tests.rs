@@ -54,9 +54,9 @@ impl Trainer for AddClientId {
         Some(Ok(Trained::Update(Box::new(update))))
     }
 
-    fn evaluate(&self, params: &Params) -> Result<Evaluation, LearningError> {
+    fn evaluate(&self, params: &Params, _: &Cancel) -> Option<Result<Evaluation, LearningError>> {
         let accuracy = f64::from(params.values()[0]);
-        Ok(Evaluation { loss: 0.0, accuracy, f1: 0.0, macro_f1: 0.0, mcc: 0.0, n: 1 })
+        Some(Ok(Evaluation { loss: 0.0, accuracy, f1: 0.0, macro_f1: 0.0, mcc: 0.0, n: 1 }))
     }
 }
 
@@ -121,7 +121,7 @@ fn plan() -> Plan {
             "share": 1.0, "downlink": "8 Mbps", "uplink": "4 Mbps", "latency": "100 ms" }))],
         regions: Vec::new(),
         shard_sizes: ShardSizes::Fixed(10),
-        sample_costs: SampleCosts::Same(Flops(0.0)),
+        sample_costs: SampleCosts::Same { per_sample: Flops(0.0), per_batch: Flops(0.0), batch_size: 1 },
         training_memory: Bytes::new(1 << 20),
         n_epochs: 1,
         server_rates: [None; 2],
@@ -367,6 +367,14 @@ fn actors_come_and_go_without_a_trace_in_the_results() {
         simulate(&plan).1.records
     };
     assert_eq!(records(0), records(1000));
+}
+
+#[test]
+fn a_client_with_less_than_a_batch_pays_a_whole_step() {
+    // 100 operations a sample and 40 a batch of 4: 1 sample pays 140, 4 pay 110 each, 6 in two batches 100 + 80 / 6.
+    let costs = SampleCosts::Same { per_sample: Flops(100.0), per_batch: Flops(40.0), batch_size: 4 };
+    assert_eq!([1, 4].map(|n| costs.of(0, n).0), [140.0, 110.0]);
+    assert!((costs.of(0, 6).0 - (100.0 + 80.0 / 6.0)).abs() < 1e-12);
 }
 
 #[test]

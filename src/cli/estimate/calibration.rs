@@ -41,9 +41,9 @@ pub(super) fn calibrate(scenario: &Scenario, setup: &Setup, learner: &Learner) -
     let time = |n: usize| -> Result<(f64, f64), TrainingError> {
         let from = rows.len().saturating_sub(n) / 2;
         let shard: Arc<[u32]> = rows[from..(from + n).min(rows.len())].into();
-        let flops = learner.task_flops(&shard)?.0 * scenario.train().num_train_epochs as f64;
+        let flops = learner.epoch_flops([&shard[..]])?[0].0 * scenario.train().num_train_epochs as f64;
         let watch = Stopwatch::start();
-        match learner.train(&TrainJob { start: start.clone(), client_id: 0, round: 0, shard }, &Cancel::new()) {
+        match learner.train(&TrainJob { start: start.clone(), client_id: 0, address: 0, shard }, &Cancel::new()) {
             // numbers that run away take as long as others
             Ok(_) | Err(TrainingError::Diverged { .. }) => Ok((watch.seconds(), flops)),
             Err(error) => Err(error),
@@ -55,7 +55,7 @@ pub(super) fn calibrate(scenario: &Scenario, setup: &Setup, learner: &Learner) -
     let flops_per_s = flops / seconds.max(1e-9);
     let workload = &setup.workload;
     let dtype = scenario.model().dtype;
-    let cost = method_cost(&workload.encoder, scenario.tuning(), workload.n_labels, lengths, batch_size, dtype);
+    let cost = method_cost(&workload.encoder, scenario.tuning(), workload.n_labels, lengths, scenario.train(), dtype);
     let forward = cost.map_err(|error| failed(error.into()))?.flops.forward.0;
     let of = |split| learner.n_rows(split) as f64 * forward / flops_per_s;
     Ok(Calibration { flops_per_s, evaluation_s: of(Split::Validation), test_s: of(Split::Test) })

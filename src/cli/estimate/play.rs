@@ -100,7 +100,7 @@ impl Observer for Count {
         if let (EventKind::Accepted, Some(client_id)) = (record.event, record.client_id) {
             let population = &self.population;
             let samples = f64::from(population.num_examples(client_id)) * population.n_epochs as f64;
-            self.played.flops += samples * population.sample_costs.of(client_id).0;
+            self.played.flops += samples * population.flops_per_sample(client_id).0;
         }
         Ok(())
     }

@@ -140,7 +140,7 @@ pub(crate) fn initial(learner: &Learner) -> Result<&Arc<Params>> {
 /// One step on all rows.
 pub(crate) fn job(initial: &Arc<Params>, batch: usize, client_id: u32) -> TrainJob {
     let shard: Vec<u32> = (0..batch as u32).collect();
-    TrainJob { start: initial.clone(), client_id, round: 0, shard: shard.into() }
+    TrainJob { start: initial.clone(), client_id, address: 0, shard: shard.into() }
 }
 
 /// One forward pass over a batch, with low-rank updates that are not merged, as an evaluation makes it.

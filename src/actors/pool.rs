@@ -353,6 +353,21 @@ mod tests {
     }
 
     #[test]
+    fn a_withdrawn_job_can_be_queued_again() {
+        let pool = Pool::new(1).unwrap();
+        let (release, _blockers) = block(&pool, 1);
+        let job = pool.submit(String::new(), at(5), |_| Some(7));
+        job.withdraw();
+        job.queue_again(at(6));
+        drop(release);
+        // A worker runs it, although nobody waits.
+        while !job.is_done() {
+            std::thread::yield_now();
+        }
+        assert_eq!((job.wait().unwrap(), pool.counts().inline), (7, 0));
+    }
+
+    #[test]
     fn a_running_job_stops_at_its_next_step_when_withdrawn_and_leaves_room_for_others() {
         let pool = Pool::new(1).unwrap();
         let (started, has_started) = mpsc::channel();

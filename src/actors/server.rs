@@ -228,8 +228,8 @@ impl Server {
         Ok((ServerState { core: self.core.save(), policy: self.policy.save()? }, self.core.models()))
     }
 
-    /// A server that goes on from a saved state. `value_of` gives the values of updates that are part of the next model
-    /// already, once more.
+    /// A server that goes on from a saved state. `next_of` gives the values of updates that are part of the next model
+    /// already, once more: that of the first of the tasks that it is given; those after it will be asked for next.
     ///
     /// # Errors
     /// When the state is not one of a server with these settings, or a value cannot be had.
@@ -238,13 +238,14 @@ impl Server {
         seeds: Seeds,
         state: ServerState,
         models: &Models,
-        mut value_of: impl FnMut(TaskId) -> Result<UpdateValue, E>,
+        mut next_of: impl FnMut(&[TaskId]) -> Result<UpdateValue, E>,
     ) -> Result<Self, E> {
         let mut policy = policy_of(&settings);
         policy.restore(&state.policy)?;
         let core = Core::restore(settings, seeds, state.core, models);
-        for task in policy.intake().tasks_to_fold_again() {
-            policy.intake().fold_again(task, &value_of(task)?, &core);
+        let tasks = policy.intake().tasks_to_fold_again();
+        for (index, task) in tasks.iter().enumerate() {
+            policy.intake().fold_again(*task, &next_of(&tasks[index..])?, &core);
         }
         Ok(Self { core, policy })
     }

@@ -115,7 +115,6 @@ fn sender_of(client_id: u32) -> u32 {
 /// The state of a run.
 struct World<'a> {
     plan: &'a Plan,
-    pool: Option<Pool>,
     house: House,
     calendar: Calendar<Event>,
     network: Box<dyn NetworkModel>,
@@ -129,6 +128,9 @@ struct World<'a> {
     untold_failures: VecDeque<TaskId>,
     tasks: Tasks,
     journal: Journal<'a>,
+    /// After those who hold jobs, since fields are dropped in their order: jobs that nobody waits for any more stop, and only
+    /// then the pool waits for its threads.
+    pool: Option<Pool>,
     network_events: u64,
     /// The round that had ended last when it was last looked at whether the state is to be saved.
     checkpointed: u32,
@@ -324,6 +326,7 @@ impl World<'_> {
                     for job in withhold.iter().filter_map(|task| self.tasks.get(*task)?.job.as_ref()) {
                         job.withdraw();
                     }
+                    self.submit_missing(&tasks);
                     for task in tasks {
                         let value = self.value_of(task)?;
                         pending.extend(self.house.tell_server(self.now, ServerMessage::Value { task, value }).await?);

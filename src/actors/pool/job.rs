@@ -159,6 +159,22 @@ impl<T: Send + 'static> Job<T> {
         }
     }
 
+    /// True when the value is there, so that [`wait`](Job::wait) gives it at once. When that is depends on this machine.
+    pub fn is_done(&self) -> bool {
+        let _queue = self.shared.lock();
+        matches!(self.state.slot().stage, Stage::Done(_))
+    }
+
+    /// Queues the job again if it was [withdrawn](Job::withdraw) and has stopped.
+    pub fn queue_again(&self, need_by: SimTime) {
+        let mut queue = self.shared.lock();
+        if matches!(self.state.slot().stage, Stage::Idle) {
+            self.enqueue(&mut queue, need_by);
+            drop(queue);
+            self.shared.changed.notify_all();
+        }
+    }
+
     fn pause<'a>(&'a self, queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
         let watch = Stopwatch::start();
         let queue = self.shared.changed.wait(queue).expect("see `Shared::lock`");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::journal::EvaluationJob;
-use super::tasks::Task;
+use super::tasks::{Task, Tasks};
 use super::{World, WorldError};
 use crate::actors::messages::{GlobalModel, TaskId, UpdateValue};
 use crate::actors::plan::Learning;
@@ -16,6 +16,13 @@ use crate::sim::NEVER;
 use crate::units::SimTime;
 
 impl World<'_> {
+    /// Lets values that are about to be collected be computed side by side.
+    pub(super) fn submit_missing(&mut self, tasks: &[TaskId]) {
+        if let (Some(pool), Some(learning)) = (&self.pool, &self.plan.learning) {
+            submit_missing(pool, learning, &mut self.tasks, tasks, self.now);
+        }
+    }
+
     pub(super) fn value_of(&mut self, id: TaskId) -> Result<UpdateValue, WorldError> {
         let task = self.tasks.get_mut(id).expect("only arrived updates are collected");
         match (&self.pool, &self.plan.learning) {
@@ -28,6 +35,17 @@ impl World<'_> {
         if let (Some(pool), Some(learning), Some(params)) = (&self.pool, &self.plan.learning, &model.params) {
             let job = submit_evaluation(pool, learning, round, params, &self.evaluation_nanos);
             self.journal.expect_evaluation(params.clone(), job);
+        }
+    }
+}
+
+/// Submits jobs for those of the tasks that have none, or whose job was withdrawn.
+pub(super) fn submit_missing(pool: &Pool, learning: &Learning, tasks: &mut Tasks, ids: &[TaskId], now: SimTime) {
+    for task in ids {
+        let Some(task) = tasks.get_mut(*task) else { continue };
+        match &task.job {
+            Some(job) => job.queue_again(now),
+            None => task.job = Some(submit(pool, learning, task, now)),
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::events::Event;
 use super::journal::{Journal, JournalState};
-use super::learning::{submit, submit_evaluation, value_of};
+use super::learning::{submit_evaluation, submit_missing, value_of};
 use super::observer::Observer;
 use super::tasks::{TaskState, Tasks};
 use super::{Outcome, World, WorldError, has_rounds, view_of};
@@ -132,15 +132,15 @@ pub async fn resume(
     let power_of = |class: usize| plan.population.devices[class].model.power();
     let with_jobs: Vec<_> = state.tasks.iter().filter(|task| task.has_job).map(|task| task.id).collect();
     let mut tasks = Tasks::restore(state.tasks, &models, power_of);
-    let server = Server::restore(plan.rounds.clone(), plan.population.seeds, state.server, &models, |task| {
-        let task = tasks.get_mut(task).ok_or_else(|| misfit(format!("task {task} is not there")))?;
+    let server = Server::restore(plan.rounds.clone(), plan.population.seeds, state.server, &models, |next| {
+        if let Some((pool, learning)) = at_work {
+            submit_missing(pool, learning, &mut tasks, next, state.now);
+        }
+        let task = tasks.get_mut(next[0]).ok_or_else(|| misfit(format!("task {} is not there", next[0])))?;
         at_work.map_or(Ok(UpdateValue::TimingOnly), |(pool, learning)| value_of(pool, learning, task))
     })?;
     if let Some((pool, learning)) = at_work {
-        for id in with_jobs {
-            let task = tasks.get_mut(id).expect("it was just restored");
-            task.job = Some(submit(pool, learning, task, state.now));
-        }
+        submit_missing(pool, learning, &mut tasks, &with_jobs, state.now);
     }
     let journal = Journal::restore(plan, observer, state.journal, |report| {
         let ((pool, learning), model) = (at_work?, models.of(report.model_version));

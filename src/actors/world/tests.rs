@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 mod ends_of_traces;
 mod interruptions;
+mod jobs;
 mod snapshots;
 mod statements;
 mod streams;

@@ -71,7 +71,9 @@ pub struct RoundRow {
     /// Of both, what was moved for tasks that were not aggregated.
     #[serde(with = "as_count")]
     pub bytes_wasted: Bytes,
-    /// `bytes_down + bytes_up` of all rounds up to this one.
+    /// Bytes moved from the start of the run to the end of the round by transfers that were over by then, both ways. Without
+    /// tasks that outlive their round, the sum of `bytes_down + bytes_up` so far; what tasks under way have moved counts
+    /// here at once, and there when they end.
     #[serde(with = "as_count")]
     pub cum_bytes: Bytes,
     /// Energy in joules that clients spent on tasks that ended in the round; `None` where no device states its power.

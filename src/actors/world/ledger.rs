@@ -75,6 +75,38 @@ pub struct Totals {
     pub energy_wasted_j: f64,
 }
 
+/// What became of the bytes of all transfers, counted as it happens and not when tasks are charged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Traffic {
+    /// Of transfers that were begun: all that they were to move.
+    pub(super) offered: Bytes,
+    /// Of transfers that are over: what they have moved.
+    pub(super) moved: Bytes,
+    /// Of transfers that broke off: what they have not moved.
+    pub(super) lost: Bytes,
+}
+
+/// Conservation, when nothing is under way any more: every task that was begun has one end, every byte that was offered was
+/// moved or lost, and what was moved is charged.
+///
+/// # Panics
+/// If it does not hold: the books, and so the results, would be wrong.
+pub(super) fn check_conservation(totals: &Totals, traffic: &Traffic, clients: &[ClientLedger]) {
+    let ended = totals.aggregated
+        + totals.late.values().sum::<u64>()
+        + totals.dropped.values().sum::<u64>()
+        + totals.rejected.values().sum::<u64>();
+    assert!(totals.selected == ended, "{} tasks were begun and {ended} have ended", totals.selected);
+    let [offered, moved, lost] = [traffic.offered, traffic.moved, traffic.lost].map(Bytes::get);
+    assert!(offered == moved + lost, "{offered} B were offered, {moved} B moved and {lost} B lost");
+    let charged = (totals.bytes_down + totals.bytes_up).get();
+    assert!(moved == charged, "{moved} B were moved, and {charged} B are charged");
+    let of_clients: u64 = clients.iter().map(|client| (client.bytes_down + client.bytes_up).get()).sum();
+    assert!(of_clients == charged, "{of_clients} B are charged to clients, {charged} B in all");
+    assert!(totals.bytes_wasted.get() <= charged, "more is wasted than was moved");
+}
+
 /// Entries as a list, since JSON has texts alone for keys.
 mod as_list {
     use std::collections::BTreeMap;

@@ -93,7 +93,8 @@ pub struct RoundReport {
     pub bytes_up: Bytes,
     /// Of both, bytes of tasks whose update was not used.
     pub bytes_wasted: Bytes,
-    /// Bytes moved since the start of the run.
+    /// Bytes moved since the start of the run by transfers that are over; of tasks under way too, whose bytes the rounds in
+    /// which they end will count.
     pub cum_bytes: Bytes,
     /// Energy in joules that clients spent on tasks.
     pub energy_j: f64,

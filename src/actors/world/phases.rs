@@ -163,6 +163,7 @@ impl World<'_> {
         let task = self.tasks.get_mut(id).expect("the flow of a task that has ended is cancelled");
         let InFlight { bytes, .. } = task.flow.take().expect("it is this flow that ends");
         task.moved(direction, bytes);
+        self.journal.moved(bytes);
         let client_id = task.client_id;
         let phase = match direction {
             Direction::Down => Phase::Download,
@@ -255,6 +256,7 @@ impl World<'_> {
                 let moved = flow.map(|flow| self.network.cancel(self.now, flow.id)).unwrap_or_default();
                 let task = self.tasks.get_mut(id).expect("it was there a line ago");
                 task.moved(Direction::Up, moved);
+                self.journal.moved(moved);
                 self.interrupt(id, reason, moved).await
             }
             Stage::Download | Stage::Train | Stage::Upload | Stage::Paused => self.fail(id, reason).await,
@@ -299,6 +301,7 @@ impl World<'_> {
         if let Some(flow) = task.flow.take() {
             task.moved_now = self.network.cancel(self.now, flow.id);
             task.moved(Transfer::of_flow(flow.id).direction, task.moved_now);
+            self.journal.moved(task.moved_now);
         }
         task.job = None;
         if let (Some(batteries), Some(_)) = (&self.batteries, task.power)

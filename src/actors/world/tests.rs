@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+mod books;
 mod ends_of_traces;
 mod interruptions;
 mod jobs;

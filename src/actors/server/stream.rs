@@ -94,7 +94,7 @@ impl Stream {
     }
 
     /// A client is not at work any more.
-    fn is_idle(&mut self, client_id: u32) {
+    fn became_idle(&mut self, client_id: u32) {
         if self.state.expects_clients_at.is_some() {
             self.state.idle_since.insert(client_id);
         }
@@ -171,7 +171,7 @@ impl Policy for Stream {
 
     fn arrived(&mut self, task: TaskId, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         if let Some(asked) = core.waiting(task) {
-            self.is_idle(asked.client_id);
+            self.became_idle(asked.client_id);
         }
         match self.max_staleness {
             Some(max) if core.waiting(task).is_some_and(|asked| core.staleness(asked) > max) => {
@@ -184,7 +184,7 @@ impl Policy for Stream {
 
     fn failed(&mut self, _: TaskId, client_id: u32, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         core.check_failures()?;
-        self.is_idle(client_id);
+        self.became_idle(client_id);
         self.advance(core, turn)
     }
 

@@ -180,7 +180,7 @@ mod tests {
     fn a_full_disk_is_an_error_that_names_the_file() {
         let path = Path::new("/dev/full");
         let mut file = RowFile::from_file(path, File::options().write(true).open(path).unwrap());
-        file.write_all(b"a,b\n");
+        file.write_all(b"a,b\n").unwrap();
         let message = file.write_out().expect_err("no space").to_string();
         assert_eq!(
             message,

@@ -14,6 +14,7 @@ mod images;
 mod known;
 mod labels;
 mod load;
+mod origins;
 pub mod partition;
 mod repository;
 mod sources;
@@ -29,8 +30,10 @@ pub use encoded::{EncodedDataset, EncodedSplit};
 pub use error::{DataError, PartitionError};
 pub use images::{ImageDataset, ImageFormat, ImageProcessor, ImageSplit, ImagesConfig, load_images};
 pub use load::load;
+pub use origins::{RowGroups, RowOrigins};
 pub use partition::{
-    DirichletConfig, IidConfig, LabelMixConfig, Partition, PartitionConfig, PartitionTable, ShardsConfig,
+    ByColumnConfig, DirichletConfig, FileConfig, IidConfig, LabelMixConfig, Partition, PartitionConfig, PartitionTable,
+    ShardsConfig, TrainingRows, hash_of_shards,
 };
 pub use repository::{CARD, DatasetSource, SplitsConfig, data_files};
 pub use sources::FetchedDataset;

@@ -13,11 +13,11 @@ use self::plan::plan;
 use super::inputs::Inputs;
 use super::plan::{Learning, Plan, SampleCosts, ShardSizes};
 use super::trainer::{LearningError, Trained, Trainer};
-use crate::data::{self, CacheUse, EncodedDataset, PartitionTable};
+use crate::data::{self, CacheUse, EncodedDataset, PartitionTable, RowOrigins, TrainingRows};
 use crate::model::{self, Backbone, EncoderConfig, HostDevice, Preprocessor};
 use crate::params::{Layout, Params};
 use crate::petuning::{trainable_tensors, travelling_tensors};
-use crate::scenario::{Examples, Mode, Scenario, ShardSizeConfig};
+use crate::scenario::{Examples, LockHeader, Mode, Scenario, ShardSizeConfig};
 use crate::seed::Purpose;
 use crate::strategy::CodecConfig;
 use crate::training::{
@@ -40,6 +40,8 @@ pub struct Setup {
     pub model_hash: Option<String>,
     /// SHA-256 of the data set, when one was loaded.
     pub dataset_hash: Option<String>,
+    /// SHA-256 of the deal, when a file or a column decides it.
+    pub partition_hash: Option<String>,
     /// SHA-256 of the values that the run starts from, when they came from `init`.
     pub init_hash: Option<String>,
     /// What the user should know and cannot be an error.
@@ -121,6 +123,7 @@ pub fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, SetupError
                 learner: None,
                 model_hash: None,
                 dataset_hash: None,
+                partition_hash: None,
                 init_hash: None,
                 notes: Vec::new(),
                 tokens: CacheUse::Unused,
@@ -137,13 +140,18 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
     let seeds = scenario.seeds();
     let (backbone, preprocessor) = model::load(&inputs.model, scenario.model().dtype, scenario.base_dir(), &seeds)?;
     let backbone = on_device(backbone, scenario)?;
-    let dataset::Loaded { encoded, hash, tokens } =
+    let dataset::Loaded { encoded, origins, hash, tokens } =
         dataset::load(scenario, inputs, config, backbone.config(), &preprocessor)?;
     check_metrics(scenario, encoded.labels.len())?;
     check_lock(scenario, Some(backbone.hash()), Some(&hash))?;
     let encoded = Arc::new(encoded);
-    let shards = deal(scenario, config, &encoded)?;
-    let partition = PartitionTable::new(&shards, encoded.train.labels(), &encoded.labels);
+    let shards = deal(scenario, config, &encoded, &origins)?;
+    let partition_hash = config.partition.rests_on_data().then(|| data::hash_of_shards(&shards));
+    check_locked(scenario, "partition", |lock| lock.partition_hash.as_deref(), partition_hash.as_deref())?;
+    let mut partition = PartitionTable::new(&shards, encoded.train.labels(), &encoded.labels);
+    if let Some(groups) = origins.groups() {
+        partition = partition.with_groups(&shards, groups);
+    }
     let shards: Vec<Arc<[u32]>> = shards.into_iter().map(Arc::from).collect();
     let sizes = ShardSizes::Dealt(shards.iter().map(|shard| shard.len() as u32).collect());
 
@@ -157,7 +165,7 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
         None => (learner, None),
         Some(dir) => {
             let (learner, init) = learner.starting_from(&dir, scenario.init_head())?;
-            check_init(scenario, &init.hash)?;
+            check_locked(scenario, "initial adapter", |lock| lock.init_hash.as_deref(), Some(&init.hash))?;
             (learner, Some(init))
         }
     };
@@ -200,6 +208,7 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
         },
         model_hash: Some(model_hash),
         dataset_hash: Some(hash),
+        partition_hash,
         init_hash: init.as_ref().map(|init| init.hash.clone()),
         notes: init.map(|init| init.notes).unwrap_or_default(),
         tokens,
@@ -250,11 +259,16 @@ fn check_lock(scenario: &Scenario, model_hash: Option<&str>, dataset_hash: Optio
     Ok(())
 }
 
-/// Refuses a lock file that was written for a start from other values.
-fn check_init(scenario: &Scenario, found: &str) -> Result<(), SetupError> {
-    match scenario.lock().and_then(|lock| lock.init_hash.as_deref()) {
-        Some(locked) if locked != found => {
-            Err(SetupError::Lock { what: "initial adapter", locked: locked.into(), found: found.into() })
+/// Refuses a lock file that was written for another input of this kind.
+fn check_locked(
+    scenario: &Scenario,
+    what: &'static str,
+    locked: impl Fn(&LockHeader) -> Option<&str>,
+    found: Option<&str>,
+) -> Result<(), SetupError> {
+    match (scenario.lock().and_then(locked), found) {
+        (Some(locked), Some(found)) if locked != found => {
+            Err(SetupError::Lock { what, locked: locked.into(), found: found.into() })
         }
         _ => Ok(()),
     }
@@ -264,11 +278,13 @@ fn deal(
     scenario: &Scenario,
     config: &data::DatasetConfig,
     encoded: &EncodedDataset,
+    origins: &RowOrigins,
 ) -> Result<Vec<Vec<u32>>, SetupError> {
     let mut stream = scenario.seeds().global(Purpose::Partition);
     let partition = config.partition.implementation();
-    let (labels, n_labels) = (encoded.train.labels(), encoded.labels.len());
-    Ok(partition.deal(labels, n_labels, scenario.n_clients() as usize, &mut stream)?)
+    let (labels, n_classes) = (encoded.train.labels(), encoded.labels.len());
+    let rows = TrainingRows { labels, n_classes, origins, base_dir: scenario.base_dir() };
+    Ok(partition.deal(&rows, scenario.n_clients() as usize, &mut stream)?)
 }
 
 fn layout_of(scenario: &Scenario, encoder: &EncoderConfig, n_labels: usize) -> Result<Arc<Layout>, SetupError> {

@@ -68,6 +68,7 @@ pub(super) fn prepare(
         model_hash: setup.model_hash.clone(),
         dataset_commit: inputs.dataset_commit.clone(),
         dataset_hash: setup.dataset_hash.clone(),
+        partition_hash: setup.partition_hash.clone(),
         kernel: (scenario.mode() == Mode::Real).then(|| setup::kernel(scenario.device()).to_owned()),
         init_hash: setup.init_hash.clone(),
         forked_from: None,

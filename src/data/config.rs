@@ -72,7 +72,10 @@ impl DatasetConfig {
                 );
                 problems.push(Problem::new("", "none of `name`, `files` and `images` is given").help(help));
             }
-            (Some(name), None, None) if name.starts_with("builtin:") => problems.extend(builtin_problems(name, self)),
+            (Some(name), None, None) if name.starts_with("builtin:") => {
+                problems.extend(builtin_problems(name, self));
+                problems.extend(self.without_columns("a built-in data set has no columns"));
+            }
             (Some(name), None, None) => problems.extend(self.repository_problems(name)),
             (None, Some(files), None) => {
                 problems.extend(files.problems());
@@ -86,6 +89,7 @@ impl DatasetConfig {
                 problems.extend(images.problems());
                 problems.extend(self.only_for_the_hub("own pictures"));
                 problems.extend(self.generated_only());
+                problems.extend(self.without_columns("pictures in files of their own have no columns"));
                 if self.columns.is_some() {
                     problems.push(Problem::new("columns", "pictures have no columns").help("remove it"));
                 }
@@ -150,6 +154,13 @@ impl DatasetConfig {
         self.num_examples?;
         let problem = Problem::new("num_examples", "only a generated data set has a chosen number of rows");
         Some(problem.help("remove num_examples, or use a built-in data set"))
+    }
+
+    /// Refuses a partition that goes by a column where there is none.
+    fn without_columns(&self, reason: &str) -> Option<Problem> {
+        self.partition.implementation().column()?;
+        let problem = Problem::new(format!("partition.{}", self.partition.key()), reason);
+        Some(problem.help("take another partition, such as `dirichlet`, or `file: partition.csv`"))
     }
 
     /// What this program knows about the data set, if it is one of those on the hub that it knows.

@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use super::RowOrigins;
+
 /// One labelled text, or pair of texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextExample {
@@ -26,12 +28,14 @@ pub struct TextDataset {
     pub validation: Vec<TextExample>,
     /// Rows used once, at the end.
     pub test: Option<Vec<TextExample>>,
+    /// Where the training rows come from.
+    pub origins: RowOrigins,
     /// SHA-256, in hex, over labels and rows in order.
     pub hash: String,
 }
 
 impl TextDataset {
-    /// A data set with its hash computed.
+    /// A data set with its hash computed, of whose training rows none is held back or belongs to anyone.
     pub fn new(
         name: String,
         labels: Vec<String>,
@@ -40,7 +44,8 @@ impl TextDataset {
         test: Option<Vec<TextExample>>,
     ) -> Self {
         let hash = hash(&labels, &train, &validation, test.as_deref());
-        Self { name, labels, train, validation, test, hash }
+        let origins = RowOrigins::of_all(train.len());
+        Self { name, labels, train, validation, test, origins, hash }
     }
 }
 

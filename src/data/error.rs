@@ -72,6 +72,28 @@ pub enum PartitionError {
         /// What to change.
         remedy: &'static str,
     },
+    /// The data set has no columns.
+    #[error("the training rows have no columns, so none of them is `{column}`; use another partition")]
+    NoColumn {
+        /// The setting.
+        column: String,
+    },
+    /// There are fewer natural clients than clients.
+    #[error(
+        "the training rows have {n_groups} different values in column `{column}`, and there are {n_clients} clients: \
+         natural clients are never cut; lower clients.total to {n_groups} or less"
+    )]
+    TooFewGroups {
+        /// The column.
+        column: String,
+        /// Its different values.
+        n_groups: usize,
+        /// Clients.
+        n_clients: usize,
+    },
+    /// The partition file cannot be used; every line of the text names it.
+    #[error("{0}")]
+    BadFile(String),
     /// No draw gave each client enough rows.
     #[error(
         "in {attempts} draws there was always a client with fewer than min_samples = {min_samples} rows \

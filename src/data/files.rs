@@ -13,7 +13,7 @@ mod tsv;
 use std::path::{Path, PathBuf};
 
 pub(super) use bytes::{read_bytes, read_lines};
-pub(super) use parquet::{PICTURE_BYTES, Table, field, holds_pictures, label};
+pub(super) use parquet::{PICTURE_BYTES, Table, field, group, holds_pictures, label};
 pub(super) use problems::Problems;
 
 use super::ColumnsConfig;
@@ -46,6 +46,31 @@ impl FileFormat {
     }
 }
 
+/// The columns that rows are read from.
+#[derive(Debug, Clone)]
+pub(super) struct Columns<'a> {
+    /// Those of texts and label.
+    pub(super) names: &'a ColumnsConfig,
+    /// The one that names the natural client of a row, where the partition asks for it.
+    pub(super) group: Option<&'a str>,
+}
+
+impl<'a> Columns<'a> {
+    /// The settings below `dataset` with the columns that they name.
+    fn wanted(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let columns = [
+            ("columns.text", Some(self.names.text.as_str())),
+            ("columns.text_pair", self.names.text_pair.as_deref()),
+            ("columns.label", Some(self.names.label.as_str())),
+            (GROUP_SETTING, self.group),
+        ];
+        columns.into_iter().filter_map(|(setting, name)| Some((setting, name?)))
+    }
+}
+
+/// The setting below `dataset` that names the column of natural clients.
+pub(super) const GROUP_SETTING: &str = "partition.by_column.column";
+
 /// One row of a file, its label not yet looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RawRow {
@@ -57,6 +82,8 @@ pub(super) struct RawRow {
     pub(super) text_pair: Option<String>,
     /// The label as written.
     pub(super) label: String,
+    /// The natural client as written, if a column is named for it.
+    pub(super) group: Option<String>,
 }
 
 impl RawRow {
@@ -68,7 +95,21 @@ impl RawRow {
         if label.trim().is_empty() {
             return Err("the label is empty".into());
         }
-        Ok(Self { line, text, text_pair, label: label.trim().into() })
+        Ok(Self { line, text, text_pair, label: label.trim().into(), group: None })
+    }
+
+    /// The row with its natural client, or what is wrong with that.
+    fn in_group(mut self, columns: &Columns<'_>, group: Option<String>) -> Result<Self, String> {
+        self.group = group.map(|group| group_named(columns.group.unwrap_or_default(), &group)).transpose()?;
+        Ok(self)
+    }
+}
+
+/// The natural client of this name in a column, or what is wrong with it.
+pub(super) fn group_named(column: &str, name: &str) -> Result<String, String> {
+    match name.trim() {
+        "" => Err(format!("`{column}` is empty, so the row belongs to nobody")),
+        name => Ok(name.into()),
     }
 }
 
@@ -84,7 +125,7 @@ pub(super) struct RawFile {
 }
 
 /// Reads the file at `path`; what is wrong with it or with a row goes to `problems`.
-pub(super) fn read(path: PathBuf, columns: &ColumnsConfig, problems: &mut Problems) -> RawFile {
+pub(super) fn read(path: PathBuf, columns: &Columns<'_>, problems: &mut Problems) -> RawFile {
     let n_problems = problems.len();
     let mut labels = None;
     let rows = match FileFormat::of(&path) {

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files::{self, Problems, RawFile};
+use super::files::{self, Columns, Problems, RawFile};
 use super::labels::Labels;
 use super::sources::Sources;
-use super::{DataError, DatasetConfig, DatasetSource, FetchedDataset, TextDataset, TextExample, builtin, validation};
+use super::{
+    DataError, DatasetConfig, DatasetSource, FetchedDataset, RowOrigins, TextDataset, TextExample, builtin, validation,
+};
 use crate::seed::Seeds;
 
 /// Loads the texts that `config` describes. File names are relative to `base_dir`; `seeds` decides a generated data
@@ -42,15 +44,17 @@ fn assemble(
     base_dir: &Path,
     seeds: &Seeds,
 ) -> Result<TextDataset, DataError> {
-    let columns = config.columns();
+    let names = config.columns();
+    let group = config.partition.implementation().column();
     let mut problems = Problems::default();
     let given_labels = Labels::given(config, base_dir, &mut problems);
-    let mut read = |paths: Vec<PathBuf>| -> Vec<RawFile> {
+    let mut read = |paths: Vec<PathBuf>, group| -> Vec<RawFile> {
+        let columns = Columns { names: &names, group };
         paths.into_iter().map(|path| files::read(path, &columns, &mut problems)).collect()
     };
-    let mut train = read(sources.train);
-    let validation = sources.validation.map(&mut read);
-    let test = sources.test.map(&mut read);
+    let mut train = read(sources.train, group);
+    let validation = sources.validation.map(|paths| read(paths, None));
+    let test = sources.test.map(|paths| read(paths, None));
 
     // Without a sound list of labels or training file, each row would be reported for its label once more.
     let has_rows = train.iter().any(|file| !file.rows.is_empty());
@@ -64,17 +68,38 @@ fn assemble(
     if let Some(only) = labels.only() {
         problems.of_file(&train[0].path, format!("has one label only (`{only}`), at least 2 are needed"));
     }
+    let groups: Option<Vec<String>> =
+        group.map(|_| train.iter_mut().flat_map(|file| &mut file.rows).filter_map(|row| row.group.take()).collect());
     let mut examples = |files: Vec<RawFile>| with_numbers(files, &labels, &mut problems);
     let train = examples(train);
     let validation = validation.map(&mut examples);
     let test = test.map(&mut examples);
     problems.into_result()?;
 
-    let (train, validation) = match validation {
-        Some(validation) => (train, validation),
-        None => validation::carve(train, |row| row.label, labels.names().len(), config.validation_fraction(), seeds)?,
+    let n_read = train.len();
+    let numbers: Vec<u32> = (0..n_read as u32).collect();
+    let (numbers, train, validation) = match validation {
+        Some(validation) => (numbers, train, validation),
+        None => {
+            let (n_labels, fraction) = (labels.names().len(), config.validation_fraction());
+            let label_of = |number: &u32| train[*number as usize].label;
+            let (kept, held_back) = validation::carve(numbers, label_of, n_labels, fraction, seeds)?;
+            let (train, validation) = parted(train, &held_back);
+            (kept, train, validation)
+        }
     };
-    Ok(TextDataset::new(sources.name, labels.names().to_vec(), train, validation, test))
+    let dataset = TextDataset::new(sources.name, labels.names().to_vec(), train, validation, test);
+    Ok(TextDataset { origins: RowOrigins::new(numbers, n_read, groups.as_deref()), ..dataset })
+}
+
+/// The rows without those of these numbers, which ascend; and those.
+fn parted(rows: Vec<TextExample>, held_back: &[u32]) -> (Vec<TextExample>, Vec<TextExample>) {
+    let mut next = held_back.iter().peekable();
+    let (mut kept, mut taken) = (Vec::with_capacity(rows.len() - held_back.len()), Vec::with_capacity(held_back.len()));
+    for (number, row) in (0u32..).zip(rows) {
+        if next.next_if_eq(&&number).is_some() { taken.push(row) } else { kept.push(row) }
+    }
+    (kept, taken)
 }
 
 fn with_numbers(files: Vec<RawFile>, labels: &Labels, problems: &mut Problems) -> Vec<TextExample> {

@@ -130,6 +130,7 @@ assert: [final.accuracy >= 0.1]
             model_hash: None,
             dataset_commit: None,
             dataset_hash: None,
+            partition_hash: None,
             init_hash: None,
             kernel: None,
             forked_from: None,

@@ -24,6 +24,9 @@ pub struct LockHeader {
     /// SHA-256 of the data set's rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset_hash: Option<String>,
+    /// SHA-256 of which rows each client holds, where a file or a column decides it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition_hash: Option<String>,
     /// SHA-256 of the values that the run started from, when they came from `init`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_hash: Option<String>,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::assertion::Assertion;
 use super::lock::LockHeader;
 use super::settings::{CompressionConfig, EvaluationConfig, ExecutionConfig, Metric, OutputConfig, ShardSizeConfig};
-use crate::data::DatasetConfig;
+use crate::data::{DatasetConfig, PartitionConfig};
 use crate::hub::Repo;
 use crate::model::{ModelConfig, ModelSource};
 use crate::petuning::{InitialHead, TuningConfig};
@@ -117,6 +117,9 @@ impl Draft {
                 paths.push(certain("dataset.images.train", &mut images.train));
                 paths.extend(images.validation.iter_mut().map(|path| certain("dataset.images.validation", path)));
                 paths.extend(images.test.iter_mut().map(|path| certain("dataset.images.test", path)));
+            }
+            if let PartitionConfig::File(file) = &mut dataset.partition {
+                paths.push(certain("dataset.partition.file", &mut file.0));
             }
             paths.extend(dataset.labels_file.iter_mut().map(|file| certain("dataset.labels_file", file)));
         }

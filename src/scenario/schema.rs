@@ -13,7 +13,7 @@ pub(super) use definitions::{Definitions, is_one_of, join};
 pub use editor::json_schema;
 pub(super) use suggest::suggest;
 
-use definitions::{LATER, bare_keys, choices, type_of, words};
+use definitions::{bare_keys, choices, type_of, words};
 use suggest::suggest_part;
 
 use super::diagnostic::{Diagnostic, Place};
@@ -124,12 +124,6 @@ impl Walker<'_> {
         properties: Option<&'s Map<String, Schema>>,
         path: &str,
     ) -> Option<(&'s str, &'s Schema)> {
-        let full = join(path, &entry.key);
-        if let Some((_, what)) = LATER.iter().find(|(later, _)| *later == full) {
-            let message = format!("`{full}` is not supported by this version");
-            self.report(Diagnostic::new("not-supported", message, Some(entry.key_place)).help(*what));
-            return None;
-        }
         let place = if path.is_empty() { "at the top level".to_string() } else { format!("in `{path}`") };
         let message = format!("unknown field `{}` {place}", entry.key);
         let problem = Diagnostic::new("unknown-key", message, Some(entry.key_place));
@@ -203,7 +197,9 @@ impl Walker<'_> {
                 if bare_keys(schema).contains(name) {
                     return Some(Schema::String(text.clone()));
                 }
-                let empty = Node { value: Value::Map(Vec::new()), place: node.place };
+                let is_text = type_of(self.definitions.resolve(below)) == "string";
+                let nothing = if is_text { Value::Null } else { Value::Map(Vec::new()) };
+                let empty = Node { value: nothing, place: node.place };
                 self.value(&empty, node.place, below, &join(path, name))
             }
             Value::Map(entries) => match entries.as_slice() {
@@ -237,12 +233,6 @@ impl Walker<'_> {
     }
 
     fn unknown_choice(&mut self, text: &str, place: Place, names: &[&str], path: &str) -> Option<Schema> {
-        let full = join(path, text);
-        if let Some((_, what)) = LATER.iter().find(|(later, _)| *later == full) {
-            let message = format!("`{text}` is not supported by this version for `{path}`");
-            self.report(Diagnostic::new("not-supported", message, Some(place)).help(*what));
-            return None;
-        }
         let problem = Diagnostic::new("unknown-choice", format!("`{path}` cannot be `{text}`"), Some(place));
         let close = suggest(text, names.iter().copied()).or_else(|| suggest_part(text, names.iter().copied()));
         self.report(match close {

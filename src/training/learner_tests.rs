@@ -26,6 +26,7 @@ fn data(rows: &[(Vec<u32>, u32)], n_labels: usize) -> Arc<EncodedDataset> {
         train: rows.clone(),
         validation: rows.clone(),
         test: None,
+        origins: Default::default(),
         hash: String::new(),
     };
     Arc::new(encode(&dataset, &tokenizer, 64).unwrap())

@@ -4,6 +4,7 @@ mod engine;
 mod init;
 mod log;
 mod minilm;
+mod partition;
 mod program;
 mod random_scenarios;
 mod replay;

@@ -1,13 +1,14 @@
 //! The data set of a scenario in the form that its model takes.
 
 use super::{Inputs, SetupError};
-use crate::data::{self, CacheUse, DatasetConfig, EncodedDataset, ImageProcessor};
+use crate::data::{self, CacheUse, DatasetConfig, EncodedDataset, ImageProcessor, RowOrigins};
 use crate::model::{EncoderConfig, Preprocessor};
 use crate::scenario::Scenario;
 
 /// A data set, ready for the model, and its hash.
 pub(super) struct Loaded {
     pub(super) encoded: EncodedDataset,
+    pub(super) origins: RowOrigins,
     pub(super) hash: String,
     pub(super) tokens: CacheUse,
 }
@@ -25,7 +26,7 @@ pub(super) fn load(
         (Preprocessor::Texts(tokenizer), None | Some(false), _) => {
             let texts = data::load(config, inputs.dataset.as_ref(), base_dir, &seeds)?;
             let (encoded, tokens) = inputs.tokens.encode(&texts, tokenizer, config.max_seq_length)?;
-            Ok(Loaded { encoded, hash: texts.hash, tokens })
+            Ok(Loaded { encoded, origins: texts.origins, hash: texts.hash, tokens })
         }
         (Preprocessor::Images(file), None | Some(true), Some(vision)) => {
             let (channels, size) = (vision.num_channels, vision.image_size);
@@ -34,8 +35,8 @@ pub(super) fn load(
                 None => ImageProcessor::new(channels, size),
             };
             let mut images = data::load_images(config, inputs.dataset.as_ref(), base_dir, &seeds, &processor)?;
-            let hash = std::mem::take(&mut images.hash);
-            Ok(Loaded { encoded: images.into_encoded(), hash, tokens: CacheUse::Unused })
+            let (hash, origins) = (std::mem::take(&mut images.hash), std::mem::take(&mut images.origins));
+            Ok(Loaded { encoded: images.into_encoded(), origins, hash, tokens: CacheUse::Unused })
         }
         (_, holds_images, _) => {
             let model = scenario.model().name.clone();

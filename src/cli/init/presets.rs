@@ -66,7 +66,7 @@ model: { name: builtin:tiny-roberta }
 dataset:
   name: builtin:intents         # or a name on the hub, or `files: { train: rows.tsv }`
   max_seq_length: 32
-  partition: { dirichlet: { alpha: 1.0, min_samples: 8 } }     # or iid, label_mix, shards
+  partition: { dirichlet: { alpha: 1.0, min_samples: 8 } }     # or iid, label_mix, shards, by_column, file
 "
             }
             Self::Vision => {
@@ -77,7 +77,7 @@ model: { name: builtin:tiny-vit }
 # The pictures, and how they are dealt to the clients.
 dataset:
   name: builtin:shapes          # or a name on the hub, or `images: { format: folder, train: pictures }`
-  partition: { dirichlet: { alpha: 1.0, min_samples: 8 } }     # or iid, label_mix, shards
+  partition: { dirichlet: { alpha: 1.0, min_samples: 8 } }     # or iid, label_mix, shards, by_column, file
 "
             }
             Self::Timing => {

@@ -5,13 +5,12 @@ use std::path::Path;
 use csv::{ByteRecord, ReaderBuilder};
 
 use super::table::Header;
-use super::{Problems, RawRow, bytes};
-use crate::data::ColumnsConfig;
+use super::{Columns, Problems, RawRow, bytes};
 
 /// The rows; bad ones are reported.
-pub(super) fn rows(path: &Path, content: &[u8], columns: &ColumnsConfig, problems: &mut Problems) -> Vec<RawRow> {
+pub(super) fn rows(path: &Path, content: &[u8], columns: &Columns<'_>, problems: &mut Problems) -> Vec<RawRow> {
     let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(content);
-    let mut header: Option<Header> = None;
+    let mut header: Option<Header<'_>> = None;
     let mut rows = Vec::new();
     let mut record = ByteRecord::new();
     loop {

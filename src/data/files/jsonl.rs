@@ -4,11 +4,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Problems, RawRow, bytes};
-use crate::data::ColumnsConfig;
+use super::{Columns, GROUP_SETTING, Problems, RawRow, bytes};
 
 /// The rows; bad ones are reported.
-pub(super) fn rows(path: &Path, content: &[u8], columns: &ColumnsConfig, problems: &mut Problems) -> Vec<RawRow> {
+pub(super) fn rows(path: &Path, content: &[u8], columns: &Columns<'_>, problems: &mut Problems) -> Vec<RawRow> {
     let mut rows = Vec::new();
     for (number, line) in bytes::lines(content) {
         match line.and_then(|line| row(number, line, columns)) {
@@ -19,7 +18,7 @@ pub(super) fn rows(path: &Path, content: &[u8], columns: &ColumnsConfig, problem
     rows
 }
 
-fn row(number: u64, line: &str, columns: &ColumnsConfig) -> Result<RawRow, String> {
+fn row(number: u64, line: &str, columns: &Columns<'_>) -> Result<RawRow, String> {
     if line.trim().is_empty() {
         return Err("the line is blank".into());
     }
@@ -30,20 +29,27 @@ fn row(number: u64, line: &str, columns: &ColumnsConfig) -> Result<RawRow, Strin
     let value = |setting: &str, key: &str| {
         object.get(key).ok_or_else(|| {
             let keys = object.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            format!("no key `{key}` (there are: {keys}); set dataset.columns.{setting}")
+            format!("no key `{key}` (there are: {keys}); set dataset.{setting}")
         })
     };
     let text = |setting: &str, key: &str| match value(setting, key)? {
         Value::String(text) => Ok(text.clone()),
         other => Err(format!("`{key}` is {other}, not a text")),
     };
-    let label = match value("label", &columns.label)? {
+    let names = columns.names;
+    let label = match value("columns.label", &names.label)? {
         Value::String(label) => label.clone(),
         Value::Number(number) if !number.is_f64() => number.to_string(),
-        other => return Err(format!("`{}` is {other}, not a label's name or number", columns.label)),
+        other => return Err(format!("`{}` is {other}, not a label's name or number", names.label)),
     };
-    let text_pair = columns.text_pair.as_ref().map(|key| text("text_pair", key)).transpose()?;
-    RawRow::new(number, text("text", &columns.text)?, text_pair, label)
+    let text_pair = names.text_pair.as_ref().map(|key| text("columns.text_pair", key)).transpose()?;
+    let group = columns.group.map(|key| match value(GROUP_SETTING, key)? {
+        Value::String(name) => Ok(name.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        other => Err(format!("`{key}` is {other}, not a name or number")),
+    });
+    let row = RawRow::new(number, text("columns.text", &names.text)?, text_pair, label)?;
+    row.in_group(columns, group.transpose()?)
 }
 
 /// The parser's words without its position, which counts lines within this line.

@@ -10,28 +10,22 @@ use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
 use serde_json::Value;
 
-use super::{Problems, RawRow};
-use crate::data::ColumnsConfig;
+use super::{Columns, Problems, RawRow, group_named};
 
 /// The rows, and the names of the labels where the file tells them; bad rows are reported with their number from 1.
-pub(super) fn rows(
-    path: &Path,
-    columns: &ColumnsConfig,
-    problems: &mut Problems,
-) -> (Vec<RawRow>, Option<Vec<String>>) {
+pub(super) fn rows(path: &Path, columns: &Columns<'_>, problems: &mut Problems) -> (Vec<RawRow>, Option<Vec<String>>) {
     let Some(table) = Table::open(path, problems) else { return (Vec::new(), None) };
-    let wanted =
-        [("text", Some(&columns.text)), ("text_pair", columns.text_pair.as_ref()), ("label", Some(&columns.label))];
-    let wanted = wanted.into_iter().filter_map(|(setting, name)| table.plain_column(setting, name?, problems));
-    let wanted: Vec<Arc<Type>> = wanted.collect();
+    // Each is looked for, so that all that are missing are reported.
+    let wanted = columns.wanted().map(|(setting, name)| table.plain_column(setting, name, problems));
+    let wanted: Vec<Option<Arc<Type>>> = wanted.collect();
     let mut rows = Vec::new();
-    if wanted.len() == 2 + usize::from(columns.text_pair.is_some()) {
+    if let Some(wanted) = wanted.into_iter().collect::<Option<Vec<_>>>() {
         table.read(wanted, problems, |number, row| {
             rows.push(raw_row(number, row, columns)?);
             Ok(())
         });
     }
-    (rows, table.class_labels(&columns.label))
+    (rows, table.class_labels(&columns.names.label))
 }
 
 /// An open file.
@@ -57,14 +51,14 @@ impl Table {
         self.reader.metadata().file_metadata().schema().get_fields()
     }
 
-    /// The column that the setting `dataset.columns.<setting>` names; `None` with a problem reported when there is none.
+    /// The column that the setting `dataset.<setting>` names; `None` with a problem reported when there is none.
     pub(in crate::data) fn column(&self, setting: &str, name: &str, problems: &mut Problems) -> Option<Arc<Type>> {
         let found = self.columns().iter().find(|field| field.name() == name).cloned();
         if found.is_none() {
             let listed = self.columns().iter().map(|field| field.name()).collect::<Vec<_>>().join(", ");
-            let mut what = format!("no column `{name}` (there are: {listed}); set dataset.columns.{setting}");
+            let mut what = format!("no column `{name}` (there are: {listed}); set dataset.{setting}");
             let pictures = self.columns().iter().find(|column| holds_pictures(column));
-            if let Some(pictures) = pictures.filter(|_| setting == "text") {
+            if let Some(pictures) = pictures.filter(|_| setting == "columns.text") {
                 what += &format!(", or name a ViT for the pictures of `{}`", pictures.name());
             }
             problems.of_file(&self.path, what);
@@ -81,7 +75,7 @@ impl Table {
     ) -> Option<Arc<Type>> {
         let column = self.column(setting, name, problems)?;
         if !column.is_primitive() {
-            let what = format!("column `{name}` holds lists or records; set dataset.columns.{setting}");
+            let what = format!("column `{name}` holds lists or records; set dataset.{setting}");
             problems.of_file(&self.path, what);
             return None;
         }
@@ -108,7 +102,14 @@ impl Table {
         mut take: impl FnMut(u64, &Row) -> Result<(), String>,
     ) {
         let name = self.reader.metadata().file_metadata().schema().name();
-        let chosen = Type::group_type_builder(name).with_fields(columns).build();
+        let mut chosen: Vec<Arc<Type>> = Vec::with_capacity(columns.len());
+        for column in columns {
+            // One column may serve for two things.
+            if chosen.iter().all(|other| other.name() != column.name()) {
+                chosen.push(column);
+            }
+        }
+        let chosen = Type::group_type_builder(name).with_fields(chosen).build();
         let rows = match chosen.and_then(|chosen| self.reader.get_row_iter(Some(chosen))) {
             Ok(rows) => rows,
             Err(error) => return problems.of_file(&self.path, format!("cannot be read as parquet: {error}")),
@@ -142,6 +143,15 @@ pub(in crate::data) fn field<'a>(row: &'a Row, name: &str) -> Result<&'a Field, 
 
 /// The label in a column, as it is written.
 pub(in crate::data) fn label(row: &Row, name: &str) -> Result<String, String> {
+    single(row, name, "a label's name or number")
+}
+
+/// The natural client in a column.
+pub(in crate::data) fn group(row: &Row, name: &str) -> Result<String, String> {
+    group_named(name, &single(row, name, "a name or number")?)
+}
+
+fn single(row: &Row, name: &str, wanted: &str) -> Result<String, String> {
     match field(row, name)? {
         Field::Str(text) => Ok(text.clone()),
         Field::Bool(value) => Ok(u8::from(*value).to_string()),
@@ -154,17 +164,19 @@ pub(in crate::data) fn label(row: &Row, name: &str) -> Result<String, String> {
         Field::UInt(value) => Ok(value.to_string()),
         Field::ULong(value) => Ok(value.to_string()),
         Field::Null => Err(format!("`{name}` is null")),
-        other => Err(format!("`{name}` is {other}, not a label's name or number")),
+        other => Err(format!("`{name}` is {other}, not {wanted}")),
     }
 }
 
-fn raw_row(number: u64, row: &Row, columns: &ColumnsConfig) -> Result<RawRow, String> {
+fn raw_row(number: u64, row: &Row, columns: &Columns<'_>) -> Result<RawRow, String> {
     let text = |name: &str| match field(row, name)? {
         Field::Str(text) => Ok(text.clone()),
         Field::Bytes(bytes) => Ok(bytes.as_utf8().map_err(|error| error.to_string())?.to_string()),
         Field::Null => Err(format!("`{name}` is null")),
         other => Err(format!("`{name}` is {other}, not a text")),
     };
-    let text_pair = columns.text_pair.as_ref().map(|name| text(name)).transpose()?;
-    RawRow::new(number, text(&columns.text)?, text_pair, label(row, &columns.label)?)
+    let names = columns.names;
+    let text_pair = names.text_pair.as_ref().map(|name| text(name)).transpose()?;
+    let group = columns.group.map(|name| group(row, name)).transpose()?;
+    RawRow::new(number, text(&names.text)?, text_pair, label(row, &names.label)?)?.in_group(columns, group)
 }

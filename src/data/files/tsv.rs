@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use super::table::Header;
-use super::{Problems, RawRow, bytes};
-use crate::data::ColumnsConfig;
+use super::{Columns, Problems, RawRow, bytes};
 
 /// The rows; bad ones are reported.
-pub(super) fn rows(path: &Path, content: &[u8], columns: &ColumnsConfig, problems: &mut Problems) -> Vec<RawRow> {
+pub(super) fn rows(path: &Path, content: &[u8], columns: &Columns<'_>, problems: &mut Problems) -> Vec<RawRow> {
     let fields = |line: &str| line.split('\t').map(String::from).collect::<Vec<_>>();
     let mut lines = bytes::lines(content);
     let header = match lines.next() {

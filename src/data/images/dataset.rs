@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::ImageProcessor;
 use super::gather::Gatherer;
-use crate::data::{EncodedDataset, EncodedSplit};
+use crate::data::{EncodedDataset, EncodedSplit, RowOrigins};
 
 /// A data set of pictures in its splits.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +21,8 @@ pub struct ImageDataset {
     pub validation: ImageSplit,
     /// Pictures used once, at the end.
     pub test: Option<ImageSplit>,
+    /// Where the training pictures come from.
+    pub origins: RowOrigins,
     /// SHA-256, in hex, over labels and original pixels in order: the same for every model.
     pub hash: String,
 }
@@ -104,7 +106,8 @@ impl ImageDataset {
             labels: rows.iter().map(|&row| label_of[row as usize]).collect(),
             rows,
         };
-        Self { name, labels, train: split(train), validation: split(validation), test: test.map(split), hash }
+        let origins = RowOrigins::of_all(train.len());
+        Self { name, labels, origins, train: split(train), validation: split(validation), test: test.map(split), hash }
     }
 
     /// The data set as a model takes it.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{ImageDataset, ImageProcessor, Picture};
-use crate::data::{DataError, DatasetConfig, validation};
+use crate::data::{DataError, DatasetConfig, RowOrigins, validation};
 use crate::seed::Seeds;
 
 /// Pictures in the model's size, with what the data set's hash needs of the originals.
@@ -12,11 +12,13 @@ pub(in crate::data) struct Gatherer<'a> {
     pub(super) bytes: Vec<u8>,
     pub(super) labels: Vec<u32>,
     pub(super) digests: Vec<[u8; 32]>,
+    /// The natural client of each training picture, where the partition goes by a column.
+    pub(super) groups: Option<Vec<String>>,
 }
 
 impl<'a> Gatherer<'a> {
     pub(in crate::data) fn new(processor: &'a ImageProcessor) -> Self {
-        Self { processor, bytes: Vec::new(), labels: Vec::new(), digests: Vec::new() }
+        Self { processor, bytes: Vec::new(), labels: Vec::new(), digests: Vec::new(), groups: None }
     }
 
     /// How many pictures there are.
@@ -61,6 +63,7 @@ impl<'a> Gatherer<'a> {
     ) -> Result<ImageDataset, DataError> {
         let rows = |range: Range<usize>| (range.start as u32..range.end as u32).collect::<Vec<u32>>();
         let (train, validation, test) = splits;
+        let (first, n_read) = (train.start as u32, train.len());
         let (train, validation) = match validation {
             Some(validation) => (rows(train), rows(validation)),
             None => {
@@ -69,6 +72,9 @@ impl<'a> Gatherer<'a> {
             }
         };
         let processor = self.processor;
-        Ok(ImageDataset::new(name, labels, self, (train, validation, test.map(rows)), processor))
+        let numbers = train.iter().map(|row| row - first).collect();
+        let origins = RowOrigins::new(numbers, n_read, self.groups.as_deref());
+        let dataset = ImageDataset::new(name, labels, self, (train, validation, test.map(rows)), processor);
+        Ok(ImageDataset { origins, ..dataset })
     }
 }

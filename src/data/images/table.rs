@@ -12,7 +12,9 @@ use parquet::schema::types::Type;
 
 use super::gather::Gatherer;
 use super::{ImageDataset, ImageProcessor, folder};
-use crate::data::files::{FileFormat, PICTURE_BYTES, Problems, Table, field, holds_pictures, label};
+use crate::data::files::{
+    FileFormat, GROUP_SETTING, PICTURE_BYTES, Problems, Table, field, group, holds_pictures, label,
+};
 use crate::data::labels::Labels;
 use crate::data::sources::Sources;
 use crate::data::{ColumnsConfig, DataError, DatasetConfig};
@@ -33,9 +35,18 @@ pub(super) fn load(
         unreachable!("a list without labels is a problem");
     }
     let columns = config.columns();
-    let mut reader =
-        Reader { columns: &columns, gatherer: Gatherer::new(processor), rows: Vec::new(), told: None, problems };
+    let mut reader = Reader {
+        columns: &columns,
+        gatherer: Gatherer::new(processor),
+        rows: Vec::new(),
+        told: None,
+        group: None,
+        problems,
+    };
+    reader.group = config.partition.implementation().column();
+    reader.gatherer.groups = reader.group.map(|_| Vec::new());
     let train = reader.read(&sources.train);
+    reader.group = None;
     let validation = sources.validation.as_deref().map(|files| reader.read(files));
     let test = sources.test.as_deref().map(|files| reader.read(files));
     let Reader { mut gatherer, rows, told, mut problems, .. } = reader;
@@ -72,6 +83,8 @@ struct Reader<'a> {
     rows: Vec<Origin>,
     /// The names of the labels that the first file with any tells.
     told: Option<Vec<String>>,
+    /// The column of natural clients, while training pictures are read.
+    group: Option<&'a str>,
     problems: Problems,
 }
 
@@ -96,17 +109,25 @@ impl Reader<'_> {
         }
         let Some(table) = Table::open(path, &mut self.problems) else { return };
         let pictures = self.picture_column(path, &table);
-        let labels = table.plain_column("label", &self.columns.label, &mut self.problems);
+        let labels = table.plain_column("columns.label", &self.columns.label, &mut self.problems);
+        let groups = self.group.map(|name| table.plain_column(GROUP_SETTING, name, &mut self.problems));
         let (Some(pictures), Some(labels)) = (pictures, labels) else { return };
+        if groups == Some(None) {
+            return;
+        }
+        let groups = groups.flatten();
         if self.told.is_none() {
             self.told = table.class_labels(&self.columns.label);
         }
         let (name, path) = (pictures.name().to_string(), Arc::<Path>::from(path));
         let Self { columns, gatherer, rows, problems, .. } = self;
-        table.read(vec![pictures, labels], problems, |number, row| {
+        let wanted = [pictures, labels].into_iter().chain(groups.clone()).collect();
+        table.read(wanted, problems, |number, row| {
             let label = label(row, &columns.label)?;
+            let group = groups.as_ref().map(|column| group(row, column.name())).transpose()?;
             // Which number the label has is known when all files are read.
             gatherer.add(picture(row, &name)?, 0)?;
+            gatherer.groups.iter_mut().zip(group).for_each(|(groups, group)| groups.push(group));
             rows.push(Origin { path: path.clone(), number, label });
             Ok(())
         });
@@ -115,7 +136,7 @@ impl Reader<'_> {
     /// The column of the pictures: as the scenario says, else the only one that can be.
     fn picture_column(&mut self, path: &Path, table: &Table) -> Option<Arc<Type>> {
         if let Some(name) = &self.columns.image {
-            let column = table.column("image", name, &mut self.problems)?;
+            let column = table.column("columns.image", name, &mut self.problems)?;
             if !holds_pictures(&column) {
                 let what = format!("column `{name}` holds no pictures (records of `bytes` and `path`)");
                 self.problems.of_file(path, format!("{what}; set dataset.columns.image"));

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Partition, alpha_problems, draw, shuffled_rows_by_class};
+use super::{Partition, TrainingRows, alpha_problems, draw, shuffled_rows_by_class};
 use crate::data::PartitionError;
 use crate::registry::Problem;
 use crate::seed::Stream;
@@ -43,25 +43,24 @@ impl Partition for DirichletConfig {
 
     fn split(
         &self,
-        labels: &[u32],
-        n_classes: usize,
+        rows: &TrainingRows<'_>,
         n_clients: usize,
         rng: &mut Stream,
     ) -> Result<Vec<Vec<u32>>, PartitionError> {
         let min_samples = self.min_samples.max(1);
-        if n_clients.saturating_mul(min_samples) > labels.len() {
+        if n_clients.saturating_mul(min_samples) > rows.labels.len() {
             return Err(PartitionError::TooFewRows {
-                n_rows: labels.len(),
+                n_rows: rows.labels.len(),
                 n_clients,
                 rows_per_client: min_samples,
                 settings: "clients.total or min_samples",
             });
         }
-        let pools = shuffled_rows_by_class(labels, n_classes, rng);
-        let attempts = (MAX_VARIATES / (n_clients * n_classes)).clamp(10, MAX_ATTEMPTS);
+        let pools = shuffled_rows_by_class(rows, rng);
+        let attempts = (MAX_VARIATES / (n_clients * rows.n_classes)).clamp(10, MAX_ATTEMPTS);
         let mut best = (0, 0);
         for _ in 0..attempts {
-            let counts = self.draw_counts(&pools, labels.len(), n_clients, rng);
+            let counts = self.draw_counts(&pools, rows.labels.len(), n_clients, rng);
             let sizes: Vec<usize> =
                 (0..n_clients).map(|client| counts.iter().map(|class| class[client]).sum()).collect();
             let (client, &rows) =
@@ -117,14 +116,14 @@ fn deal_counts(pools: Vec<Vec<u32>>, counts: &[Vec<usize>], n_clients: usize) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::partition::testing::{balanced_labels, rng, total_variation};
+    use crate::data::partition::testing::{balanced_labels, deal, rng, total_variation};
 
     #[test]
     fn a_large_alpha_is_near_iid_and_a_small_one_near_one_label_per_client() {
         let labels = balanced_labels(6000, 10);
         let mean_distance = |alpha| {
             let config = DirichletConfig { alpha, min_samples: 1 };
-            let shards = config.deal(&labels, 10, 20, &mut rng(1)).expect("enough rows");
+            let shards = deal(&config, &labels, 10, 20, &mut rng(1)).expect("enough rows");
             total_variation(&shards, &labels, 10)
         };
         // With a huge alpha each client gets 30 of its 300 rows from each class, give or take one; a client of one label
@@ -138,15 +137,15 @@ mod tests {
     fn min_samples_holds_or_is_refused_with_the_numbers() {
         let labels = balanced_labels(1000, 5);
         let config = DirichletConfig { alpha: 0.5, min_samples: 10 };
-        let shards = config.deal(&labels, 5, 20, &mut rng(2)).expect("can be met");
+        let shards = deal(&config, &labels, 5, 20, &mut rng(2)).expect("can be met");
         assert!(shards.iter().all(|shard| shard.len() >= 10));
 
         let config = DirichletConfig { alpha: 0.01, min_samples: 40 };
-        let error = config.deal(&labels, 5, 20, &mut rng(2)).expect_err("cannot be met").to_string();
+        let error = deal(&config, &labels, 5, 20, &mut rng(2)).expect_err("cannot be met").to_string();
         assert!(error.contains("min_samples = 40") && error.contains("label_mix"), "{error}");
 
         let config = DirichletConfig { alpha: 1.0, min_samples: 60 };
-        let error = config.deal(&labels, 5, 20, &mut rng(2)).expect_err("1200 rows wanted").to_string();
+        let error = deal(&config, &labels, 5, 20, &mut rng(2)).expect_err("1200 rows wanted").to_string();
         assert_eq!(
             error,
             "1000 training rows cannot give 20 clients at least 60 each; lower clients.total or min_samples"

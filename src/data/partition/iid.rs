@@ -4,7 +4,7 @@ use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Partition;
+use super::{Partition, TrainingRows};
 use crate::data::PartitionError;
 use crate::registry::Problem;
 use crate::seed::Stream;
@@ -22,15 +22,14 @@ impl Partition for IidConfig {
     /// Sizes differ by one at most.
     fn split(
         &self,
-        labels: &[u32],
-        _n_classes: usize,
+        rows: &TrainingRows<'_>,
         n_clients: usize,
         rng: &mut Stream,
     ) -> Result<Vec<Vec<u32>>, PartitionError> {
-        let mut rows: Vec<u32> = (0..labels.len() as u32).collect();
-        rows.shuffle(rng);
-        let mut shards = vec![Vec::with_capacity(rows.len() / n_clients + 1); n_clients];
-        for (i, row) in rows.into_iter().enumerate() {
+        let mut order: Vec<u32> = (0..rows.labels.len() as u32).collect();
+        order.shuffle(rng);
+        let mut shards = vec![Vec::with_capacity(order.len() / n_clients + 1); n_clients];
+        for (i, row) in order.into_iter().enumerate() {
             shards[i % n_clients].push(row);
         }
         Ok(shards)

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Partition, alpha_problems, draw, shuffled_rows_by_class};
+use super::{Partition, TrainingRows, alpha_problems, draw, shuffled_rows_by_class};
 use crate::data::PartitionError;
 use crate::registry::Problem;
 use crate::seed::Stream;
@@ -27,17 +27,16 @@ impl Partition for LabelMixConfig {
 
     fn split(
         &self,
-        labels: &[u32],
-        n_classes: usize,
+        rows: &TrainingRows<'_>,
         n_clients: usize,
         rng: &mut Stream,
     ) -> Result<Vec<Vec<u32>>, PartitionError> {
-        let mut pools = shuffled_rows_by_class(labels, n_classes, rng);
-        let prior: Vec<f64> = pools.iter().map(|pool| pool.len() as f64 / labels.len() as f64).collect();
+        let mut pools = shuffled_rows_by_class(rows, rng);
+        let prior: Vec<f64> = pools.iter().map(|pool| pool.len() as f64 / rows.labels.len() as f64).collect();
         // A product below the smallest normal number would count as an absent class.
         let concentration: Vec<f64> =
             prior.iter().map(|&p| if p > 0.0 { (self.alpha * p).max(f64::MIN_POSITIVE) } else { 0.0 }).collect();
-        let size = labels.len() / n_clients;
+        let size = rows.labels.len() / n_clients;
         let mut shards = Vec::with_capacity(n_clients);
         for _ in 0..n_clients {
             let mix = draw::dirichlet(&concentration, rng);
@@ -74,11 +73,11 @@ fn take(pools: &mut [Vec<u32>], size: usize, mix: &[f64]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::partition::testing::{balanced_labels, rng, total_variation};
+    use crate::data::partition::testing::{balanced_labels, deal, rng, total_variation};
 
     #[test]
     fn clients_are_of_equal_size_and_the_last_gets_the_leftovers() {
-        let shards = LabelMixConfig { alpha: 1.0 }.deal(&balanced_labels(1037, 4), 4, 20, &mut rng(1)).expect("fits");
+        let shards = deal(&LabelMixConfig { alpha: 1.0 }, &balanced_labels(1037, 4), 4, 20, &mut rng(1)).expect("fits");
         // 1037 = 20 x 51 + 17.
         assert!(shards[..19].iter().all(|shard| shard.len() == 51));
         assert_eq!(shards[19].len(), 51 + 17);
@@ -88,7 +87,7 @@ mod tests {
     fn alpha_decides_the_skew() {
         let labels = balanced_labels(4000, 4);
         let mean_distance = |alpha| {
-            let shards = LabelMixConfig { alpha }.deal(&labels, 4, 40, &mut rng(2)).expect("fits");
+            let shards = deal(&LabelMixConfig { alpha }, &labels, 4, 40, &mut rng(2)).expect("fits");
             total_variation(&shards, &labels, 4)
         };
         // With a huge alpha each client holds 25 rows of each class, give or take one; a client of one label is at 0.75.
@@ -99,7 +98,7 @@ mod tests {
     #[test]
     fn absent_classes_and_a_vanishing_alpha_are_no_trouble() {
         let labels = [0, 0, 0, 2, 2, 2];
-        let shards = LabelMixConfig { alpha: 1e-300 }.deal(&labels, 4, 3, &mut rng(3)).expect("fits");
+        let shards = deal(&LabelMixConfig { alpha: 1e-300 }, &labels, 4, 3, &mut rng(3)).expect("fits");
         assert!(shards.iter().all(|shard| shard.len() == 2));
     }
 }

@@ -4,7 +4,7 @@ use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Partition, shuffled_rows_by_class};
+use super::{Partition, TrainingRows, shuffled_rows_by_class};
 use crate::data::PartitionError;
 use crate::registry::Problem;
 use crate::seed::Stream;
@@ -28,21 +28,20 @@ impl Partition for ShardsConfig {
     /// Sizes of shards differ by one at most.
     fn split(
         &self,
-        labels: &[u32],
-        n_classes: usize,
+        rows: &TrainingRows<'_>,
         n_clients: usize,
         rng: &mut Stream,
     ) -> Result<Vec<Vec<u32>>, PartitionError> {
         let n_shards = n_clients.saturating_mul(self.shards_per_client);
-        if n_shards > labels.len() {
+        if n_shards > rows.labels.len() {
             return Err(PartitionError::TooFewRows {
-                n_rows: labels.len(),
+                n_rows: rows.labels.len(),
                 n_clients,
                 rows_per_client: self.shards_per_client,
                 settings: "clients.total or shards_per_client",
             });
         }
-        let sorted: Vec<u32> = shuffled_rows_by_class(labels, n_classes, rng).into_iter().flatten().collect();
+        let sorted: Vec<u32> = shuffled_rows_by_class(rows, rng).into_iter().flatten().collect();
         let cut = |shard: usize| shard * sorted.len() / n_shards;
         let mut shards: Vec<&[u32]> = (0..n_shards).map(|shard| &sorted[cut(shard)..cut(shard + 1)]).collect();
         shards.shuffle(rng);
@@ -57,12 +56,12 @@ impl Partition for ShardsConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::partition::testing::{balanced_labels, rng};
+    use crate::data::partition::testing::{balanced_labels, deal, rng};
 
     #[test]
     fn a_client_sees_few_labels() {
         let labels = balanced_labels(2000, 10);
-        let shards = ShardsConfig { shards_per_client: 2 }.deal(&labels, 10, 50, &mut rng(1)).expect("fits");
+        let shards = deal(&ShardsConfig { shards_per_client: 2 }, &labels, 10, 50, &mut rng(1)).expect("fits");
         for shard in &shards {
             let mut seen: Vec<u32> = shard.iter().map(|&row| labels[row as usize]).collect();
             seen.sort_unstable();
@@ -75,7 +74,7 @@ mod tests {
 
     #[test]
     fn more_shards_than_rows_is_refused() {
-        let error = ShardsConfig { shards_per_client: 3 }.deal(&[0, 1, 0, 1], 2, 2, &mut rng(1)).expect_err("6 > 4");
+        let error = deal(&ShardsConfig { shards_per_client: 3 }, &[0, 1, 0, 1], 2, 2, &mut rng(1)).expect_err("6 > 4");
         assert!(matches!(error, PartitionError::TooFewRows { n_rows: 4, n_clients: 2, rows_per_client: 3, .. }));
     }
 }

@@ -1,6 +1,9 @@
 //! What the clients got, as a short text.
 
+use std::collections::BTreeSet;
 use std::fmt;
+
+use crate::data::RowGroups;
 
 /// Clients shown one by one.
 const SHOWN_CLIENTS: usize = 5;
@@ -15,6 +18,7 @@ pub struct PartitionTable {
     n_clients: usize,
     rows: Spread,
     labels: Spread,
+    groups: Option<Spread>,
     mean_distance: f64,
     first_clients: Vec<String>,
 }
@@ -46,9 +50,19 @@ impl PartitionTable {
             n_clients: shards.len(),
             rows: Spread::of(shards.iter().map(Vec::len).collect()),
             labels: Spread::of(counts.iter().map(present).collect()),
+            groups: None,
             mean_distance: mean_total_variation(&counts),
             first_clients: counts.iter().take(SHOWN_CLIENTS).map(|counts| describe(counts, label_names)).collect(),
         }
+    }
+
+    /// The table with the natural clients that each client stands for.
+    #[must_use]
+    pub fn with_groups(mut self, shards: &[Vec<u32>], groups: &RowGroups) -> Self {
+        let n_different =
+            |shard: &Vec<u32>| shard.iter().map(|&row| groups.of_row()[row as usize]).collect::<BTreeSet<u32>>().len();
+        self.groups = Some(Spread::of(shards.iter().map(n_different).collect()));
+        self
     }
 
     /// Mean over clients of the total-variation distance, in \[0, 1\], between a client's label mix and that of all
@@ -92,7 +106,9 @@ impl fmt::Display for PartitionTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} rows over {} clients", self.n_rows, self.n_clients)?;
         writeln!(f, "                        min  median     max")?;
-        for (what, spread) in [("rows per client", &self.rows), ("labels per client", &self.labels)] {
+        let spreads = [("rows per client", Some(&self.rows)), ("labels per client", Some(&self.labels))];
+        for (what, spread) in spreads.into_iter().chain([("groups per client", self.groups.as_ref())]) {
+            let Some(spread) = spread else { continue };
             writeln!(f, "{what:<19}{:>8}{:>8}{:>8}", spread.min, spread.median, spread.max)?;
         }
         writeln!(f, "label mix: mean distance from that of all rows {:.3} (0 = iid)", self.mean_distance)?;
@@ -128,6 +144,10 @@ client    rows  labels
 ";
         assert_eq!(table.to_string(), expected);
         assert!((table.mean_distance() - 1.0 / 3.0).abs() < 1e-12);
+        // Client 0 stands for ann and bob, client 1 for cyd.
+        let groups = RowGroups::of(["ann", "bob", "ann", "cyd"]);
+        let text = table.with_groups(&[vec![0, 1, 2], vec![3]], &groups).to_string();
+        assert!(text.contains("\ngroups per client         1       2       2\nlabel mix"), "{text}");
     }
 
     #[test]

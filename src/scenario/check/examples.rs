@@ -21,6 +21,7 @@ pub(super) fn paths_of(dataset: &DatasetConfig) -> Vec<(String, &String, PathKin
         own.test.iter().for_each(|file| add("files.test", file));
     }
     dataset.labels_file.iter().for_each(|file| add("labels_file", file));
+    dataset.partition.implementation().file().into_iter().for_each(|file| add("partition.file", file));
     if let Some(images) = &dataset.images {
         let kind = match images.format {
             ImageFormat::Folder => PathKind::Folder,

@@ -119,12 +119,6 @@ pub(super) fn words(schema: &Schema) -> Option<Vec<&str>> {
     Some(words.concat())
 }
 
-/// Settings of the format that this version does not carry out.
-pub(super) const LATER: &[(&str, &str)] = &[
-    ("dataset.partition.by_column", "`iid`, `dirichlet`, `label_mix` and `shards` are built in"),
-    ("dataset.partition.file", "`iid`, `dirichlet`, `label_mix` and `shards` are built in"),
-];
-
 /// The JSON type, for an optional setting the one that is not null.
 pub(super) fn type_of(schema: &Schema) -> &str {
     match schema.get("type") {
@@ -170,15 +164,5 @@ mod tests {
     fn the_walker_knows_every_type_of_the_schema() {
         let definitions = Definitions::new();
         visit(definitions.root(), &definitions, "", 0);
-    }
-
-    #[test]
-    fn no_setting_of_a_later_version_is_one_of_this_version() {
-        let definitions = Definitions::new();
-        for (path, _) in LATER {
-            let keys = path.split('.');
-            let found = keys.into_iter().try_fold(definitions.root(), |schema, key| definitions.below(schema, key));
-            assert!(found.is_none(), "`{path}` is supported: take it off the list");
-        }
     }
 }

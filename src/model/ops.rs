@@ -7,11 +7,12 @@
 //! composed of candle's operations, so callers never need to ask.
 //!
 //! Results depend on the inputs alone, not on the number of threads; gradients are computed only for inputs that lead
-//! to a variable, and no graph is kept when none does.
+//! to a variable (a composed product of two activations makes both), and no graph is kept when none does.
 
 mod attention;
 mod composed;
 mod dropout;
+mod frozen;
 mod gelu;
 mod heap;
 mod lanes;

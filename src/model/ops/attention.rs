@@ -252,7 +252,7 @@ vectorised! {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
+    use candle_core::{Device, Var};
 
     use super::*;
     use crate::model::ops::testing::{assert_agree, noise};
@@ -289,6 +289,16 @@ mod tests {
     fn dropout_draws_the_same_mask_as_the_composed_form() {
         let dropout = Dropout { p: 0.3, key: 11 };
         check(4, &mask(&[&[1.0, 1.0, 1.0, 0.0], &[1.0, 1.0, 1.0, 1.0]]), 2, Some(dropout));
+    }
+
+    #[test]
+    fn the_composed_form_computes_no_gradient_of_masks() {
+        let variables = [1, 2, 3].map(|salt| Var::from_tensor(&noise(&[2, 4, 6], salt)).unwrap());
+        let [q, k, v] = variables.each_ref().map(Var::as_tensor);
+        let mask = mask(&[&[1.0; 4], &[1.0, 1.0, 0.0, 0.0]]);
+        let out = attention(q, k, v, &mask, 2, Some(Dropout { p: 0.3, key: 11 })).unwrap();
+        // Those of queries, keys and values.
+        assert_eq!(out.sqr().unwrap().sum_all().unwrap().backward().unwrap().get_ids().count(), 3);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use candle_core::op::Add;
 use candle_core::{CpuStorage, CudaStorage, CustomOp1, D, DType, Layout, Result, Shape, Storage, Tensor, bail};
 
 use super::dropout::Dropout;
+use super::frozen::{plus, times};
 
 /// `x W^T + b` for `x` of any rank.
 pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
@@ -13,7 +14,7 @@ pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Resu
     let n_rows = x.elem_count() / n_in.max(1);
     let product = x.reshape((n_rows, n_in))?.matmul(&weight.t()?)?;
     let out = match bias {
-        Some(bias) => product.broadcast_add(bias)?,
+        Some(bias) => plus(&product, bias)?,
         None => product,
     };
     if let Some(last) = shape.last_mut() {
@@ -92,10 +93,11 @@ pub(super) fn layer_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) ->
     let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
     let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
     let normed = centred.broadcast_div(&(variance + eps)?.sqrt()?)?;
-    normed.to_dtype(dtype)?.broadcast_mul(gamma)?.broadcast_add(beta)
+    plus(&times(&normed.to_dtype(dtype)?, gamma)?, beta)
 }
 
-/// Multi-head attention; see [`super::attention()`] for the meaning of the arguments.
+/// Multi-head attention; see [`super::attention()`] for the meaning of the arguments. candle's products make the gradients
+/// of queries, keys and values together; only in an encoder's first layer can some of them lead to no variable.
 pub(super) fn attention(
     q: &Tensor,
     k: &Tensor,
@@ -113,9 +115,10 @@ pub(super) fn attention(
     let keep = mask.to_dtype(scores.dtype())?.reshape((batch, 1, 1, n_keys))?;
     // Far below any score, yet finite: a row without keys stays a number until `keep` empties it.
     let floor = if scores.dtype() == DType::F16 { 3e4 } else { 1e9 };
-    let scores = scores.broadcast_add(&keep.affine(floor, -floor)?)?;
-    let weights = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
-    let probs = weights.broadcast_div(&weights.sum_keepdim(D::Minus1)?)?.broadcast_mul(&keep)?;
+    let scores = plus(&scores, &keep.affine(floor, -floor)?)?;
+    let weights = plus(&scores, &scores.detach().max_keepdim(D::Minus1)?.neg()?)?.exp()?;
+    let probs = weights.broadcast_div(&weights.sum_keepdim(D::Minus1)?)?;
+    let probs = times(&probs, &keep)?;
     let probs = match dropout {
         Some(dropout) => super::dropout::dropout(&probs, dropout)?,
         None => probs,

@@ -51,7 +51,7 @@ pub fn dropout(x: &Tensor, dropout: Dropout) -> Result<Tensor> {
     }
     let mut mask = vec![1.0; x.elem_count()];
     apply(dropout, 0, &mut mask);
-    x * Tensor::from_vec(mask, x.shape(), x.device())?.to_dtype(x.dtype())?
+    super::frozen::times(x, &Tensor::from_vec(mask, x.shape(), x.device())?.to_dtype(x.dtype())?)
 }
 
 impl CustomOp1 for Dropout {
@@ -99,7 +99,7 @@ fn mix(mut x: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device};
+    use candle_core::{DType, Device, Var};
 
     use super::*;
     use crate::model::ops::testing::{assert_agree, noise};
@@ -146,6 +146,13 @@ mod tests {
         };
         assert_agree(&|t| dropout(&t[0], Dropout { p, key: 3 }), &|t| composed(&t[0]), &[noise(&[4, 9], 1)]);
         assert_agree(&|t| dropout(&t[0], Dropout { p: 0.0, key: 3 }), &|t| t[0].affine(1.0, 0.0), &[noise(&[4, 9], 1)]);
+    }
+
+    #[test]
+    fn the_composed_form_computes_no_gradient_of_the_mask() {
+        let x = Var::from_tensor(&noise(&[4, 9], 1)).unwrap();
+        let out = dropout(&x, Dropout { p: 0.4, key: 3 }).unwrap();
+        assert_eq!(out.sqr().unwrap().sum_all().unwrap().backward().unwrap().get_ids().count(), 1);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use super::composed;
+use super::frozen::plus;
 use super::lanes::{sum, vectorised};
 use super::storage::{fits_kernels, slice, with_slice};
 
@@ -35,7 +36,7 @@ pub fn layer_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result
 pub fn add_layer_norm(x: &Tensor, residual: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result<Tensor> {
     let trained = gamma.track_op() || beta.track_op();
     if trained || x.dims() != residual.dims() || !fits_kernels(&[x, residual, gamma, beta]) {
-        return layer_norm(&(x + residual)?, gamma, beta, eps);
+        return layer_norm(&plus(x, residual)?, gamma, beta, eps);
     }
     check(x, gamma, beta)?;
     let op = AddLayerNorm { gamma: gamma.contiguous()?, beta: beta.contiguous()?, eps: eps as f32 };
@@ -294,5 +295,19 @@ mod tests {
         assert_eq!(gradients.get(trained.as_tensor()).unwrap().to_vec1::<f32>().unwrap(), [3.0; 8]);
         assert!(gradients.get(&x).is_none() && gradients.get(&gamma).is_none());
         assert!(!layer_norm(&x, &gamma, &beta, 1e-5).unwrap().track_op());
+    }
+
+    #[test]
+    fn the_composed_form_computes_gradients_only_where_a_variable_is() {
+        let [x, gamma, beta] = [noise(&[3, 8], 1), noise(&[8], 2), noise(&[8], 3)];
+        let n_gradients = |x: &Tensor, gamma: &Tensor, beta: &Tensor| {
+            let out = layer_norm(x, gamma, beta, 1e-5).unwrap();
+            out.sqr().unwrap().sum_all().unwrap().backward().unwrap().get_ids().count()
+        };
+        let variables = [&x, &gamma, &beta].map(|t| Var::from_tensor(t).unwrap());
+        assert_eq!(n_gradients(&variables[0], &gamma, &beta), 1);
+        assert_eq!(n_gradients(&x, &variables[1], &variables[2]), 2);
+        let sum = add_layer_norm(&variables[0], &x, &gamma, &beta, 1e-5).unwrap();
+        assert_eq!(sum.sqr().unwrap().sum_all().unwrap().backward().unwrap().get_ids().count(), 1);
     }
 }

@@ -31,9 +31,10 @@ pub struct GradientCheck {
     pub shape: Vec<usize>,
     /// Elements compared.
     pub n_compared: usize,
-    /// The largest magnitude in the gradient; 0 when it is cut.
+    /// The largest magnitude in the gradient; 0 when it is cut, NaN when one element is.
     pub largest: f64,
-    /// The largest difference found, divided by the larger of `largest` and 0.01.
+    /// The largest difference found, divided by the larger of `largest` and 0.01; NaN when the gradient is not finite
+    /// throughout.
     pub error: f64,
     /// The verdict: sound up to an error of 1e-4.
     pub state: GradientState,
@@ -65,9 +66,9 @@ pub fn check_gradients(
             Some(gradient) => gradient.flatten_all()?.to_vec1::<f32>()?,
             None => Vec::new(),
         };
-        let largest = gradient.iter().fold(0f64, |largest, g| largest.max(f64::from(g.abs())));
+        let largest = gradient.iter().fold(0f64, |largest, g| larger(largest, f64::from(g.abs())));
         let compared = if gradient.is_empty() { Vec::new() } else { chosen(&gradient, n_elements) };
-        let mut error = 0f64;
+        let mut error = if largest.is_finite() { 0f64 } else { f64::NAN };
         for &element in &compared {
             let at = |change: f64| {
                 let move_one = |tensor: usize, values: &mut [f64]| {
@@ -79,9 +80,7 @@ pub fn check_gradients(
                 loss(&wide, values)?.to_dtype(DType::F64)?.to_scalar::<f64>()
             };
             let expected = (at(STEP)? - at(-STEP)?) / (2.0 * STEP);
-            let difference = (f64::from(gradient[element]) - expected).abs() / largest.max(FLOOR);
-            // A comparison with NaN is false, so `max` alone would lose it.
-            error = if difference.is_nan() { f64::NAN } else { error.max(difference) };
+            error = larger(error, (f64::from(gradient[element]) - expected).abs() / larger(largest, FLOOR));
         }
         let state = match gradient.is_empty() {
             true => GradientState::Cut,
@@ -105,6 +104,11 @@ pub fn stirred(params: &Params, sd: f64) -> Params {
         values.iter_mut().zip(changes).for_each(|(value, change)| *value += change);
     }
     stirred
+}
+
+/// The larger of two numbers, or NaN when one is: `f64::max` would give the other.
+fn larger(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
 }
 
 fn chosen(gradient: &[f32], n_elements: usize) -> Vec<usize> {
@@ -148,6 +152,31 @@ mod tests {
         assert_eq!((found[1].largest, found[1].n_compared), (5.0, 2));
         // True gradient 10, found 5: the difference is as large as the gradient.
         assert!((found[1].error - 1.0).abs() < 1e-6);
+    }
+
+    /// The check of a loss of four numbers in which two elements are compared.
+    fn check_of(values: [f32; 4], loss: fn(&Tensor) -> Result<Tensor>) -> GradientCheck {
+        let layout = Layout::new(vec![TensorSpec::new("a", [4])]);
+        let params = Params::new(layout, values.to_vec());
+        let loss = |_: &Backbone, values: TrainableVars| loss(values.get("a").unwrap());
+        check_gradients(&fixture::backbone(EncoderKind::Bert), &params, 2, &loss).unwrap().swap_remove(0)
+    }
+
+    #[test]
+    fn a_gradient_that_is_not_finite_is_wrong_wherever_it_stands() {
+        // The slope of the root is infinite at 0. Elements 0 and 2 are compared: 2 agrees, which must not hide 0.
+        let check = check_of([0.0, 1.0, 4.0, 1.0], |a| a.sqrt()?.sum_all());
+        assert_eq!((check.state, check.largest), (GradientState::Wrong, f64::INFINITY), "{check:?}");
+        assert!(check.error.is_nan());
+        // The root of a negative number is no number, and though the loss does not take it, its gradient, 0 / NaN, is none
+        // either. Elements 0 and 3 are compared, and agree.
+        let guarded = |a: &Tensor| a.lt(0.0)?.where_cond(&a.zeros_like()?, &a.sqrt()?)?.sum_all();
+        let check = check_of([1.0, 4.0, -1.0, 0.25], guarded);
+        assert_eq!(check.state, GradientState::Wrong, "{check:?}");
+        assert!(check.largest.is_nan() && check.error.is_nan(), "{check:?}");
+        // Without it: slopes 1/2, 1/4, 1/4 and 1.
+        let check = check_of([1.0, 4.0, 4.0, 0.25], guarded);
+        assert_eq!((check.state, check.largest), (GradientState::Sound, 1.0), "{check:?}");
     }
 
     #[test]

@@ -7,9 +7,9 @@ use super::RowOrigins;
 /// One labelled text, or pair of texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextExample {
-    /// The (first) text; never empty.
+    /// The (first) text.
     pub text: String,
-    /// The second text of a pair.
+    /// The second text of a pair. At most one of the two is empty; a text by itself never is.
     pub text_pair: Option<String>,
     /// Index into [`TextDataset::labels`].
     pub label: u32,

@@ -76,9 +76,9 @@ pub(super) const GROUP_SETTING: &str = "partition.by_column.column";
 pub(super) struct RawRow {
     /// Where the row begins, from 1.
     pub(super) line: u64,
-    /// The (first) text; not empty.
+    /// The (first) text.
     pub(super) text: String,
-    /// The second text, if a column is named for it; not empty.
+    /// The second text, if a column is named for it. At most one of the two is empty.
     pub(super) text_pair: Option<String>,
     /// The label as written.
     pub(super) label: String,
@@ -89,8 +89,10 @@ pub(super) struct RawRow {
 impl RawRow {
     /// A row of these fields, or what is wrong with them.
     fn new(line: u64, text: String, text_pair: Option<String>, label: String) -> Result<Self, String> {
-        if text.trim().is_empty() || text_pair.as_ref().is_some_and(|pair| pair.trim().is_empty()) {
-            return Err("the text is empty".into());
+        // Of a pair one may be empty, as in QQP, where some questions are.
+        if text.trim().is_empty() && text_pair.as_ref().is_none_or(|pair| pair.trim().is_empty()) {
+            let what = if text_pair.is_some() { "both texts are empty" } else { "the text is empty" };
+            return Err(what.into());
         }
         if label.trim().is_empty() {
             return Err("the label is empty".into());

@@ -212,6 +212,20 @@ mod tests {
     }
 
     #[test]
+    fn one_text_of_a_pair_may_be_empty_as_in_qqp() {
+        let load = |content: &[u8]| {
+            let files = serde_json::json!({ "train": "t.csv", "validation": "t.csv.gz" });
+            let columns = serde_json::json!({ "text": "question1", "text_pair": "question2" });
+            let config = serde_json::json!({ "files": files, "columns": columns });
+            Case::new(&[("t.csv", content), ("t.csv.gz", content)], config)
+        };
+        let dataset = load(b"question1,question2,label\na,,0\n,b,1\n").load().expect("sound");
+        assert_eq!(rows(&dataset.train), [("a", Some(""), 0), ("", Some("b"), 1)]);
+        let problems = load(b"question1,question2,label\na,b,0\n, ,1\na,b,1\n").problems();
+        assert_eq!(problems, ["t.csv:3: both texts are empty", "t.csv.gz:3: both texts are empty"]);
+    }
+
+    #[test]
     fn every_bad_row_is_named() {
         let config = serde_json::json!({
             "files": { "train": "t.tsv", "validation": "v.csv", "test": "x.jsonl" },

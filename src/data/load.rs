@@ -259,6 +259,19 @@ mod tests {
     }
 
     #[test]
+    fn quotes_inside_fields_do_not_join_rows() {
+        let load = |content: &[u8]| {
+            let config = serde_json::json!({ "files": { "train": "t.csv", "validation": "v.tsv" } });
+            Case::new(&[("t.csv", content), ("v.tsv", TSV)], config)
+        };
+        // A text over two lines, and a quote that is a character like others.
+        let dataset = load(b"label,text,size\nyes,\"two\nlines\",5\"\nno,b,6\n").load().expect("sound");
+        assert_eq!(rows(&dataset.train), [("two\nlines", None, 1), ("b", None, 0)]);
+        let problems = load(b"label,text\nyes,\"good\nno,\"bad\nno,worse\n").problems();
+        assert!(problems[0].starts_with("t.csv:2: a quoted field of this row reaches over lines"), "{problems:?}");
+    }
+
+    #[test]
     fn missing_columns_and_files_are_named() {
         let config = serde_json::json!({
             "files": { "train": "t.tsv", "validation": "none.tsv", "test": "x.tsv" },

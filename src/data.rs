@@ -16,6 +16,7 @@ mod labels;
 mod load;
 mod origins;
 pub mod partition;
+mod paths;
 mod repository;
 mod sources;
 mod token_cache;
@@ -35,6 +36,6 @@ pub use partition::{
     ByColumnConfig, DirichletConfig, FileConfig, IidConfig, LabelMixConfig, Partition, PartitionConfig, PartitionTable,
     ShardsConfig, TrainingRows, hash_of_shards,
 };
-pub use repository::{CARD, DatasetSource, SplitsConfig, data_files};
+pub use repository::{CARD, DatasetSource, SplitsConfig, data_files, read_card};
 pub use sources::FetchedDataset;
 pub use token_cache::{CacheUse, TokenCache};

@@ -115,10 +115,7 @@ fn want_dataset(
     let mut card = None;
     if listing.has(CARD) {
         files.push(CARD.to_string());
-        let path = hub.get(listing, &files, progress).map_err(of(RepoKind::Dataset))?.join(CARD);
-        let unreadable =
-            |error: std::io::Error| data::DataError::Unreadable { path: path.clone(), reason: error.to_string() };
-        card = Some(String::from_utf8_lossy(&std::fs::read(&path).map_err(unreadable)?).into_owned());
+        card = data::read_card(&hub.get(listing, &files, progress).map_err(of(RepoKind::Dataset))?)?;
     }
     let config = scenario.dataset().expect("a data set on the hub is one that the scenario names");
     files.extend(data::data_files(config, &listing.names(), card.as_deref())?);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::FileFormat;
 use super::known::{self, Known};
-use super::{DataError, ImagesConfig, PartitionConfig, SplitsConfig, builtin};
+use super::{DataError, ImagesConfig, PartitionConfig, SplitsConfig, builtin, paths};
 use crate::registry::Problem;
 
 /// The data set: `dataset`. Exactly one of `name`, `files` and `images`.
@@ -265,7 +265,8 @@ impl FilesConfig {
                     format!("`{file}` is not named .tsv, .csv or .jsonl, plain or with .gz behind it, or .parquet");
                 problems.push(Problem::new(*path, message));
             }
-            if let Some((earlier, _)) = files[..i].iter().find(|(_, other)| *other == Some(file)) {
+            let is_same = |other: &&String| paths::plain(other) == paths::plain(file);
+            if let Some((earlier, _)) = files[..i].iter().find(|(_, other)| other.as_ref().is_some_and(is_same)) {
                 problems.push(Problem::new(*path, format!("`{file}` is already `{earlier}`")));
             }
         }
@@ -331,16 +332,16 @@ impl Default for ColumnsConfig {
 mod tests {
     use super::*;
 
-    fn paths(json: serde_json::Value) -> Vec<String> {
+    fn paths_of(json: serde_json::Value) -> Vec<String> {
         let config: DatasetConfig = serde_json::from_value(json).expect("well-formed");
         config.problems().into_iter().map(|problem| problem.path).collect()
     }
 
     #[test]
     fn sound_settings_have_no_problems() {
-        assert_eq!(paths(serde_json::json!({ "name": "builtin:intents", "num_examples": 500 })), [""; 0]);
+        assert_eq!(paths_of(serde_json::json!({ "name": "builtin:intents", "num_examples": 500 })), [""; 0]);
         assert_eq!(
-            paths(serde_json::json!({
+            paths_of(serde_json::json!({
                 "files": { "train": "a.tsv.gz", "validation": "b.csv", "test": "c.jsonl" },
                 "columns": { "text": "text_a", "text_pair": "text_b" },
                 "labels": ["no", "yes"],
@@ -352,32 +353,59 @@ mod tests {
 
     #[test]
     fn each_bad_setting_is_reported_at_its_path() {
-        assert_eq!(paths(serde_json::json!({})), [""]);
+        assert_eq!(paths_of(serde_json::json!({})), [""]);
         let images = serde_json::json!({ "format": "folder", "train": "pictures" });
-        assert_eq!(paths(serde_json::json!({ "name": "builtin:intents", "files": { "train": "a.tsv" } })), [""]);
-        assert_eq!(paths(serde_json::json!({ "name": "builtin:intents", "images": images })), [""]);
+        assert_eq!(paths_of(serde_json::json!({ "name": "builtin:intents", "files": { "train": "a.tsv" } })), [""]);
+        assert_eq!(paths_of(serde_json::json!({ "name": "builtin:intents", "images": images })), [""]);
         assert_eq!(
-            paths(serde_json::json!({ "images": images, "columns": {}, "num_examples": 200 })),
+            paths_of(serde_json::json!({ "images": images, "columns": {}, "num_examples": 200 })),
             ["num_examples", "columns"]
         );
         assert_eq!(
-            paths(serde_json::json!({
+            paths_of(serde_json::json!({
                 "images": { "format": "idx", "train": "images-idx3-ubyte", "validation": "a.bin", "test": " " },
             })),
             ["images.validation", "images.test"]
         );
         assert_eq!(
-            paths(serde_json::json!({ "images": { "format": "cifar", "train": "a.bin", "test": "a.bin" } })),
+            paths_of(serde_json::json!({ "images": { "format": "cifar", "train": "a.bin", "test": "a.bin" } })),
             ["images.test"]
         );
         assert_eq!(
-            paths(
+            paths_of(serde_json::json!({ "images": { "format": "folder", "train": "a/b", "test": "./a//b/" } })),
+            ["images.test"]
+        );
+        assert_eq!(
+            paths_of(serde_json::json!({ "files": { "train": "r.tsv", "test": "x/../r.tsv" } })),
+            ["files.test"]
+        );
+        // A folder whose name says IDX does not make its files such.
+        assert_eq!(
+            paths_of(serde_json::json!({ "images": { "format": "idx", "train": "images-idx3/train.bin" } })),
+            ["images.train"]
+        );
+        assert_eq!(
+            paths_of(serde_json::json!({
+                "name": "builtin:intents", "partition": { "by_column": { "column": "user" } },
+            })),
+            ["partition.by_column"]
+        );
+        assert_eq!(
+            paths_of(serde_json::json!({ "images": images, "partition": { "by_column": { "column": " " } } })),
+            ["partition.by_column", "partition.by_column.column"]
+        );
+        assert_eq!(
+            paths_of(serde_json::json!({ "files": { "train": "a.tsv" }, "partition": { "file": "" } })),
+            ["partition.file"]
+        );
+        assert_eq!(
+            paths_of(
                 serde_json::json!({ "name": "builtin:glue", "num_examples": 1, "labels": ["a", "b"], "config": "a" })
             ),
             ["name", "num_examples", "config", "labels"]
         );
         assert_eq!(
-            paths(serde_json::json!({
+            paths_of(serde_json::json!({
                 "files": { "train": "a.txt", "validation": "b.csv", "test": "b.csv" },
                 "columns": { "label": "text" },
                 "labels": ["yes", "yes"],

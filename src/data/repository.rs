@@ -21,6 +21,19 @@ use crate::registry::Problem;
 /// The file that may say which files hold what.
 pub const CARD: &str = "README.md";
 
+/// The text of the card in a folder, if there is one. Bytes that are no text do not hide the rest.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_card(folder: &Path) -> Result<Option<String>, DataError> {
+    let path = folder.join(CARD);
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(DataError::Unreadable { path, reason: error.to_string() }),
+    }
+}
+
 /// Which splits of a data set on the hub serve for what: `dataset.splits`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -194,12 +207,36 @@ pub(super) fn split_files(config: &DatasetConfig, names: &[&str], card: Option<&
             refuse(format!("no data files of split `{split}`{config}; {there}"))
         })
     };
-    Ok(SplitFiles {
+    let name_of_config = chosen.as_ref().map(|found| found.name.as_str()).or(config.config.as_deref());
+    let files = SplitFiles {
         train: get("train", &wanted.train)?,
         validation: wanted.validation.as_ref().map(|split| get("validation", split)).transpose()?,
         test: wanted.test.as_ref().map(|split| get("test", split)).transpose()?,
-        labels: card.labels(config.config.as_deref(), &config.columns().label),
-    })
+        labels: card.labels(name_of_config, &config.columns().label),
+    };
+    files.check_apart().map_err(refuse)?;
+    Ok(files)
+}
+
+impl SplitFiles {
+    /// Refuses a file that serves for two things: what is tested on would also be trained on.
+    fn check_apart(&self) -> Result<(), String> {
+        let splits =
+            [("train", Some(&self.train)), ("validation", self.validation.as_ref()), ("test", self.test.as_ref())];
+        for (i, (key, files)) in splits.iter().enumerate() {
+            for (earlier, others) in &splits[..i] {
+                let shared =
+                    files.iter().flat_map(|files| files.iter()).find(|file| others.iter().any(|o| o.contains(file)));
+                if let Some(file) = shared {
+                    return Err(format!(
+                        "`{file}` is among the files of both {earlier} and {key}; choose splits that have none in common \
+                         by dataset.splits, or list the files by dataset.files"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -299,6 +336,50 @@ dataset_info:
         assert_eq!(
             paths(serde_json::json!({ "files": { "train": "a.tsv" }, "config": "a", "splits": {} })),
             ["config", "splits"]
+        );
+    }
+
+    #[test]
+    fn a_file_in_two_splits_is_refused() {
+        let card = "---\nconfigs:\n- data_files:\n  - { split: train, path: '*.csv' }\n  - { split: test, path: test.csv }\n---\n";
+        let names = ["README.md", "a.csv", "test.csv"];
+        let config = config(serde_json::json!({ "name": "org/set" }));
+        let message = split_files(&config, &names, Some(card)).unwrap_err().to_string();
+        assert!(message.contains("`test.csv` is among the files of both train and test"), "{message}");
+        let only_train = DatasetConfig {
+            splits: Some(SplitsConfig { train: "train".into(), validation: None, test: None }),
+            ..config
+        };
+        assert_eq!(split_files(&only_train, &names, Some(card)).unwrap().train, ["a.csv", "test.csv"]);
+    }
+
+    #[test]
+    fn a_card_that_is_no_text_throughout_still_tells_its_splits() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(read_card(folder.path()).unwrap(), None);
+        std::fs::write(folder.path().join(CARD), b"---\nlicense: mit\n---\ncaf\xe9\n").unwrap();
+        assert_eq!(read_card(folder.path()).unwrap().as_deref(), Some("---\nlicense: mit\n---\ncaf\u{fffd}\n"));
+        std::fs::remove_file(folder.path().join(CARD)).unwrap();
+        std::fs::create_dir(folder.path().join(CARD)).unwrap();
+        let message = read_card(folder.path()).unwrap_err().to_string();
+        assert!(message.starts_with("cannot read ") && message.contains(CARD), "{message}");
+    }
+
+    #[test]
+    fn labels_are_those_of_the_config_that_is_taken() {
+        let info = |config: &str, names: &str| {
+            format!(
+                "- config_name: {config}\n  features:\n  - name: label\n    dtype: {{ class_label: {{ names: {names} }} }}\n"
+            )
+        };
+        let head = "configs:\n- { config_name: small, data_files: small.csv }\n- { config_name: default, data_files: all.csv }\n";
+        let card =
+            format!("---\n{head}dataset_info:\n{}{}---\n", info("small", "[a, b]"), info("default", "[down, up]"));
+        let labels = |json| split_files(&config(json), &["all.csv", "small.csv"], Some(&card)).unwrap().labels;
+        assert_eq!(labels(serde_json::json!({ "name": "org/set" })), Some(vec!["down".into(), "up".into()]));
+        assert_eq!(
+            labels(serde_json::json!({ "name": "org/set", "config": "small" })),
+            Some(vec!["a".into(), "b".into()])
         );
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::repository::{self, CARD};
+use super::repository;
 use super::{DataError, DatasetConfig, DatasetSource, FilesConfig, builtin};
 
 /// A data set that came from the hub.
@@ -69,7 +69,7 @@ impl Sources {
     }
 
     fn in_folder(config: &DatasetConfig, folder: &Path, names: &[String]) -> Result<Self, DataError> {
-        let card = std::fs::read_to_string(folder.join(CARD)).ok();
+        let card = repository::read_card(folder)?;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let found = repository::split_files(config, &names, card.as_deref())?;
         let paths = |files: &Vec<String>| files.iter().map(|file| folder.join(file)).collect::<Vec<PathBuf>>();

@@ -1,8 +1,11 @@
 //! What the scenario says about own pictures.
 
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::data::paths::plain;
 use crate::registry::Problem;
 
 /// Own pictures, relative to the scenario file.
@@ -50,16 +53,21 @@ impl ImagesConfig {
         for (i, (key, path)) in paths.iter().enumerate() {
             if path.trim().is_empty() {
                 problems.push(Problem::new(format!("images.{key}"), "names no file or folder"));
-            } else if self.format == ImageFormat::Idx && super::idx::labels_name(path).is_none() {
+            } else if self.format == ImageFormat::Idx && super::idx::labels_name(name_of(path)).is_none() {
                 let message =
                     format!("`{path}` has no `images-idx3` in its name, so the file of its labels is not known");
                 let problem = Problem::new(format!("images.{key}"), message);
                 problems.push(problem.help("name it like train-images-idx3-ubyte, its labels train-labels-idx1-ubyte"));
             }
-            if let Some((earlier, _)) = paths[..i].iter().find(|(_, other)| other == path) {
+            if let Some((earlier, _)) = paths[..i].iter().find(|(_, other)| plain(other) == plain(path)) {
                 problems.push(Problem::new(format!("images.{key}"), format!("`{path}` is already `images.{earlier}`")));
             }
         }
         problems
     }
+}
+
+/// The last part of a path.
+fn name_of(path: &str) -> &str {
+    Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }

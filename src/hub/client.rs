@@ -227,7 +227,7 @@ impl Hub {
     }
 
     fn json(&self, url: &str, progress: &dyn Progress) -> Result<Value, Failure> {
-        let bytes = self.http.ask(&Method::GET, url, Follow::All, progress)?.bytes()?;
+        let bytes = self.http.body(url, progress)?;
         serde_json::from_slice(&bytes).map_err(|error| Failure::Nonsense(format!("no JSON: {error}")))
     }
 

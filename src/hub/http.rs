@@ -31,7 +31,7 @@ impl Reply {
     }
 
     /// The whole body.
-    pub(super) fn bytes(self) -> Result<Vec<u8>, Failure> {
+    fn bytes(self) -> Result<Vec<u8>, Failure> {
         let body = self.body.into_with_config().limit(ANSWER_MAX);
         body.read_to_vec().map_err(|error| Failure::Passing(error.to_string(), None))
     }
@@ -112,9 +112,18 @@ impl Http {
         follow: Follow,
         progress: &dyn Progress,
     ) -> Result<Reply, Failure> {
+        self.patiently(progress, || self.attempt(method, url, None, follow))
+    }
+
+    /// The whole body of an answer, asked for again while there is hope, also where it breaks off.
+    pub(super) fn body(&self, url: &str, progress: &dyn Progress) -> Result<Vec<u8>, Failure> {
+        self.patiently(progress, || self.attempt(&Method::GET, url, None, Follow::All)?.bytes())
+    }
+
+    fn patiently<T>(&self, progress: &dyn Progress, attempt: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
         let mut n_failed = 0;
         loop {
-            match self.attempt(method, url, None, follow) {
+            match attempt() {
                 Err(failure) if self.is_worth_another(&failure) && n_failed + 1 < self.attempts => {
                     self.pause(n_failed, &failure, progress);
                     n_failed += 1;

@@ -107,6 +107,17 @@ fn a_damaged_beginning_is_noticed_and_replaced() {
 }
 
 #[test]
+fn a_description_that_breaks_off_is_asked_for_again() {
+    let server = Server::with_model(&[("a", Served::small("whole"))]);
+    server.cut_descriptions(&[10, 0]);
+    let cache = tempfile::tempdir().unwrap();
+    let snapshot = fetch(&hub(&server.endpoint, cache.path()), &["a"]).unwrap();
+    assert_eq!(std::fs::read(snapshot.join("a")).unwrap(), b"whole");
+    let n_descriptions = server.asked().iter().filter(|asked| asked.path.starts_with("/api/")).count();
+    assert_eq!(n_descriptions, 3);
+}
+
+#[test]
 fn a_busy_server_is_asked_again() {
     let file = Served { statuses: vec![503, 429], ..Served::small("late") };
     let server = Server::with_model(&[("a", file)]);

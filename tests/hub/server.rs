@@ -65,6 +65,8 @@ struct State {
     token: Option<String>,
     /// Where large files lie, when not on this server.
     large_files_at: Option<String>,
+    /// The next descriptions of repositories end after so many bytes.
+    description_cuts: Vec<usize>,
     asked: Vec<Asked>,
 }
 
@@ -107,6 +109,10 @@ impl Server {
 
     pub(crate) fn ask_for_token(&self, token: &str) {
         self.state.lock().unwrap().token = Some(token.into());
+    }
+
+    pub(crate) fn cut_descriptions(&self, cuts: &[usize]) {
+        self.state.lock().unwrap().description_cuts = cuts.to_vec();
     }
 
     pub(crate) fn put_large_files_at(&self, endpoint: &str) {
@@ -220,7 +226,8 @@ fn answer(state: &mut State, asked: &Asked) -> Reply {
             }
             (false, _) => return Reply::status(404, "RevisionNotFound"),
         };
-        return Reply { status: 200, headers: Vec::new(), body: body.to_string().into_bytes(), cut: None };
+        let cut = (!state.description_cuts.is_empty()).then(|| state.description_cuts.remove(0));
+        return Reply { status: 200, headers: Vec::new(), body: body.to_string().into_bytes(), cut };
     }
     let Some((repo, tail)) = path[1..].split_once("/resolve/") else { return Reply::status(404, "RepoNotFound") };
     let repo = if repo.starts_with("datasets/") { repo.to_string() } else { format!("models/{repo}") };

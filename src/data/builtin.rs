@@ -126,8 +126,8 @@ fn grammar() -> Grammar {
 }
 
 /// `n_sentences` unlabelled sentences for masked-language-model pretraining: those of both built-in grammars, and
-/// statements about the same words. None of them is, or joins, a sentence of a validation or test set of a built-in data
-/// set, whatever its seed.
+/// statements about the same words. None of them is a sentence of a validation or test set of a built-in data set, whatever
+/// its seed; a longer one may hold the words of such a sentence.
 pub fn pretraining_corpus(n_sentences: usize, seed: u64) -> Vec<String> {
     let grammar = grammar();
     let mut rng = Seeds::new(seed).round(Purpose::DatasetExamples, CORPUS_STREAM);

@@ -16,9 +16,15 @@ pub fn keep_freed_memory() {
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
         {
             const BYTES: libc::c_int = 1 << 30;
-            // SAFETY: `mallopt` takes two numbers and may be called at any time; what it does not accept it ignores.
+            // The largest that versions before 2.35 accept. One has to be accepted: the next setting ends the library's own
+            // adjustment of this one, which would leave it at 128 KiB.
+            const BYTES_BEFORE: libc::c_int = 32 << 20;
+            // SAFETY: `mallopt` takes two numbers and may be called at any time; what it does not accept it ignores and
+            // answers with 0.
             unsafe {
-                libc::mallopt(libc::M_MMAP_THRESHOLD, BYTES);
+                if libc::mallopt(libc::M_MMAP_THRESHOLD, BYTES) == 0 {
+                    libc::mallopt(libc::M_MMAP_THRESHOLD, BYTES_BEFORE);
+                }
                 libc::mallopt(libc::M_TRIM_THRESHOLD, BYTES);
                 libc::mallopt(libc::M_ARENA_MAX, 1);
             }

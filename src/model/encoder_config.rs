@@ -188,6 +188,20 @@ pub(crate) mod tests {
         assert!(refusal(|c| _ = c.insert("num_attention_heads".into(), 5.into())).contains("not a multiple"));
         assert!(refusal(|c| _ = c.insert("pad_token_id".into(), 40.into())).contains("outside the vocabulary"));
         assert!(refusal(|c| _ = c.insert("hidden_dropout_prob".into(), 1.into())).contains("[0, 1)"));
+        let layers = refusal(|c| _ = c.insert("num_hidden_layers".into(), 10_000_000_000u64.into()));
+        assert!(layers.ends_with("`num_hidden_layers` is 10000000000; at most 4096 is supported"), "{layers}");
+        let words = refusal(|c| _ = c.insert("vocab_size".into(), u64::MAX.into()));
+        assert!(words.contains("`vocab_size` is 18446744073709551615; at most"), "{words}");
+    }
+
+    #[test]
+    fn images_whose_numbers_cannot_be_counted_are_refused() {
+        for side in [serde_json::json!(1u64 << 32), serde_json::json!([1u64 << 32, 1u64 << 32])] {
+            let mut value: Value = serde_json::from_str(&tiny(EncoderKind::Vit).to_json()).unwrap();
+            value["image_size"] = side;
+            let error = EncoderConfig::from_json(value.to_string().as_bytes(), "config.json").unwrap_err().to_string();
+            assert!(error.ends_with("`image_size` is 4294967296; at most 16384 is supported"), "{error}");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl Family for DistilBert {
         text::check_tables(EncoderConfig {
             kind: EncoderKind::DistilBert,
             hidden_size,
-            layers: keys.size("n_layers")?,
+            layers: keys.layers("n_layers")?,
             heads,
             intermediate: keys.size("hidden_dim")?,
             vocab_size: keys.size("vocab_size")?,

@@ -2,6 +2,15 @@
 
 use serde_json::{Map, Value};
 
+/// The largest size; no known encoder comes near, and products of a few of them still fit into 64 bits.
+const SIZE_MAX: usize = 1 << 22;
+
+/// The largest number of layers.
+const LAYERS_MAX: usize = 1 << 12;
+
+/// The largest side of an image or patch.
+const SIDE_MAX: usize = 1 << 14;
+
 /// The object of a `config.json`. Keys that say nothing about the encoder are ignored: such files carry many.
 pub(in crate::model) struct Keys<'a>(pub(in crate::model) &'a Map<String, Value>);
 
@@ -12,11 +21,21 @@ impl Keys<'_> {
 
     /// A number of things, at least one.
     pub(super) fn size(&self, key: &str) -> Result<usize, String> {
+        self.size_up_to(key, SIZE_MAX)
+    }
+
+    /// The number of layers.
+    pub(super) fn layers(&self, key: &str) -> Result<usize, String> {
+        self.size_up_to(key, LAYERS_MAX)
+    }
+
+    fn size_up_to(&self, key: &str, max: usize) -> Result<usize, String> {
         let value = self.get(key).ok_or_else(|| format!("`{key}` is missing"))?;
-        match value.as_u64() {
-            Some(0) => Err(format!("`{key}` is 0")),
-            Some(size) => usize::try_from(size).map_err(|_| format!("`{key}` is {size}, which is too large")),
-            None => Err(format!("`{key}` is {value}; it must be a whole number above 0")),
+        let size = value.as_u64().ok_or_else(|| format!("`{key}` is {value}; it must be a whole number above 0"))?;
+        match usize::try_from(size) {
+            Ok(0) => Err(format!("`{key}` is 0")),
+            Ok(size) if size <= max => Ok(size),
+            _ => Err(format!("`{key}` is {size}; at most {max} is supported")),
         }
     }
 
@@ -27,10 +46,12 @@ impl Keys<'_> {
 
     /// One side of a square: a number, or two equal ones.
     pub(super) fn side_or(&self, key: &str, default: usize) -> Result<usize, String> {
-        let Some(Value::Array(sides)) = self.get(key) else { return self.size_or(key, default) };
+        let Some(Value::Array(sides)) = self.get(key) else {
+            return if self.get(key).is_some() { self.size_up_to(key, SIDE_MAX) } else { Ok(default) };
+        };
         match sides.as_slice() {
             [height, width] if height == width => {
-                Keys(&[(key.to_string(), height.clone())].into_iter().collect()).size(key)
+                Keys(&[(key.to_string(), height.clone())].into_iter().collect()).size_up_to(key, SIDE_MAX)
             }
             _ => Err(format!("`{key}` is {}; only squares are supported", Value::Array(sides.clone()))),
         }

@@ -30,7 +30,7 @@ pub(super) fn read_bert(
     let config = EncoderConfig {
         kind,
         hidden_size,
-        layers: keys.size("num_hidden_layers")?,
+        layers: keys.layers("num_hidden_layers")?,
         heads,
         intermediate: keys.size("intermediate_size")?,
         vocab_size: keys.size("vocab_size")?,

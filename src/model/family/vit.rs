@@ -42,7 +42,7 @@ impl Family for Vit {
         Ok(EncoderConfig {
             kind: EncoderKind::Vit,
             hidden_size,
-            layers: keys.size("num_hidden_layers")?,
+            layers: keys.layers("num_hidden_layers")?,
             heads,
             intermediate: keys.size("intermediate_size")?,
             vocab_size: 0,

@@ -18,7 +18,7 @@ use safetensors::SafeTensors;
 
 use super::{ModelError, Storage};
 use crate::params::TensorSpec;
-pub(crate) use files::WeightsFiles;
+pub(crate) use files::{PLACES, Place, WeightsFiles, read_index};
 pub(crate) use gather::{Gathered, Part, gather};
 
 /// A weights file that has been opened.

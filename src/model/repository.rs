@@ -1,15 +1,10 @@
 //! Which files of a repository on the hub make a model.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde::Deserialize;
-
 use super::ModelError;
-
-/// Weights of today, whole and in pieces, and of before; the first that is there is taken.
-const WEIGHTS: [&str; 4] =
-    ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
+use super::checkpoint::{PLACES, Place, read_index};
 
 /// What a tokenizer can be built from where there is no `tokenizer.json`.
 const VOCABULARY: [&str; 4] = ["vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json"];
@@ -29,7 +24,7 @@ pub fn description_files(repo: &str, names: &[&str]) -> Result<Vec<String>, Mode
         false => wanted.extend(VOCABULARY),
     }
     wanted.push("preprocessor_config.json");
-    wanted.extend(weights_of(names).filter(|weights| is_index(weights)));
+    wanted.extend(weights_of(names).filter(|weights| weights.is_index).map(|weights| weights.file));
     Ok(wanted.into_iter().filter(|name| names.contains(name)).map(String::from).collect())
 }
 
@@ -39,27 +34,16 @@ pub fn description_files(repo: &str, names: &[&str]) -> Result<Vec<String>, Mode
 /// When there are none that this program reads, or the index of those in pieces is damaged.
 pub fn weight_files(repo: &str, names: &[&str], folder: &Path) -> Result<Vec<String>, ModelError> {
     let weights = weights_of(names).ok_or_else(|| no_model(repo, "model.safetensors or pytorch_model.bin", names))?;
-    if is_index(weights) { pieces(&folder.join(weights)) } else { Ok(vec![weights.into()]) }
-}
-
-fn weights_of(names: &[&str]) -> Option<&'static str> {
-    WEIGHTS.into_iter().find(|name| names.contains(name))
-}
-
-fn is_index(name: &str) -> bool {
-    name.ends_with(".index.json")
-}
-
-/// The files that an index names.
-fn pieces(index: &Path) -> Result<Vec<String>, ModelError> {
-    #[derive(Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
+    if !weights.is_index {
+        return Ok(vec![weights.file.into()]);
     }
-    let bytes = std::fs::read(index).map_err(|source| ModelError::Read { path: index.into(), source })?;
-    let index: Index = serde_json::from_slice(&bytes)
-        .map_err(|error| ModelError::Weights { origin: index.display().to_string(), message: error.to_string() })?;
-    Ok(index.weight_map.into_values().collect::<BTreeSet<_>>().into_iter().collect())
+    let pieces: BTreeSet<String> = read_index(&folder.join(weights.file))?.into_values().collect();
+    Ok(pieces.into_iter().collect())
+}
+
+/// The weights that a directory of these files would be read from.
+fn weights_of(names: &[&str]) -> Option<&'static Place> {
+    PLACES.iter().find(|place| names.contains(&place.file))
 }
 
 fn no_model(repo: &str, missing: &'static str, names: &[&str]) -> ModelError {
@@ -90,11 +74,12 @@ mod tests {
 
     #[test]
     fn weights_in_pieces_are_found_through_their_index() {
+        const INDEX: &str = "model.safetensors.index.json";
         let dir = tempfile::tempdir().unwrap();
         let index = r#"{ "metadata": {}, "weight_map": { "a": "m-1.safetensors", "b": "m-2.safetensors", "c": "m-1.safetensors" } }"#;
-        std::fs::write(dir.path().join(WEIGHTS[1]), index).unwrap();
-        let names = ["config.json", "m-1.safetensors", "m-2.safetensors", WEIGHTS[1]];
-        assert_eq!(description_files("a/b", &names).unwrap(), ["config.json", WEIGHTS[1]]);
+        std::fs::write(dir.path().join(INDEX), index).unwrap();
+        let names = ["config.json", "m-1.safetensors", "m-2.safetensors", INDEX];
+        assert_eq!(description_files("a/b", &names).unwrap(), ["config.json", INDEX]);
         assert_eq!(weight_files("a/b", &names, dir.path()).unwrap(), ["m-1.safetensors", "m-2.safetensors"]);
     }
 

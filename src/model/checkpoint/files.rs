@@ -8,16 +8,17 @@ use serde::Deserialize;
 use super::{ModelError, Part, damaged};
 
 /// Where the weights may lie, in the order of preference; an index names the files that hold them.
-const PLACES: [Place; 4] = [
+pub(crate) const PLACES: [Place; 4] = [
     Place { file: "model.safetensors", is_index: false, is_pickle: false },
     Place { file: "model.safetensors.index.json", is_index: true, is_pickle: false },
     Place { file: "pytorch_model.bin", is_index: false, is_pickle: true },
     Place { file: "pytorch_model.bin.index.json", is_index: true, is_pickle: true },
 ];
 
-struct Place {
-    file: &'static str,
-    is_index: bool,
+/// A file of weights, or an index of such files.
+pub(crate) struct Place {
+    pub(crate) file: &'static str,
+    pub(crate) is_index: bool,
     is_pickle: bool,
 }
 
@@ -34,9 +35,26 @@ pub(crate) struct WeightsFiles {
     pub(crate) places: BTreeMap<String, PathBuf>,
 }
 
-#[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
+/// The file that each tensor lies in, as the index at `path` says: all of them beside it.
+///
+/// # Errors
+/// When it cannot be read, or is damaged.
+pub(crate) fn read_index(path: &Path) -> Result<BTreeMap<String, String>, ModelError> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let refuse = |message: String| damaged(&path.display().to_string(), message);
+    let bytes = std::fs::read(path).map_err(|source| ModelError::Read { path: path.into(), source })?;
+    let Index { weight_map } = serde_json::from_slice(&bytes).map_err(|error| refuse(format!("no index: {error}")))?;
+    if weight_map.is_empty() {
+        return Err(refuse("no index: `weight_map` names no file".into()));
+    }
+    // Anything else would read files that nobody named.
+    match weight_map.values().find(|file| Path::new(file.as_str()).file_name() != Some(file.as_ref())) {
+        Some(elsewhere) => Err(refuse(format!("`weight_map` names `{elsewhere}`, which is no file of this directory"))),
+        None => Ok(weight_map),
+    }
 }
 
 impl WeightsFiles {
@@ -56,26 +74,15 @@ impl WeightsFiles {
 
     fn read_index(&mut self, directory: &Path) -> Result<(), ModelError> {
         let path = &self.entry;
-        let refuse = |message: String| damaged(&path.display().to_string(), message);
-        let bytes = std::fs::read(path).map_err(|source| ModelError::Read { path: path.clone(), source })?;
-        let index: Index = serde_json::from_slice(&bytes).map_err(|error| refuse(format!("no index: {error}")))?;
-        let shards: BTreeSet<&String> = index.weight_map.values().collect();
-        if shards.is_empty() {
-            return Err(refuse("no index: `weight_map` names no file".into()));
-        }
-        // Shards lie beside their index; anything else would read files that nobody named.
-        if let Some(elsewhere) =
-            shards.iter().find(|shard| Path::new(shard.as_str()).file_name() != Some(shard.as_ref()))
-        {
-            return Err(refuse(format!("`weight_map` names `{elsewhere}`, which is no file of this directory")));
-        }
+        let index = read_index(path)?;
+        let shards: BTreeSet<&String> = index.values().collect();
         let missing: Vec<String> =
             shards.iter().filter(|shard| !directory.join(shard).is_file()).map(|shard| shard.to_string()).collect();
         if !missing.is_empty() {
             return Err(ModelError::MissingShards { index: path.clone(), of: shards.len(), names: missing });
         }
         self.files = shards.into_iter().map(|shard| directory.join(shard)).collect();
-        self.places = index.weight_map.iter().map(|(name, shard)| (name.clone(), directory.join(shard))).collect();
+        self.places = index.iter().map(|(name, shard)| (name.clone(), directory.join(shard))).collect();
         Ok(())
     }
 

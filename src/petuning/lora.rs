@@ -5,7 +5,9 @@ use candle_core::{Result, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::targets::{head_modules, module_names, problems, shortest_names, sites, task_type, tensors_of_module};
+use super::targets::{
+    head_modules, module_names, problems, saved_module_names, shortest_names, sites, task_type, tensors_of_module,
+};
 use super::{InsertedMaps, Method, TrainableTensor, TrainableVars, TuningError};
 use crate::model::{Backbone, EncoderConfig, Hooks, Init, Pass, Site, backbone_tensors, ops};
 use crate::params::{Params, TensorSpec};
@@ -72,6 +74,8 @@ impl Default for LoraConfig {
     }
 }
 
+/// The largest rank: more than any map has inputs.
+const R_MAX: usize = 1 << 16;
 /// The name of the classification head in `modules_to_save`.
 const HEAD: &str = "classifier";
 /// Other names under which PEFT or a family knows parts of the head; they say nothing new.
@@ -146,6 +150,9 @@ impl Method for LoraConfig {
         if self.r == 0 {
             found.push(Problem::new("r", "the rank is 0, so nothing could be learnt").help("use 1 or more"));
         }
+        if self.r > R_MAX {
+            found.push(Problem::new("r", format!("{} is above {R_MAX}", self.r)).help("8 is usual"));
+        }
         if !(self.lora_alpha > 0.0 && self.lora_alpha.is_finite()) {
             found.push(Problem::new("lora_alpha", format!("{} is not above 0", self.lora_alpha)));
         }
@@ -195,10 +202,10 @@ impl Method for LoraConfig {
     }
 
     fn meaning(&self, config: &EncoderConfig) -> Vec<(&'static str, String)> {
-        let mut saved: Vec<&str> = self.modules_to_save.iter().map(String::as_str).collect();
-        saved.retain(|module| !HEAD_ALIASES.contains(module));
+        let others = self.modules_to_save.iter().filter(|module| !HEAD_ALIASES.contains(&module.as_str()));
+        let mut saved: Vec<String> = others.flat_map(|module| saved_module_names(module, config)).collect();
         saved.sort_unstable();
-        saved.insert(0, HEAD);
+        saved.insert(0, HEAD.into());
         vec![
             ("r", self.r.to_string()),
             ("lora_alpha", self.lora_alpha.to_string()),
@@ -212,7 +219,7 @@ impl Method for LoraConfig {
     fn peft_config(&self, config: &EncoderConfig) -> Option<serde_json::Value> {
         let mut modules_to_save = head_modules(config);
         let others = self.modules_to_save.iter().filter(|module| !HEAD_ALIASES.contains(&module.as_str()));
-        modules_to_save.extend(others.cloned());
+        modules_to_save.extend(others.flat_map(|module| saved_module_names(module, config)));
         Some(serde_json::json!({
             "base_model_name_or_path": null,
             "bias": self.bias.name(),

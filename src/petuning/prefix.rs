@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Method, Reparameterisation, StepMaps, TrainableTensor, TrainableVars, TuningError};
-use crate::model::{EncoderConfig, Hooks, Init, ops};
+use crate::model::{EncoderConfig, EncoderKind, Hooks, Init, ops};
 use crate::params::TensorSpec;
 use crate::registry::Problem;
 
@@ -169,7 +169,11 @@ impl Method for PrefixConfig {
     }
 
     fn peft_config(&self, config: &EncoderConfig) -> Option<serde_json::Value> {
-        // PEFT knows embeddings of the hidden width only, and after training no longer looks at the network.
+        // PEFT hands keys and values to encoders that can keep them from call to call: DistilBERT and ViT cannot.
+        if !matches!(config.kind, EncoderKind::Bert | EncoderKind::Roberta) {
+            return None;
+        }
+        // It knows embeddings of the hidden width only, and after training no longer looks at the network.
         Some(serde_json::json!({
             "base_model_name_or_path": null,
             "encoder_hidden_size": self.encoder_hidden_size.unwrap_or(config.hidden_size),

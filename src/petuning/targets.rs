@@ -142,7 +142,8 @@ pub(super) fn task_type(config: &EncoderConfig) -> Option<&'static str> {
     config.vision.is_none().then_some("SEQ_CLS")
 }
 
-/// The backbone's tensors of the modules called `module`, by their full name or by its end behind a dot.
+/// The backbone's tensors of the modules called `module`, by their full name or by its end behind a dot, in the names of
+/// the checkpoint or of transformers' modules.
 ///
 /// # Errors
 /// When the backbone has no such module.
@@ -151,12 +152,10 @@ pub(super) fn tensors_of_module(
     module: &str,
     config: &EncoderConfig,
 ) -> Result<Vec<TensorSpec>, TuningError> {
-    let is_inside = |spec: &TensorSpec| {
-        let modules = spec.name.match_indices('.').map(|(end, _)| &spec.name[..end]);
-        modules.into_iter().any(|name| matches(module, name))
-    };
     let all = backbone_tensors(config);
-    let found: Vec<TensorSpec> = all.iter().filter(|spec| is_inside(spec)).cloned().collect();
+    let is_found =
+        |spec: &&TensorSpec| is_inside(module, &spec.name) || is_inside(module, &name_in_modules(&spec.name, config));
+    let found: Vec<TensorSpec> = all.iter().filter(is_found).cloned().collect();
     if found.is_empty() {
         let mut known: Vec<String> = head_modules(config);
         known.extend(all.iter().filter_map(|spec| spec.name.split('.').next().map(String::from)));
@@ -165,6 +164,45 @@ pub(super) fn tensors_of_module(
         return Err(TuningError::UnknownModule { setting, module: module.into(), known });
     }
     Ok(found)
+}
+
+/// The modules called `module` in names of transformers' modules, so that PEFT finds the same: as written where that does,
+/// else the full names of all that hold tensors.
+pub(super) fn saved_module_names(module: &str, config: &EncoderConfig) -> Vec<String> {
+    let found = tensors_of_module("", module, config).unwrap_or_default();
+    let theirs: Vec<String> = found.iter().map(|spec| name_in_modules(&spec.name, config)).collect();
+    if theirs.iter().all(|name| is_inside(module, name)) {
+        return vec![module.into()];
+    }
+    let mut names: Vec<String> =
+        theirs.iter().filter_map(|name| name.rsplit_once('.')).map(|(name, _)| name.into()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Whether a tensor lies in a module of this name.
+fn is_inside(module: &str, tensor: &str) -> bool {
+    tensor.match_indices('.').any(|(end, _)| matches(module, &tensor[..end]))
+}
+
+/// The name of a tensor with modules as transformers has them.
+fn name_in_modules(name: &str, config: &EncoderConfig) -> String {
+    match Site::all(config).find(|site| name.starts_with(&format!("{site}."))) {
+        Some(site) => name.replacen(&site.to_string(), &module_of(site), 1),
+        None => layers_in_modules(name, config),
+    }
+}
+
+/// The name of a tensor that belongs to no linear map of a layer, with the layers as transformers' modules have them.
+pub(super) fn layers_in_modules(name: &str, config: &EncoderConfig) -> String {
+    let Some(site) = Site::all(config).next() else { return name.into() };
+    let layers = |name: &str| name.split(".0.").next().map(String::from).unwrap_or_default();
+    let (ours, theirs) = (layers(&site.to_string()), layers(&module_of(site)));
+    match name.strip_prefix(&format!("{ours}.")) {
+        Some(rest) => format!("{theirs}.{rest}"),
+        None => name.into(),
+    }
 }
 
 #[cfg(test)]

@@ -91,18 +91,18 @@ impl File<'_> {
 
     fn params(&self, n_labels: usize) -> Result<Params, TuningError> {
         let tensors = travelling_tensors(self.tuning, self.config, n_labels)?;
-        let layout = Layout::new(tensors.into_iter().map(|tensor| tensor.spec).collect());
-        let mut params = Params::zeros(layout.clone());
+        let mut specs: Vec<TensorSpec> = tensors.into_iter().map(|tensor| tensor.spec).collect();
+        // The order of values in a layout.
+        specs.sort_by(|a, b| a.name.cmp(&b.name));
         let in_file = self.weights.names();
         let mut left = in_file.clone();
-        let mut missing = Vec::new();
-        for (index, spec) in layout.tensors().iter().enumerate() {
+        let (mut missing, mut all) = (Vec::new(), Vec::new());
+        for spec in &specs {
             let Some(stored) = self.find(&spec.name, &in_file) else {
                 missing.push(spec.name.clone());
                 continue;
             };
-            let values = self.values(spec, &stored)?;
-            params.values_mut()[layout.range(index)].copy_from_slice(&values);
+            all.extend(self.values(spec, &stored)?);
             left.retain(|name| *name != stored);
         }
         if !missing.is_empty() {
@@ -121,6 +121,8 @@ impl File<'_> {
                 named(&left)
             )));
         }
+        // Only now that all shapes are the file's own: settings may ask for more than there is memory.
+        let params = Params::new(Layout::new(specs), all);
         if !params.is_finite() {
             return Err(self.refuse("a value is NaN or infinite".into()));
         }

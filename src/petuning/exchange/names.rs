@@ -1,7 +1,7 @@
 //! Names of tensors in files.
 
 use super::super::TuningConfig;
-use super::super::targets::module_of;
+use super::super::targets::{layers_in_modules, module_of};
 use crate::model::{EncoderConfig, Place, Site};
 
 /// The file's layout.
@@ -34,7 +34,7 @@ pub(super) fn stored_names(name: &str, layout: Layout, tuning: &TuningConfig, co
                 true => format!("{}.base_layer.bias", module_of(site)),
                 false => name.replacen(&site.to_string(), &module_of(site), 1),
             };
-            let of_module = site.map_or_else(|| in_module(name, config), module);
+            let of_module = site.map_or_else(|| layers_in_modules(name, config), module);
             let full = |name: &str| format!("base_model.model.{}{name}", config.kind.prefix());
             let mut names = vec![full(&of_module)];
             // Adapters of earlier versions of transformers have the checkpoint's names.
@@ -52,17 +52,6 @@ fn is_wrapped(site: Site, tuning: &TuningConfig, config: &EncoderConfig) -> bool
     match tuning {
         TuningConfig::Lora(lora) => lora.sites(config).is_ok_and(|sites| sites.contains(&site)),
         _ => false,
-    }
-}
-
-/// The name of a tensor that belongs to no linear map of a layer, with the layers as transformers' modules have them.
-fn in_module(name: &str, config: &EncoderConfig) -> String {
-    let Some(site) = Site::all(config).next() else { return name.into() };
-    let layers = |name: &str| name.split(".0.").next().map(String::from).unwrap_or_default();
-    let (ours, theirs) = (layers(&site.to_string()), layers(&module_of(site)));
-    match name.strip_prefix(&format!("{ours}.")) {
-        Some(rest) => format!("{theirs}.{rest}"),
-        None => name.into(),
     }
 }
 

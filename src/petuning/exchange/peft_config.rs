@@ -9,7 +9,7 @@ use super::read;
 use crate::model::EncoderConfig;
 
 /// Settings that make something else of a method. They must be off or absent.
-const UNKNOWN_FORMS: [&str; 9] = [
+const UNKNOWN_FORMS: [&str; 14] = [
     "use_dora",
     "lora_bias",
     "fan_in_fan_out",
@@ -19,7 +19,17 @@ const UNKNOWN_FORMS: [&str; 9] = [
     "alpha_pattern",
     "layers_to_transform",
     "target_parameters",
+    "alora_invocation_tokens",
+    "layer_replication",
+    "monteclora_config",
+    "kasa_config",
+    "arrow_config",
 ];
+
+/// How the values of `init_lora_weights` begin under which PEFT changes the weights that the adapter is put on: without
+/// that change its tensors mean something else. (Under `eva`, `orthogonal`, `mica` and `gaussian` only the adapter starts
+/// elsewhere.)
+const INITS_THAT_CHANGE_THE_BASE: [&str; 5] = ["pissa", "olora", "corda", "loftq", "lora_ga"];
 
 /// The settings in a file that PEFT wrote.
 ///
@@ -30,6 +40,14 @@ pub(super) fn read_peft_config(path: &Path, config: &EncoderConfig) -> Result<Tu
     let raw: Value = serde_json::from_slice(&read(path)?).map_err(|error| refuse(error.to_string()))?;
     if let Some(form) = UNKNOWN_FORMS.iter().find(|form| is_on(&raw[**form])) {
         return Err(refuse(format!("`{form}` is on; only the plain method can be read")));
+    }
+    if let Some(init) = raw["init_lora_weights"].as_str()
+        && INITS_THAT_CHANGE_THE_BASE.iter().any(|name| init.to_ascii_lowercase().starts_with(name))
+    {
+        return Err(refuse(format!(
+            "`init_lora_weights` is {init}, which changes the weights of the model that the adapter is for; save it by \
+             PEFT with `path_initial_model_for_weight_conversion`, as plain LoRA"
+        )));
     }
     let file = File { raw: &raw, path };
     let tuning = match raw["peft_type"].as_str() {

@@ -109,8 +109,8 @@ fn files_are_those_that_the_method_calls_for() {
 
 #[test]
 fn an_export_is_what_peft_saves() {
-    for dir in cases().iter().filter(|dir| !dir.ends_with("prefix-projection")) {
-        let Golden { case, backbone, tuning, start, .. } = Golden::read(dir);
+    for dir in cases() {
+        let Golden { case, backbone, tuning, start, .. } = Golden::read(&dir);
         if case.ends_with("prefix-projection") {
             continue;
         }
@@ -262,6 +262,20 @@ fn adapters_of_peft_that_cannot_be_read_say_why() {
     assert!(refusal(&|adapter| adapter["peft_type"] = "LOHA".into()).contains("LORA, IA3, PROMPT_TUNING and PREFIX"));
     assert!(refusal(&|adapter| adapter["use_dora"] = true.into()).contains("`use_dora` is on"));
     assert!(refusal(&|adapter| adapter["rank_pattern"] = serde_json::json!({ "query": 4 })).contains("`rank_pattern`"));
+    for (form, value) in [
+        ("alora_invocation_tokens", serde_json::json!([1, 2])),
+        ("layer_replication", serde_json::json!([[0, 2], [1, 2]])),
+        ("kasa_config", serde_json::json!({ "beta": 1e-4 })),
+        ("monteclora_config", serde_json::json!({ "num_samples": 8 })),
+        ("arrow_config", serde_json::json!({ "top_k": 3 })),
+    ] {
+        let message = refusal(&|adapter| adapter[form] = value.clone());
+        assert!(message.contains(&format!("`{form}` is on")), "{message}");
+    }
+    for init in ["pissa", "pissa_niter_4", "olora", "OLoRA", "corda", "loftq", "lora_ga"] {
+        let message = refusal(&|adapter| adapter["init_lora_weights"] = init.into());
+        assert!(message.contains(&format!("`init_lora_weights` is {init}, which changes the weights")), "{message}");
+    }
     assert!(refusal(&|adapter| adapter["r"] = 0.into()).contains("`r`: the rank is 0"));
     assert!(refusal(&|adapter| adapter["bias"] = "some".into()).contains("`bias` is some"));
     let headless = |adapter: &mut Value| adapter["modules_to_save"] = Value::Null;
@@ -269,6 +283,76 @@ fn adapters_of_peft_that_cannot_be_read_say_why() {
     assert!(refusal(&|_| ()).contains("adapter_model.safetensors"), "the tensors are not there");
     std::fs::copy(source.join(ADAPTER_MODEL), dir.path().join(ADAPTER_MODEL)).unwrap();
     assert!(refusal(&|adapter| adapter["r"] = 3.into()).contains("has shape [2, 16], expected [3, 16]"));
+    // No memory is asked for on the word of the settings.
+    let huge = 1_000_000_000_000u64;
+    assert!(refusal(&|adapter| adapter["r"] = huge.into()).contains("`r`: 1000000000000 is above 65536"));
+    let prompt = fixture::peers().join("methods/roberta-prompt");
+    let mut adapter = json(&prompt.join(ADAPTER_CONFIG));
+    adapter["num_virtual_tokens"] = huge.into();
+    std::fs::write(dir.path().join(ADAPTER_CONFIG), adapter.to_string()).unwrap();
+    std::fs::copy(prompt.join(ADAPTER_MODEL), dir.path().join(ADAPTER_MODEL)).unwrap();
+    let message = import_adapter(dir.path(), &config).unwrap_err().to_string();
+    assert!(message.contains("expected [1000000000000, 16]"), "{message}");
+    // Inits after which the base is what it was.
+    for init in ["eva", "gaussian", "orthogonal", "mica"] {
+        let mut adapter = json(&source.join(ADAPTER_CONFIG));
+        adapter["init_lora_weights"] = init.into();
+        std::fs::write(dir.path().join(ADAPTER_CONFIG), adapter.to_string()).unwrap();
+        std::fs::copy(source.join(ADAPTER_MODEL), dir.path().join(ADAPTER_MODEL)).unwrap();
+        import_adapter(dir.path(), &config).unwrap();
+    }
+}
+
+#[test]
+fn prefixes_that_peft_cannot_take_are_written_as_our_own_and_old_exports_are_read() {
+    let prefix = tuning("{ prefix: { num_virtual_tokens: 3 } }");
+    for (kind, is_of_peft) in [
+        (EncoderKind::Bert, true),
+        (EncoderKind::Roberta, true),
+        (EncoderKind::DistilBert, false),
+        (EncoderKind::Vit, false),
+    ] {
+        let (backbone, out) = (fixture::backbone(kind), tempfile::tempdir().unwrap());
+        let params = params(&prefix, &backbone);
+        export_adapter(&prefix, &backbone, &labels(), &params, out.path()).unwrap();
+        let there = |name: &str| out.path().join(name).exists();
+        assert_eq!((there(ADAPTER_CONFIG), there(DELTA)), (is_of_peft, !is_of_peft), "{kind:?}");
+        if is_of_peft {
+            continue;
+        }
+        // As earlier versions wrote it: the same tensors under PEFT's names.
+        let old: BTreeMap<String, candle_core::Tensor> = tensors(&out.path().join(DELTA))
+            .into_iter()
+            .map(|(name, tensor)| match name.starts_with("prefix.") {
+                true => ("prompt_embeddings".into(), tensor.flatten_from(1).unwrap()),
+                false => (format!("base_model.{name}"), tensor),
+            })
+            .collect();
+        write_safetensors(&out.path().join(ADAPTER_MODEL), &old, Storage::F32).unwrap();
+        std::fs::remove_file(out.path().join(DELTA)).unwrap();
+        let path = out.path().join(RECORD);
+        let mut record = json(&path);
+        record["tensors"] = ADAPTER_MODEL.into();
+        std::fs::write(path, record.to_string()).unwrap();
+        assert_eq!(load(out.path(), &prefix, &backbone, &labels()).unwrap().params, params, "{kind:?}");
+    }
+}
+
+#[test]
+fn saved_modules_are_named_as_transformers_names_them() {
+    let lora = tuning(
+        "{ lora: { modules_to_save: [classifier, encoder.layer.0.layernorm_after, layer.1.intermediate, layernorm] } }",
+    );
+    let (backbone, out) = (fixture::backbone(EncoderKind::Vit), tempfile::tempdir().unwrap());
+    let params = params(&lora, &backbone);
+    export_adapter(&lora, &backbone, &labels(), &params, out.path()).unwrap();
+    let saved = json(&out.path().join(ADAPTER_CONFIG))["modules_to_save"].clone();
+    let expected = ["classifier", "layers.0.layernorm_after", "layers.1.mlp.fc1", "layernorm"];
+    assert_eq!(saved, serde_json::json!(expected));
+    assert!(tensors(&out.path().join(ADAPTER_MODEL)).contains_key("base_model.model.vit.layers.1.mlp.fc1.weight"));
+    // PEFT's own files, without ours beside them, mean the same.
+    std::fs::remove_file(out.path().join(RECORD)).unwrap();
+    assert_eq!(load(out.path(), &lora, &backbone, &labels()).unwrap().params, params);
 }
 
 #[test]

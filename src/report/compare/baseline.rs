@@ -4,7 +4,7 @@ use super::comparison::Group;
 use super::error::CompareError;
 use super::run::Run;
 use super::settings::short_paths;
-use super::statistics::Difference;
+use super::statistics::{Difference, differences};
 
 /// The group that is meant: by its name, `setting=value` of it alone, or the folder of one of its runs.
 pub(super) fn find_baseline(given: &str, groups: &[Group], settings: &[String]) -> Result<usize, CompareError> {
@@ -56,10 +56,10 @@ pub(super) fn subtract(groups: &mut [Group], baseline: usize, confidence: f64, n
         for (figure, base) in group.figures.iter_mut().zip(&figures) {
             let pair = |(seed, value): (&u64, &Option<f64>)| {
                 let at = seeds.iter().position(|other| other == seed)?;
-                Some((*value)? - base.values[at]?)
+                Some(((*value)?, base.values[at]?))
             };
-            let differences: Vec<f64> = own.iter().zip(&figure.values).filter_map(pair).collect();
-            figure.difference = Difference::of(&differences, confidence);
+            let pairs: Vec<(f64, f64)> = own.iter().zip(&figure.values).filter_map(pair).collect();
+            figure.difference = Difference::of(&differences(&pairs), confidence);
         }
     }
 }

@@ -62,6 +62,20 @@ impl Difference {
     }
 }
 
+/// What the first of each pair has more than the second. Values are fractions such as k/n, whose differences are off by the
+/// rounding of binary numbers: they go to the nearest of a grid that is 10⁻¹² of the largest value, so that differences that
+/// are equal are equal.
+pub(super) fn differences(pairs: &[(f64, f64)]) -> Vec<f64> {
+    let largest = pairs.iter().flat_map(|(own, base)| [own.abs(), base.abs()]).fold(1.0, f64::max);
+    // A power of ten, so that the grid is one of decimal numbers; numbers that large are whole, and exact.
+    let steps = 10f64.powi(12 - largest.log10().ceil() as i32).max(1.0);
+    let snapped = |difference: f64| match difference.is_finite() {
+        true => (difference * steps).round() / steps,
+        false => difference,
+    };
+    pairs.iter().map(|(own, base)| snapped(own - base)).collect()
+}
+
 /// Student's t for n values.
 fn student(n: usize) -> StudentsT {
     StudentsT::new(0.0, 1.0, (n - 1) as f64).expect("two values or more leave a degree of freedom")
@@ -178,6 +192,48 @@ mod tests {
         assert_eq!(signed_ranks(&vec![1.0; RANKED_MAX + 1]), None);
         let many: Vec<f64> = (1..=200).map(|i| f64::from(i) * if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
         assert!(signed_ranks(&many).is_some_and(|p| p > 0.5 && p <= 1.0));
+    }
+
+    #[test]
+    fn differences_of_fractions_are_those_of_exact_arithmetic() {
+        // 0.6 − 0.5 and 0.8 − 0.7 differ in the last bit, and are both 1/10.
+        assert_ne!(0.6 - 0.5, 0.8 - 0.7);
+        let equal = Difference::of(&differences(&[(0.6, 0.5), (0.8, 0.7)]), 0.95).unwrap();
+        assert_eq!((equal.estimate.mean, equal.estimate.sd, equal.t, equal.p_t), (0.1, Some(0.0), None, None));
+        assert_eq!(equal.p_wilcoxon, Some(0.5));
+        // Right answers of n: the differences of k/n are whole numbers over n, whose ranks and ties are those of the whole
+        // numbers, exactly.
+        let mut state = 1u64;
+        let mut draw = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        for n in [10, 30, 60, 300, 277, 872, 9815] {
+            for n_pairs in [2, 3, 5, 10] {
+                let counts: Vec<(i64, i64)> = (0..n_pairs)
+                    .map(|_| {
+                        let (base, more) = (draw(n - 4) as i64 + 2, draw(5) as i64 - 2);
+                        (base + more, base)
+                    })
+                    .collect();
+                let of = |k: i64| k as f64 / n as f64;
+                let pairs: Vec<(f64, f64)> = counts.iter().map(|(own, base)| (of(*own), of(*base))).collect();
+                let exact: Vec<f64> = counts.iter().map(|(own, base)| (own - base) as f64).collect();
+                let found = Difference::of(&differences(&pairs), 0.95).unwrap();
+                let expected = Difference::of(&exact, 0.95).unwrap();
+                let what = format!("{counts:?} of {n}");
+                assert_eq!(found.p_wilcoxon, expected.p_wilcoxon, "{what}");
+                assert_eq!((found.t.is_some(), found.p_t.is_some()), (expected.t.is_some(), expected.p_t.is_some()));
+                if let (Some(found), Some(expected)) = (found.p_t, expected.p_t) {
+                    assert_near(found, expected, 1e-6);
+                }
+            }
+        }
+        // Seconds, bytes and joules have their own grids: what is far above rounding stays.
+        assert_eq!(differences(&[(1234.5, 1234.25)]), [0.25]);
+        assert_eq!(differences(&[(1e15 + 1.0, 1e15)]), [1.0]);
+        assert_eq!(differences(&[(86_400.123_456, 86_400.123_455)]), [0.000_001]);
+        assert!(differences(&[]).is_empty());
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub use comparison::{Comparison, Figure, Group, Options, compare};
 pub use error::CompareError;
 pub use export::{to_csv, to_json};
 pub use folder::LeftOut;
+pub(in crate::report) use folder::unfinished;
 pub use index::{CellStatus, INDEX_FILE, IndexRow, SWEEP_LOCK_FILE, SweepIndex, run_folder};
 pub use quantity::{Quantity, Unit};
 pub use run::Run;

@@ -119,7 +119,7 @@ pub fn compare(folders: &[PathBuf], options: &Options) -> Result<Comparison, Com
     for folder in folders {
         found.add(folder)?;
     }
-    let Found { runs, mut left_out, .. } = found;
+    let Found { runs, mut left_out, mut notes, .. } = found;
     let metric = runs.iter().find_map(|run| run.summary.metric.clone());
     let groups = group(runs, metric.as_deref(), &mut left_out);
     if groups.is_empty() {
@@ -128,7 +128,6 @@ pub fn compare(folders: &[PathBuf], options: &Options) -> Result<Comparison, Com
     let scenarios: Vec<_> = groups.iter().map(|runs| &runs[0].scenario).collect();
     let differing = differing(&scenarios);
     let names = names(&groups, &differing);
-    let mut notes = Vec::new();
     let target = options.target.or_else(|| own_target(&groups, &mut notes));
     let quantities = quantities(&groups, target);
     let mut groups: Vec<Group> = (0..)

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
 use super::error::CompareError;
 use super::index::{CellStatus, SWEEP_LOCK_FILE, SweepIndex};
 use super::run::Run;
@@ -21,6 +24,8 @@ pub struct LeftOut {
 pub(super) struct Found {
     pub(super) runs: Vec<Run>,
     pub(super) left_out: Vec<LeftOut>,
+    /// Sweeps that are not finished.
+    pub(super) notes: Vec<String>,
     /// Folders as the system knows them, so that none counts twice.
     seen: BTreeSet<PathBuf>,
 }
@@ -68,6 +73,9 @@ impl Found {
                 }
             }
         }
+        if let Some(state) = unfinished(folder, index.rows.len()) {
+            self.notes.push(format!("the sweep in `{}` is {state}", folder.display()));
+        }
         for cell in folders_in(&folder.join("cells")) {
             for run in folders_in(&cell) {
                 if !index.rows.iter().any(|row| folder.join(row.folder()) == run) {
@@ -89,6 +97,19 @@ impl Found {
             Err(reason) => self.left_out.push(LeftOut { folder: folder.into(), reason }),
         }
     }
+}
+
+/// `unfinished: 1 of 4 runs`, where the lock of a sweep's folder says that there are to be more runs than have ended.
+pub(in crate::report) fn unfinished(folder: &Path, n_ended: usize) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Planned {
+        seeds: Vec<u64>,
+        cells: Vec<IgnoredAny>,
+    }
+    let lock = std::fs::read_to_string(folder.join(SWEEP_LOCK_FILE)).ok()?;
+    let planned: Planned = serde_saphyr::from_str(&lock).ok()?;
+    let n_planned = planned.seeds.len() * planned.cells.len();
+    (n_ended < n_planned).then(|| format!("unfinished: {n_ended} of {n_planned} runs"))
 }
 
 /// The folders in a folder, in the order of their names; links such as `latest` are not followed.

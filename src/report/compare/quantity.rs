@@ -143,9 +143,10 @@ impl Quantity {
         matches!(self, Self::TimeToTarget | Self::BytesToTarget | Self::EnergyToTarget)
     }
 
-    /// The quantity with this key, but for the reasons of dropping.
+    /// The quantity with this key.
     pub fn of_key(key: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|quantity| quantity.key() == key)
+        let reasons = Reason::ALL.iter().copied().map(Self::DroppedFor);
+        Self::ALL.into_iter().chain(reasons).find(|quantity| quantity.key() == key)
     }
 }
 

@@ -8,7 +8,7 @@ use super::words;
 use crate::report::ReportError;
 use crate::report::compare::{
     CellStatus, Comparison, Estimate, Group, INDEX_FILE, Options, Quantity, SWEEP_LOCK_FILE, SweepIndex, Unit, compare,
-    run_folder,
+    run_folder, unfinished,
 };
 use crate::report::figures::{self, GROUPS_MAX, Learners, Line, Over, escaped, forest, short, size_unit, time_unit};
 use crate::report::results::write_whole;
@@ -56,7 +56,9 @@ fn sweep(
     lock: &str,
 ) -> String {
     let n_failed = index.rows.iter().filter(|row| row.status == CellStatus::Failed).count();
-    let (status, is_concern) = if n_failed == 0 { ("completed", false) } else { ("some runs failed", true) };
+    let failed = (n_failed > 0).then(|| "some runs failed".to_owned());
+    let concerns: Vec<String> = unfinished(directory, index.rows.len()).into_iter().chain(failed).collect();
+    let status = if concerns.is_empty() { "completed".into() } else { concerns.join(", ") };
     let groups = comparison.map_or(&[][..], |comparison| &comparison.groups[..]);
     let notice = |problem: &str| format!("<p class=\"notice\" role=\"note\">{}</p>\n", escaped(problem));
     let left_out = comparison.map_or(&[][..], |comparison| &comparison.left_out[..]);
@@ -82,7 +84,7 @@ fn sweep(
         ("runs", "Runs", "All runs", runs(index, directory, page)),
         ("provenance", "Provenance", "Where it comes from", provenance(lock)),
     ];
-    super::page::assemble(&name(directory), (status, is_concern), &top, sections.into())
+    super::page::assemble(&name(directory), (&status, !concerns.is_empty()), &top, sections.into())
 }
 
 /// A row for each cell, a column for each quantity.

@@ -158,6 +158,16 @@ fn a_sweep_gets_a_page_that_compares_its_cells() {
     ] {
         assert!(html.contains(wanted), "{wanted}");
     }
+    // Three cells with two seeds are six runs, of which five have ended.
+    std::fs::write(
+        directory.join("sweep.lock.yaml"),
+        "# a\nsha256: 0\nseeds: [1, 2]\ncells: [{name: a}, {name: b}, {name: c}]\n",
+    )
+    .unwrap();
+    write_sweep(&directory, &file).unwrap();
+    let unfinished = std::fs::read_to_string(&file).unwrap();
+    assert!(unfinished.contains("<span class=\"badge warn\">unfinished: 5 of 6 runs, some runs failed</span>"));
+    assert!(unfinished.contains("is unfinished: 5 of 6 runs</p>"), "the comparison says so too");
     // A curve for each of two cells, within a band over its two seeds.
     let curves = html.split("aria-label=\"Accuracy over rounds\"").nth(1).unwrap().split("</svg>").next().unwrap();
     assert_eq!((curves.matches("<polygon").count(), curves.matches("data-series").count()), (2, 2));

@@ -24,12 +24,10 @@ fn imports_go_downward() {
     for (path, room) in sources() {
         let floor = floor_of(&room).unwrap_or_else(|| panic!("{} belongs to no room of the design", path.display()));
         let text = std::fs::read_to_string(&path).unwrap();
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
-            for used in crate_paths(line).filter(|used| *used != room) {
-                let Some(used_floor) = floor_of(&used) else { continue };
-                if used_floor >= floor && !NEIGHBOURS.contains(&(&room, &used)) {
-                    violations.push(format!("{}:{}: `{room}` uses `{used}`", path.display(), number + 1));
-                }
+        for (number, used) in crate_paths(&without_comments(&text)).filter(|(_, used)| *used != room) {
+            let Some(used_floor) = floor_of(&used) else { continue };
+            if used_floor >= floor && !NEIGHBOURS.contains(&(&room, &used)) {
+                violations.push(format!("{}:{number}: `{room}` uses `{used}`", path.display()));
             }
         }
     }
@@ -56,8 +54,12 @@ fn host_time_is_asked_for_in_few_places() {
 
 #[test]
 fn paths_are_found_in_lines() {
-    let used: Vec<String> = crate_paths("use crate::{sim::Calendar, units::{Bytes}}; crate::data::load()").collect();
-    assert_eq!(used, ["sim", "units", "data"]);
+    let found = |text: &str| crate_paths(&without_comments(text)).collect::<Vec<_>>();
+    let names = |text: &str| found(text).into_iter().map(|(_, room)| room).collect::<Vec<_>>();
+    assert_eq!(names("use crate::{sim::Calendar, units::{Bytes}}; crate::data::load()"), ["sim", "units", "data"]);
+    // In braces over several lines, with the line of each; comments name no imports.
+    let text = "use crate::{\n    sim::Calendar,\n    // crate::cli,\n    units::{\n        Bytes,\n    },\n};\n/// See [`crate::actors`].\n";
+    assert_eq!(found(text), [(2, "sim".to_owned()), (4, "units".to_owned())]);
 }
 
 /// Every source file with the room that it belongs to.
@@ -81,14 +83,20 @@ fn sources() -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The rooms named in a line: `crate::room`, also in braces.
-fn crate_paths(line: &str) -> impl Iterator<Item = String> {
+/// A text whose lines of comment are empty.
+fn without_comments(text: &str) -> String {
+    let line = |line: &'_ str| if line.trim_start().starts_with("//") { String::new() } else { line.to_owned() };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The rooms named in a text with their lines: `crate::room`, also in braces, which may reach over lines.
+fn crate_paths(text: &str) -> impl Iterator<Item = (usize, String)> {
     let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut rooms: BTreeMap<usize, String> = BTreeMap::new();
-    for (at, prefix) in line.match_indices("crate::") {
-        let rest = &line[at + prefix.len()..];
+    for (at, prefix) in text.match_indices("crate::") {
+        let rest = &text[at + prefix.len()..];
         if !rest.starts_with('{') {
-            rooms.insert(at, word(rest));
+            rooms.insert(at + prefix.len(), word(rest));
             continue;
         }
         let mut depth = 0;
@@ -99,7 +107,7 @@ fn crate_paths(line: &str) -> impl Iterator<Item = String> {
                 '}' => depth -= 1,
                 ',' if depth == 1 => is_start = true,
                 c if is_start && !c.is_whitespace() => {
-                    rooms.insert(at + offset, word(&rest[offset..]));
+                    rooms.insert(at + prefix.len() + offset, word(&rest[offset..]));
                     is_start = false;
                 }
                 _ => {}
@@ -109,5 +117,6 @@ fn crate_paths(line: &str) -> impl Iterator<Item = String> {
             }
         }
     }
-    rooms.into_values()
+    let line_of = |at: usize| 1 + text[..at].matches('\n').count();
+    rooms.into_iter().map(|(at, room)| (line_of(at), room)).collect::<Vec<_>>().into_iter()
 }

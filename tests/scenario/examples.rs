@@ -1,8 +1,8 @@
-//! Every file under `scenarios/` is valid.
+//! Every file under `scenarios/` is valid, with every cell of its sweep.
 
 use std::path::PathBuf;
 
-use straggler::scenario::{Input, Overrides, load};
+use straggler::scenario::{Input, Overrides, load_with_cells};
 
 /// Problems that only say that a user's own data or weights are not on this machine.
 const NEEDS_FILES: [&str; 2] = ["missing-file", "missing-model"];
@@ -18,7 +18,7 @@ pub(super) fn files() -> Vec<PathBuf> {
 fn every_example_is_valid() {
     assert!(files().len() >= 6);
     for path in files() {
-        let Err(diagnostics) = load(&Input::File(path.clone()), &Overrides::default()) else { continue };
+        let Err(diagnostics) = load_with_cells(&Input::File(path.clone()), &Overrides::default()) else { continue };
         let is_excused = diagnostics.list().iter().all(|problem| NEEDS_FILES.contains(&problem.code()));
         let needs_download = std::fs::read_to_string(&path).unwrap().contains("model.name=DIR");
         assert!(is_excused && needs_download, "{}:\n{diagnostics}", path.display());

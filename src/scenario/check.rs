@@ -12,14 +12,15 @@ use self::examples::{PathKind, paths_of};
 pub(super) use self::warnings::warnings;
 use super::Outcome;
 use super::checked::{Examples, SyntheticExamples};
-use super::diagnostic::{Diagnostic, MISSING_FEATURE};
+use super::diagnostic::{Diagnostic, LACKS_MEMORY, MISSING_FEATURE};
 use super::node::Node;
 use super::raw::Draft;
 use super::schema::join;
 use super::settings::{Mode, ShardSizeConfig, Workers};
 use crate::data::DatasetSource;
 use crate::model::{EncoderKind, ModelSource, find_weights, load_config, vocabulary_files};
-use crate::report::name_problem;
+use crate::report::{available_memory, human_bytes, name_problem};
+use crate::units::Bytes;
 
 /// Collects every problem of a well-formed scenario.
 pub(super) fn check(raw: &Draft, root: &Node, base_dir: &Path, problems: &mut Vec<Diagnostic>) {
@@ -51,6 +52,23 @@ pub(super) fn examples(raw: &Draft) -> Option<Examples> {
     }
 }
 
+/// What each client takes at the least, for the books that are kept of it.
+const CLIENT_BYTES: u128 = 64;
+
+/// True where the setting at `path` is of another layer than a `compute.mode` that has no use for it, such as
+/// `--timing-only` for a scenario that trains: it is then left aside. Both in one layer contradict each other.
+fn is_left_aside(root: &Node, path: &str) -> bool {
+    root.locate(path).source != root.locate("compute.mode").source
+}
+
+/// Takes out what a simulation without training leaves aside.
+pub(super) fn without_left_aside(mut raw: Draft, root: &Node) -> Draft {
+    if raw.compute.mode == Mode::TimingOnly && is_left_aside(root, "assert") {
+        raw.assert.clear();
+    }
+    raw
+}
+
 struct Checker<'a> {
     raw: &'a Draft,
     root: &'a Node,
@@ -69,6 +87,22 @@ impl Checker<'_> {
             let problem = self.at("out-of-range", path, message);
             self.problems.push(if help.is_empty() { problem } else { problem.help(help) });
         }
+    }
+
+    fn is_left_aside(&self, path: &str) -> bool {
+        is_left_aside(self.root, path)
+    }
+
+    /// Refuses a setting that takes more memory than the machine has.
+    fn require_memory(&mut self, path: &str, bytes: u128, help: &str) {
+        let Some(available) = available_memory() else { return };
+        if bytes <= u128::from(available.get()) {
+            return;
+        }
+        let need = Bytes::new(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let message = format!("takes {} of memory or more, and {} are free", human_bytes(need), human_bytes(available));
+        let problem = self.at(LACKS_MEMORY, path, message);
+        self.problems.push(problem.help(format!("{help}, or use a machine with more memory")));
     }
 
     fn header(&mut self) {
@@ -101,6 +135,12 @@ impl Checker<'_> {
             self.problems.push(problem.help("write `cpu`, or build it with `cargo build --release --features cuda`"));
         }
         self.require(!raw.output.dir.trim().is_empty(), "output.dir", "names no folder", "write `results`");
+        self.require(
+            raw.output.checkpoint_every != Some(0),
+            "output.checkpoint_every",
+            "must be at least 1",
+            "1 saves the state after each round; leave it out for none",
+        );
     }
 
     fn model(&mut self) {
@@ -257,11 +297,14 @@ impl Checker<'_> {
         self.require(length.is_none_or(|n| n >= 1), "clients.sequence_length", "must be at least 1", "");
         let labels = clients.num_labels;
         self.require(labels.is_none_or(|n| n >= 2), "clients.num_labels", "must be at least 2", "");
+        let message = format!("must be at most {}", shape::WIDTH_MAX);
+        self.require(labels.is_none_or(|n| n as u64 <= shape::WIDTH_MAX), "clients.num_labels", message, "");
     }
 
     fn clients(&mut self) {
         let clients = &self.raw.clients;
         self.require(clients.total >= 1, "clients.total", "at least one client is needed", "");
+        self.require_memory("clients.total", u128::from(clients.total) * CLIENT_BYTES, "lower it");
         let devices = clients.devices.keys().map(|name| ("clients.devices", name));
         let networks = clients.networks.keys().map(|name| ("clients.networks", name));
         let regions = clients.regions.keys().map(|name| ("clients.regions", name));
@@ -292,7 +335,9 @@ impl Checker<'_> {
         for (i, assertion) in self.raw.assert.iter().enumerate() {
             let path = format!("assert.{i}");
             let (low, high) = assertion.metric.range();
-            if is_timing_only {
+            if is_timing_only && self.is_left_aside("assert") {
+                // Told as a warning.
+            } else if is_timing_only {
                 let problem = self.at("conflict", &path, "`compute.mode: timing_only` computes no metric");
                 self.problems.push(problem.help("remove it"));
             } else if !(low..=high).contains(&assertion.bound) {

@@ -34,6 +34,9 @@ pub(super) struct Place {
 /// The code of a setting that another build of the program would accept.
 pub(super) const MISSING_FEATURE: &str = "missing-feature";
 
+/// The code of a setting that a machine with more memory would accept.
+pub(super) const LACKS_MEMORY: &str = "memory";
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -130,7 +133,7 @@ impl Diagnostics {
 
     /// True when nothing is wrong but that this build of the program, or this machine, lacks something.
     pub fn lacks_only_features(&self) -> bool {
-        self.list.iter().all(|problem| problem.code == MISSING_FEATURE)
+        self.list.iter().all(|problem| matches!(problem.code, MISSING_FEATURE | LACKS_MEMORY))
     }
 
     /// Where a problem of this list is: `file:line:column`, or the `--set` itself.

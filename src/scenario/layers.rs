@@ -37,10 +37,7 @@ pub(super) fn read(input: &Input, overrides: &Overrides, definitions: &Definitio
         problems: Vec::new(),
     };
     let root = match input {
-        Input::Embedded { name, text } => {
-            let index = layers.add(name.clone(), text.clone(), true, PathBuf::from("."));
-            parse(&layers.sources[index], index, &mut layers.problems)
-        }
+        Input::Embedded { name, text } => layers.text(name.clone(), text.clone(), PathBuf::from(".")),
         Input::File(path) => {
             layers.base_dir = folder_of(path);
             layers.file(path, None, definitions, &mut Vec::new())
@@ -70,6 +67,16 @@ impl Layers {
         self.sources.len() - 1
     }
 
+    /// The tree of one text, without the keys `x-…`: they hold what is a user's own, such as anchors.
+    fn text(&mut self, name: String, text: String, folder: PathBuf) -> Option<Node> {
+        let index = self.add(name, text, true, folder);
+        let mut node = parse(&self.sources[index], index, &mut self.problems)?;
+        if let Value::Map(entries) = &mut node.value {
+            entries.retain(|entry| !entry.key.starts_with("x-"));
+        }
+        Some(node)
+    }
+
     /// A file over what it extends. `asked` is where the file was named.
     fn file(
         &mut self,
@@ -86,14 +93,11 @@ impl Layers {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) => {
-                let message = format!("cannot read scenario `{}`: {}", path.display(), plain(&error));
-                let problem = Diagnostic::new("missing-file", message, asked);
-                self.problems.push(problem.help("check the path; `straggler list` names what is built in"));
+                self.problems.push(unreadable_file(path, &error, asked));
                 return None;
             }
         };
-        let index = self.add(path.display().to_string(), text, true, folder_of(path));
-        let mut node = parse(&self.sources[index], index, &mut self.problems)?;
+        let mut node = self.text(path.display().to_string(), text, folder_of(path))?;
         let Some(extends) = take(&mut node, "extends") else { return Some(node) };
         if extends.value.value == Value::Unreadable {
             return None;
@@ -128,13 +132,18 @@ impl Layers {
                 Some(profile) => merge(root, profile.value.clone(), definitions.root(), definitions),
                 None => {
                     let known: Vec<&str> = profiles.iter().map(|profile| profile.key.as_str()).collect();
-                    let place = section.as_ref().map(|entry| entry.key_place);
+                    let start = self.sources.first().map(|_| Place { source: 0, line: 1, column: 1, length: 1 });
+                    let place = section.as_ref().map(|entry| entry.key_place).or(start);
                     let mut problem =
                         Diagnostic::new("unknown-profile", format!("no profile is called `{name}`"), place);
                     if let Some(close) = suggest(name, known.iter().copied()) {
                         problem = problem.hint(format!("did you mean `{close}`?"));
                     } else if !known.is_empty() {
                         problem = problem.help(format!("the file has {}", known.join(", ")));
+                    } else {
+                        problem = problem.help(format!(
+                            "the file has no profiles; add `profiles: {{ {name}: {{ … }} }}`, or leave --profile out"
+                        ));
                     }
                     self.problems.push(problem);
                 }
@@ -161,6 +170,11 @@ impl Layers {
             self.problems.push(Diagnostic::new("bad-set", format!("`{value}` is not a YAML value"), Some(place)));
             return;
         };
+        for mut problem in problems {
+            let places = problem.place.iter_mut().chain(&mut problem.other);
+            places.for_each(|place| moved(place, value_column, index));
+            self.problems.push(problem);
+        }
         let Some(entry) = parsed.entries().first() else { return };
         let mut new = entry.value.clone();
         shift(&mut new, value_column, index);
@@ -179,6 +193,31 @@ impl Layers {
         }
         put(root, &keys, new, Some(definitions.root()), definitions);
     }
+}
+
+/// Why a scenario file could not be read, and what the user may have meant.
+fn unreadable_file(path: &Path, error: &std::io::Error, asked: Option<Place>) -> Diagnostic {
+    use std::io::ErrorKind;
+    let message = format!("cannot read scenario `{}`: {}", path.display(), plain(error));
+    let (code, help) = match error.kind() {
+        ErrorKind::IsADirectory if path.join("scenario.lock.yaml").is_file() => {
+            let lock = path.join("scenario.lock.yaml");
+            ("not-a-file", format!("to repeat the run that it holds, give its lock file, `{}`", lock.display()))
+        }
+        ErrorKind::IsADirectory if path.join("sweep.lock.yaml").is_file() => {
+            ("not-a-file", "it holds a sweep, which `straggler sweep --resume` goes on with".to_owned())
+        }
+        ErrorKind::IsADirectory => ("not-a-file", "give a scenario file, such as study.yaml".to_owned()),
+        ErrorKind::InvalidData => {
+            let start = std::fs::read(path).unwrap_or_default();
+            let is_utf16 = start.starts_with(&[0xFF, 0xFE]) || start.starts_with(&[0xFE, 0xFF]);
+            let help = if is_utf16 { "it is UTF-16; save it as UTF-8" } else { "save it as UTF-8" };
+            ("not-text", help.to_owned())
+        }
+        ErrorKind::PermissionDenied => ("unreadable-file", "check its permissions".to_owned()),
+        _ => ("missing-file", "check the path; `straggler list` names what is built in".to_owned()),
+    };
+    Diagnostic::new(code, message, asked).help(help)
 }
 
 /// The lines on which a value and what is in it are written.
@@ -202,18 +241,20 @@ pub(super) fn put_at(root: &mut Node, path: &str, place: Place, new: Node, defin
     put(root, &keys, new, Some(definitions.root()), definitions);
 }
 
-/// Moves places that were counted in `v: VALUE` to where VALUE stands in `path=VALUE`.
+/// Moves a place that was counted in `v: VALUE` to where VALUE stands in `path=VALUE`.
+fn moved(place: &mut Place, value_column: usize, source: usize) {
+    *place = Place { source, line: 1, column: place.column.saturating_sub(4) + value_column, length: place.length };
+}
+
+/// Moves the places of a value and of what is in it, as [`moved`] does.
 fn shift(node: &mut Node, value_column: usize, source: usize) {
-    let moved = |place: &mut Place| {
-        *place = Place { source, line: 1, column: place.column.saturating_sub(4) + value_column, length: place.length };
-    };
-    moved(&mut node.place);
+    moved(&mut node.place, value_column, source);
     match &mut node.value {
         Value::Null | Value::Unreadable | Value::Scalar { .. } => {}
         Value::List(items) => items.iter_mut().for_each(|item| shift(item, value_column, source)),
         Value::Map(entries) => {
             for entry in entries {
-                moved(&mut entry.key_place);
+                moved(&mut entry.key_place, value_column, source);
                 shift(&mut entry.value, value_column, source);
             }
         }

@@ -82,6 +82,7 @@ pub(super) fn resolve(
     };
     anchor_paths(&mut raw, root, &base_dir, sources);
     check::check(&raw, root, &base_dir, problems);
+    let raw = check::without_left_aside(raw, root);
     let examples = check::examples(&raw)?;
     let model_source = raw.model.source(&base_dir).ok()?;
     Some(Scenario::new(raw, base_dir, model_source, examples))

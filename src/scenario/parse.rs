@@ -86,14 +86,12 @@ impl<'text> Reader<'text, '_> {
         }
         let place = self.place(span);
         let (value, anchor) = match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                if let Some(tag) = tag {
-                    return Err(self.refuse(span, &format!("tags such as `{}` are not used in a scenario", *tag)));
-                }
-                (scalar(text.into_owned(), style), anchor)
+            Event::Scalar(.., Some(tag)) | Event::SequenceStart(_, Some(tag)) | Event::MappingStart(_, Some(tag)) => {
+                return Err(self.refuse(span, &format!("tags such as `{}` are not used in a scenario", *tag)));
             }
-            Event::SequenceStart(anchor, _) => (self.list(depth)?, anchor),
-            Event::MappingStart(anchor, _) => (self.map(depth)?, anchor),
+            Event::Scalar(text, style, anchor, None) => (scalar(text.into_owned(), style), anchor),
+            Event::SequenceStart(anchor, None) => (self.list(depth)?, anchor),
+            Event::MappingStart(anchor, None) => (self.map(depth)?, anchor),
             Event::Alias(id) => {
                 let Some(node) = self.anchors.get(&id).cloned() else {
                     return Err(self.refuse(span, "an alias to a value that is not complete yet"));
@@ -260,6 +258,15 @@ mod tests {
         let (node, problems) = read(&bomb);
         assert_eq!(problems[0].message, "too many values");
         assert!(node.is_none_or(|node| size(&node) <= NODES_MAX));
+    }
+
+    #[test]
+    fn tags_are_refused_wherever_they_stand() {
+        for text in ["a: !x 1\n", "a: !x [1]\n", "a: !x {b: 1}\n", "a: !!map {b: 1}\n", "a:\n  - !x\n    b: 1\n"] {
+            let (_, problems) = read(text);
+            let message = problems.first().map(|problem| problem.message.clone()).unwrap_or_default();
+            assert!(message.starts_with("tags such as `"), "{text}: {message}");
+        }
     }
 
     #[test]

@@ -220,6 +220,7 @@ pub struct OutputConfig {
     /// The state of the run is saved after every so many rounds, >= 1, so that `straggler resume` can go on from there; the
     /// last two are kept. None: only when the run is interrupted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub checkpoint_every: Option<u32>,
 }
 

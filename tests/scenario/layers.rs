@@ -114,3 +114,60 @@ fn a_path_starts_from_where_it_was_written() {
     std::fs::write(&path, format!("{FILE}dataset: {{ files: {{ train: own.tsv }} }}\n")).unwrap();
     assert_eq!(train(&[]), "own.tsv");
 }
+
+#[test]
+fn keys_of_a_users_own_hold_anchors() {
+    let text =
+        BASE.replace("lora: { r: 8,", "lora: { r: *rank,").replace("version: 1\n", "version: 1\nx-rank: &rank 3\n");
+    let input = Input::Embedded { name: "own.yaml".into(), text };
+    let scenario = load(&input, &Overrides::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(serde_json::to_value(scenario.tuning()).unwrap()["lora"]["r"], 3);
+}
+
+#[test]
+fn what_is_no_scenario_file_is_called_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |path: &Path| load(&Input::File(path.into()), &Overrides::default()).expect_err("is none").to_string();
+    let directory = told(folder.path());
+    assert!(directory.contains("error[not-a-file]") && directory.contains("it is a directory"), "{directory}");
+    assert!(directory.contains("help: give a scenario file"), "{directory}");
+    std::fs::write(folder.path().join("scenario.lock.yaml"), "").unwrap();
+    let run = told(folder.path());
+    assert!(run.contains("give its lock file, `") && run.contains("scenario.lock.yaml`"), "{run}");
+    let file = folder.path().join("a.yaml");
+    let utf16: Vec<u8> = "\u{feff}version: 1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (content, help) in [(&utf16[..], "it is UTF-16; save it as UTF-8"), (b"name: \xE9\n", "save it as UTF-8")] {
+        std::fs::write(&file, content).unwrap();
+        let told = told(&file);
+        assert!(told.contains("error[not-text]") && told.contains("it is not UTF-8 text"), "{told}");
+        assert!(told.contains(&format!("help: {help}")), "{told}");
+    }
+    let missing = told(&folder.path().join("b.yaml"));
+    assert!(missing.contains("error[missing-file]") && missing.contains("`straggler list` names"), "{missing}");
+}
+
+#[test]
+fn a_profile_of_a_file_without_any_is_told_with_the_file() {
+    let folder = folder();
+    let path = folder.path().join("parts/base.yaml");
+    let told = load(&Input::File(path), &overrides(&["foo"], &[])).expect_err("it has none").to_string();
+    assert!(told.contains("no profile is called `foo`") && told.contains("base.yaml:1:1"), "{told}");
+    assert!(told.contains("the file has no profiles; add `profiles: { foo: { … } }`"), "{told}");
+}
+
+#[test]
+fn what_is_asserted_of_a_metric_is_left_aside_when_another_layer_trains_nothing() {
+    let text = format!("{BASE}assert: [final.accuracy >= 0.5]\n");
+    let timing = |text: &str, set: &[&str]| {
+        load(&Input::Embedded { name: "a.yaml".into(), text: text.into() }, &overrides(&[], set))
+    };
+    let scenario = timing(&text, &["compute.mode=timing_only"]).unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(scenario.assertions().is_empty());
+    let warning = scenario.warnings().to_string();
+    assert!(warning.contains("warning[no-effect]: `assert` is left aside"), "{warning}");
+    // In one file they contradict each other.
+    let both = timing(&format!("{text}compute: {{ mode: timing_only }}\n"), &[]).expect_err("a contradiction");
+    assert!(both.to_string().contains("computes no metric"), "{both}");
+    // Where something is trained they stay.
+    assert_eq!(timing(&text, &[]).unwrap().assertions().len(), 1);
+}

@@ -199,6 +199,23 @@ const MISTAKES: &[Mistake] = &[
     edit("second document", &[("server:", "---\nserver:")]),
     edit("a list at the top", &[("version: 1", "- version: 1")]),
     set("set without a value", &["server.rounds"]),
+    set("set of a key twice", &["clients.dropout={during_train: 0.1, during_train: 0.9}"]),
+    set("no rounds between checkpoints", &["output.checkpoint_every=0"]),
+    set("rank beyond counting", &["tuning.lora.r=18446744073709551615"]),
+    set(
+        "prefix beyond counting, timing only",
+        &["compute.mode=timing_only", "tuning={prefix: {num_virtual_tokens: 18446744073709551615}}"],
+    ),
+    set(
+        "labels beyond counting",
+        &[
+            "compute.mode=timing_only",
+            "dataset=null",
+            "clients.num_examples=10",
+            "clients.sequence_length=16",
+            "clients.num_labels=18446744073709551615",
+        ],
+    ),
     set("set of an unknown key", &["server.round=3"]),
     set("set of a wrong value", &["server.rounds=many"]),
     set("set that does not go with the file", &["clients.total=3"]),
@@ -358,6 +375,21 @@ fn every_mistake_is_explained() {
         assert_eq!(got, wanted);
     }
     assert_eq!(written, expected);
+}
+
+#[test]
+fn what_takes_more_memory_than_any_machine_has_is_told_at_its_setting() {
+    // 2²⁴ is the largest rank: maps of 2 layers with some 128 inputs and outputs and three copies make more than 100 GB; of
+    // clients, 4.3 thousand million with 64 bytes each make 275 GB.
+    for (setting, at) in [("tuning.lora.r=16777216", "`tuning`"), ("clients.total=4294967295", "`clients.total`")] {
+        let input = Input::Embedded { name: "small.yaml".into(), text: RIGHT.into() };
+        let overrides = Overrides { profiles: Vec::new(), set: vec![setting.into()] };
+        let problems = load(&input, &overrides).expect_err(setting);
+        let found = problems.list().iter().find(|problem| problem.code() == "memory").expect(setting);
+        assert!(found.message().starts_with(&format!("{at}: takes ")), "{problems}");
+        assert!(found.message().contains(" of memory or more, and ") && found.remedy().is_some(), "{problems}");
+        assert!(problems.lacks_only_features(), "with more memory it would do: {problems}");
+    }
 }
 
 #[test]

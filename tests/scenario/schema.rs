@@ -100,4 +100,6 @@ fn layers_are_part_of_it() {
     // empty sections and extension keys
     assert!(is_valid(changed(|v| v["evaluation"] = Value::Null)));
     assert!(is_valid(changed(|v| v["seed"] = json!(7))));
+    assert!(is_valid(changed(|v| v["x-note"] = json!("mine"))));
+    assert!(!is_valid(changed(|v| v["output"] = json!({ "checkpoint_every": 0 }))));
 }

@@ -172,6 +172,11 @@ error[wrong-type]: `server.rounds` must be a whole number, 0 or more, not `many`
     }
     let both = told("sweep: { matrix: { server.rounds: [1] } }\n", &["server.rounds=2"]);
     assert!(both.contains("`--set server.rounds=2` and the matrix both give `server.rounds`"), "{both}");
+    // What is below a setting of the matrix would be lost with its value.
+    let below = told("sweep: { matrix: { tuning: [lora, head] } }\n", &["tuning.lora.r=2"]);
+    assert!(below.contains("`--set tuning.lora.r=2` and the matrix both give `tuning`"), "{below}");
+    assert!(below.contains("help: change the list with `--set sweep.matrix.tuning=[…]`"), "{below}");
+    assert!(sweep_of("sweep: { matrix: { tuning: [lora, head] } }\n", &["server.rounds=2"]).is_ok());
     let many = format!("    server.rounds: {0:?}\n    clients.total: {0:?}\n", (100..300).collect::<Vec<_>>());
     assert!(matrix(&many).contains("more than 10000 cells"));
 }

@@ -1,8 +1,15 @@
 //! What the encoder's shape says about the rest of the scenario.
 
-use super::{Checker, Mode};
+use serde_json::Value as Json;
+
+use super::{Checker, Mode, join};
 use crate::model::{ModelSource, load_config};
-use crate::petuning::trainable_tensors;
+use crate::petuning::{TrainableTensor, trainable_tensors};
+
+/// No module of a model is wider; sizes that are made of widths stay countable.
+pub(super) const WIDTH_MAX: u64 = 1 << 24;
+/// The server's values, and those of one client with their gradients.
+const COPIES: u128 = 3;
 
 impl Checker<'_> {
     /// A shape without weights can be timed, and nothing else.
@@ -32,10 +39,22 @@ impl Checker<'_> {
         }
         let Ok(source) = self.raw.model.source(self.base_dir) else { return };
         let Ok(encoder) = load_config(&source, self.base_dir) else { return };
+        if let Some((path, width)) = too_wide("tuning", &serde_json::json!(tuning)) {
+            return self.require(false, &path, format!("{width} is more than {WIDTH_MAX}"), "lower it");
+        }
         // the number of labels sizes the head alone, and every method trains that
-        if let Err(error) = trainable_tensors(tuning, &encoder, 2) {
-            let problem = self.at("tuning", "tuning", error);
-            self.problems.push(problem);
+        match trainable_tensors(tuning, &encoder, 2) {
+            Err(error) => {
+                let problem = self.at("tuning", "tuning", error);
+                self.problems.push(problem);
+            }
+            Ok(tensors) if self.raw.compute.mode == Mode::Real => {
+                let size = |tensor: &TrainableTensor| tensor.spec.shape.iter().map(|n| *n as u128).product::<u128>();
+                let values: u128 = tensors.iter().map(size).sum();
+                let bytes = COPIES * values * size_of::<f32>() as u128;
+                self.require_memory("tuning", bytes, "lower the size of the module");
+            }
+            Ok(_) => {}
         }
     }
 
@@ -54,5 +73,15 @@ impl Checker<'_> {
             let message = format!("{length} is more than the {max} positions of the model");
             self.require(false, path, message, "shorten the examples, or choose a model that takes longer ones");
         }
+    }
+}
+
+/// A setting in `value`, which stands at `path`, that is larger than any width can be.
+fn too_wide(path: &str, value: &Json) -> Option<(String, u64)> {
+    match value {
+        Json::Number(number) => number.as_u64().filter(|n| *n > WIDTH_MAX).map(|n| (path.into(), n)),
+        Json::Array(items) => (0..).zip(items).find_map(|(i, item)| too_wide(&join(path, &i.to_string()), item)),
+        Json::Object(entries) => entries.iter().find_map(|(key, value)| too_wide(&join(path, key), value)),
+        Json::Null | Json::Bool(_) | Json::String(_) => None,
     }
 }

@@ -3,31 +3,43 @@
 use std::collections::BTreeSet;
 
 use super::super::diagnostic::{Diagnostic, Place};
-use super::super::node::Node;
+use super::super::node::{Node, Value};
 use super::super::raw::Draft;
+use super::super::settings::Mode;
 use crate::sim::WhenInterrupted;
 use crate::strategy::Pace;
 
-/// Settings that have no effect beside others of the same layer. Across layers they are a study: a profile with another
-/// strategy need not take back what the file says for rounds. `profile_lines` are the lines of `profiles`.
+/// What has no effect: settings beside others of the same layer, above all. Across layers they are a study: a profile with
+/// another strategy need not take back what the file says for rounds. `profile_lines` are the lines of `profiles`.
 pub(in crate::scenario) fn warnings(
     raw: &Draft,
     root: &Node,
     profile_lines: &BTreeSet<(usize, usize)>,
 ) -> Vec<Diagnostic> {
+    let asserts = asserts_without(raw, root);
     // A lock holds every setting, of use or not.
     if raw.lock.is_some() {
-        return Vec::new();
+        return asserts.into_iter().collect();
     }
     let of_same_layer = |ignored: &str, because: &str| {
         let layer = |place: Place| (place.source, profile_lines.contains(&(place.source, place.line)));
         let (ignored, because) = (root.locate(ignored), root.locate(because));
         (layer(ignored) == layer(because)).then_some((ignored, because))
     };
-    [clients_of_rounds(raw, &of_same_layer), late_updates(raw, root), retries(raw, root, &of_same_layer)]
+    [asserts, clients_of_rounds(raw, &of_same_layer), late_updates(raw, root), retries(raw, root, &of_same_layer)]
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// What is asserted of the metric where none is computed, because another layer says so.
+fn asserts_without(raw: &Draft, root: &Node) -> Option<Diagnostic> {
+    if raw.compute.mode != Mode::TimingOnly || !matches!(root.get("assert")?.value, Value::List(_)) {
+        return None;
+    }
+    let message = "`assert` is left aside: `compute.mode: timing_only` computes no metric";
+    let because = root.locate("compute.mode");
+    Some(Diagnostic::warning("no-effect", message, root.locate("assert")).other(Some(because)))
 }
 
 /// The places of two settings, the first without effect because of the second, when one layer writes both.

@@ -56,7 +56,9 @@ impl Section {
     /// A setting cannot be swept and fixed by `--set` at once.
     pub(super) fn refuse_set(&self, set: &[String], problems: &mut Vec<Diagnostic>) {
         for (text, path) in set.iter().filter_map(|text| Some((text, text.split_once('=')?.0.trim()))) {
-            let touches = |axis: &&Axis| axis.path == path || axis.path.starts_with(&format!("{path}."));
+            let is_in = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
+            // A value of the matrix takes the place of all that is below its setting.
+            let touches = |axis: &&Axis| axis.path == path || is_in(&axis.path, path) || is_in(path, &axis.path);
             if let Some(axis) = self.axes.iter().find(touches) {
                 let message = format!("`--set {text}` and the matrix both give `{}`", axis.path);
                 let problem = Diagnostic::new("conflict", message, Some(axis.place));

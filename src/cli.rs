@@ -29,6 +29,7 @@ mod run;
 mod run_folder;
 mod run_log;
 mod schema;
+mod shell;
 mod simulate;
 mod sweep;
 mod validate;

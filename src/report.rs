@@ -15,6 +15,7 @@ pub mod export;
 pub mod figures;
 #[cfg(test)]
 mod fixture;
+mod hold;
 pub mod html;
 mod line;
 mod log;
@@ -30,14 +31,16 @@ mod tasks;
 mod text;
 mod timeline;
 
+pub(crate) use checkpoint::remove_checkpoints_after;
 pub use checkpoint::{CheckpointFiles, checkpoints_of, read_checkpoint, write_checkpoint};
 pub use error::ReportError;
+pub(crate) use hold::Hold;
 pub use log::{LogCheckpoint, LogEntry, RunLog};
 pub use perf::{PerfRow, Stopwatch, available_memory, peak_rss_mib};
 pub use read::{RoundsFile, TimelineRow, read_clients, read_rounds, read_timeline};
 pub use record::{EventKind, Reason, Record};
 pub use results::{ResultsMark, ResultsWriter, name_problem};
-pub(crate) use results::{new_directory, write_whole};
+pub(crate) use results::{link_latest, new_directory, write_whole};
 pub use rows::{ClientRow, RoundRow};
 pub use summary::{EnergySpent, SCHEMA_VERSION, Status, Summary, Target, Test, Traffic, Updates, Validation};
 pub use text::{human_bytes, human_duration, summary_text};

@@ -136,7 +136,7 @@ mod tests {
             let codes = help.lines().filter(|line| line.starts_with("Exit codes: 0 ok, ")).count();
             assert_eq!(codes, 1, "{}", verb.get_name());
             let saves = ["run", "resume", "sweep"].contains(&verb.get_name());
-            assert_eq!(help.ends_with("130 or 143 interrupted (the state is saved)"), saves, "{}", verb.get_name());
+            assert_eq!(help.contains("130 or 143 interrupted (the state"), saves, "{}", verb.get_name());
         }
     }
 

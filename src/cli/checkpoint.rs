@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CliError, Exit};
+use super::CliError;
 use crate::actors::world::Snapshot;
 use crate::params::{Layout, Params};
 use crate::report::{CheckpointFiles, ReportError, ResultsMark, read_checkpoint, write_checkpoint};
@@ -122,7 +122,7 @@ pub(super) fn save(run: &Path, snapshot: &Snapshot, progress: &Progress<'_>) -> 
     files.insert("run.json".into(), run_json);
     files.insert("world.json".into(), snapshot.state.clone().into_bytes());
     files.insert("network.json".into(), snapshot.network.clone().into_bytes());
-    // Names rise with time.
+    // The numbers rise with time.
     write_checkpoint(run, &format!("round-{:06}-row-{:09}", snapshot.round, progress.files.n_rows()), &files)
 }
 
@@ -135,14 +135,14 @@ pub(super) struct Opened {
 
 /// Reads a checkpoint.
 pub(super) fn open(path: &Path) -> Result<Opened, CliError> {
-    let files = read_checkpoint(path).map_err(|error| CliError::new(Exit::BadInput, "checkpoint", error))?;
+    let files = read_checkpoint(path)?;
     let run_json = files.get("run.json").map(Vec::as_slice).unwrap_or_default();
     let state = serde_json::from_slice(run_json).map_err(|error| bad(path, format!("`run.json`: {error}")))?;
     Ok(Opened { path: path.into(), files, state })
 }
 
 fn bad(path: &Path, problem: impl std::fmt::Display) -> CliError {
-    CliError::new(Exit::BadInput, "checkpoint", format!("checkpoint `{}`: {problem}", path.display()))
+    ReportError::Checkpoint { path: path.into(), problem: problem.to_string() }.into()
 }
 
 impl Opened {

@@ -72,7 +72,7 @@ pub(super) fn execute(args: &CompareArgs, console: &Console) -> Result<(), CliEr
     }
     match &args.output {
         Some(path) => {
-            write_whole(path, format!("{written}\n").as_bytes())?;
+            write_whole(path, format!("{written}\n").as_bytes()).map_err(CliError::of_place)?;
             console.note(format_args!("written to {}", path.display()));
             Ok(())
         }
@@ -114,7 +114,7 @@ fn asked(names: &[String]) -> Result<Asked, CliError> {
         Quantity::of_key(name).ok_or_else(|| {
             let known = Quantity::ALL.map(|quantity| quantity.key().into_owned()).join(", ");
             CliError::new(Exit::BadInput, "unknown-quantity", format!("no quantity is called `{name}`"))
-                .help(format!("there is {known}, and all"))
+                .help(format!("there is {known}, dropped_REASON such as dropped_offline, and all"))
         })
     };
     names.iter().map(find).collect::<Result<_, _>>().map(Asked::Named)

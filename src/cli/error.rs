@@ -26,9 +26,9 @@ pub enum Exit {
     Environment = 3,
     /// The run finished, and an `assert` of the scenario does not hold.
     AssertUnmet = 4,
-    /// Ctrl-C; the state of the run is saved.
+    /// Ctrl-C. The state of the run is saved; with a second one, what was saved before is there.
     Interrupted = 130,
-    /// SIGTERM; the state of the run is saved.
+    /// SIGTERM. The state of the run is saved; with a second one, what was saved before is there.
     Terminated = 143,
 }
 
@@ -74,6 +74,28 @@ impl CliError {
                 Self { exit: self.exit, report }
             }
             Report::Diagnostics(_) => self,
+        }
+    }
+
+    /// Why nothing could be written where the user asked for it: a path that leads nowhere is bad input, a full disk or a lack of
+    /// permission is the machine's.
+    pub(super) fn of_place(error: ReportError) -> Self {
+        use std::io::ErrorKind;
+        match &error {
+            ReportError::Write { source, .. } => {
+                let is_wrong_path = matches!(
+                    source.kind(),
+                    ErrorKind::NotFound
+                        | ErrorKind::NotADirectory
+                        | ErrorKind::IsADirectory
+                        | ErrorKind::AlreadyExists
+                        | ErrorKind::InvalidInput
+                        | ErrorKind::InvalidFilename
+                );
+                let exit = if is_wrong_path { Exit::BadInput } else { Exit::Environment };
+                CliError::new(exit, "results", &error)
+            }
+            _ => error.into(),
         }
     }
 
@@ -180,12 +202,22 @@ fn hub_error(error: &HubError) -> CliError {
     CliError::new(exit, "hub", error)
 }
 
+/// What to do about a checkpoint that cannot be gone on from.
+pub(super) const OTHER_CHECKPOINT: &str = "go on from an earlier state with --checkpoint NAME, if `checkpoints` holds one, or run it again from its lock file";
+
 impl From<ReportError> for CliError {
     fn from(error: ReportError) -> Self {
-        let is_input =
-            matches!(error, ReportError::Name { .. } | ReportError::Altered { .. } | ReportError::Checkpoint { .. });
-        let exit = if is_input { Exit::BadInput } else { Exit::Environment };
-        CliError::new(exit, "results", error)
+        match &error {
+            ReportError::UnderWay { .. } => CliError::new(Exit::BadInput, "under-way", &error)
+                .help("wait for it, or stop it first with Ctrl-C where it runs"),
+            ReportError::Altered { .. } | ReportError::Checkpoint { .. } => {
+                CliError::new(Exit::BadInput, "checkpoint", &error).help(OTHER_CHECKPOINT)
+            }
+            ReportError::Name { .. } => CliError::new(Exit::BadInput, "results", &error),
+            ReportError::Write { .. } | ReportError::Read { .. } | ReportError::Malformed { .. } => {
+                CliError::new(Exit::Environment, "results", &error)
+            }
+        }
     }
 }
 

@@ -1,13 +1,20 @@
 //! Ctrl-C and SIGTERM: the first ends runs in good order, the second ends the program.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use super::{Console, Exit};
 
 /// The signal that came; 0 while none has.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 static IS_WATCHED: OnceLock<()> = OnceLock::new();
+/// True once the only run of the program is over and its results are written.
+static IS_FINISHING: AtomicBool = AtomicBool::new(false);
+
+/// From now on a signal finds nothing that would save its state: what is left is done, unless a second one comes.
+pub(super) fn finishing() {
+    IS_FINISHING.store(true, Ordering::Relaxed);
+}
 
 /// From now on the first signal is only noted, so that runs can save their state; a second one ends the program at once.
 pub(super) fn watch(console: &Console) {
@@ -33,10 +40,13 @@ fn start(console: Console) {
     let watcher = move || {
         for signal in signals.forever() {
             if SIGNAL.swap(signal, Ordering::Relaxed) != 0 {
-                // What is killed half-way is a run whose last checkpoint is whole.
+                // Nothing more is saved: a run that is killed half-way has the checkpoints that it had, which are whole.
                 std::process::exit(128 + signal);
             }
-            console.note("stopping after what is being computed, and saving the state; once more to stop at once");
+            console.note(match IS_FINISHING.load(Ordering::Relaxed) {
+                false => "stopping after what is being computed, and saving the state; once more to stop at once",
+                true => "the run is over and its results are being written; once more to stop at once",
+            });
         }
     };
     // Without the thread signals have their usual effect: they end the program.

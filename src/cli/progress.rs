@@ -30,6 +30,14 @@ impl Bar {
         self.bar.is_some()
     }
 
+    /// Puts it where a run goes on, so that the time to go is told by what comes after.
+    pub(super) fn goes_on_at(&mut self, position: u64, length: u64) {
+        self.set(position, length, "");
+        if let Some(bar) = &self.bar {
+            bar.reset_eta();
+        }
+    }
+
     /// Moves it.
     pub(super) fn set(&mut self, position: u64, length: u64, message: &str) {
         if let Some(bar) = &self.bar {
@@ -53,21 +61,29 @@ pub(super) struct Throttle {
     since_start: Stopwatch,
     since_last: Option<Stopwatch>,
     seconds: f64,
+    /// Rounds that were over when it started.
+    n_before: u32,
 }
 
 impl Throttle {
     /// At most one in 10 s of host time; the first at once.
     pub(super) fn every_10_s() -> Self {
-        Self { since_start: Stopwatch::start(), since_last: None, seconds: 10.0 }
+        Self { since_start: Stopwatch::start(), since_last: None, seconds: 10.0, n_before: 0 }
+    }
+
+    /// The run goes on after a round: those before it took no time here.
+    pub(super) fn goes_on_after(&mut self, round: u32) {
+        self.n_before = round;
+        self.since_start = Stopwatch::start();
     }
 
     /// `, about 40 s to go`, if the rounds to come take as long as those gone by.
     pub(super) fn to_go(&self, round: u32, n_rounds: u32) -> String {
-        if round == 0 || round >= n_rounds {
+        let n_done = round.saturating_sub(self.n_before);
+        if n_done == 0 || round >= n_rounds {
             return String::new();
         }
-        let left = self.since_start.seconds() / f64::from(round) * f64::from(n_rounds - round);
-        format!(", about {} to go", duration(left))
+        format!(", about {} to go", duration(to_go(self.since_start.seconds(), n_done, n_rounds - round)))
     }
 
     /// True when it is time for the next.
@@ -78,6 +94,11 @@ impl Throttle {
         }
         is_due
     }
+}
+
+/// Seconds for so many rounds more, if they take as long as those that are done.
+fn to_go(seconds: f64, n_done: u32, n_left: u32) -> f64 {
+    seconds / f64::from(n_done) * f64::from(n_left)
 }
 
 /// A bar of bytes, if stderr is a terminal and the user did not ask for quiet; else a line for each file.
@@ -169,5 +190,11 @@ mod tests {
         let throttle = Throttle::every_10_s();
         assert_eq!((throttle.to_go(0, 5), throttle.to_go(5, 5)), (String::new(), String::new()));
         assert!(throttle.to_go(1, 5).starts_with(", about 0.0 s to go"));
+        // Gone on after round 90 of 100: 5 rounds in 20 s leave 4 s for each of the 5 to come.
+        assert_eq!(to_go(20.0, 95 - 90, 100 - 95), 20.0);
+        let mut resumed = Throttle::every_10_s();
+        resumed.goes_on_after(90);
+        assert_eq!(resumed.to_go(90, 100), "");
+        assert!(resumed.to_go(91, 100).starts_with(", about 0.0 s to go"));
     }
 }

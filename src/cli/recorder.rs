@@ -7,7 +7,9 @@ use super::progress::{self, Bar, Throttle};
 use super::{Console, interrupt, run_log};
 use crate::actors::plan::Plan;
 use crate::actors::world::{HostWork, Observer, RoundReport, Snapshot};
-use crate::report::{LogEntry, PerfRow, Record, ReportError, ResultsWriter, RoundRow, RunLog, Stopwatch, peak_rss_mib};
+use crate::report::{
+    LogEntry, PerfRow, Record, ReportError, ResultsWriter, RoundRow, RunLog, Stopwatch, peak_rss_mib, read_rounds,
+};
 use crate::scenario::{Metric, Scenario};
 use crate::units::SimTime;
 
@@ -65,11 +67,24 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Takes over what was known when the state was saved.
-    pub(super) fn restore(&mut self, saved: &Saved) {
+    /// Takes over what was known when the state was saved. A branch may have another target than the run had: when it was
+    /// first met is then looked up in the rounds that it shares with the run.
+    pub(super) fn restore(&mut self, saved: &Saved, is_fork: bool) -> Result<(), ReportError> {
         self.best = saved.best.clone();
         self.last = saved.last.clone();
-        self.reached = saved.state.reached;
+        self.throttle.goes_on_after(saved.state.round);
+        self.bar.goes_on_at(saved.state.round.into(), self.n_rounds.into());
+        self.reached = match is_fork {
+            true => self.reached_in(&read_rounds(&self.directory().join("rounds.csv"))?.rows),
+            false => saved.state.reached,
+        };
+        Ok(())
+    }
+
+    fn reached_in(&self, rounds: &[RoundRow]) -> Option<Reached> {
+        let target = self.target?;
+        let first = rounds.iter().find(|row| row.eval_metric.is_some_and(|value| value >= target))?;
+        Some(Reached { round: first.round, at: first.sim_end, bytes: first.cum_bytes })
     }
 
     /// The folder of the run.

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::run_folder::RunFolder;
+use super::shell::quoted;
 use super::{CliError, Console, Exit};
 use crate::report::{ReportError, html};
 
@@ -46,15 +47,16 @@ pub(super) fn refusal(run: &Path, error: ReportError) -> CliError {
                     let lock = run.join("scenario.lock.yaml");
                     refused.help(format!(
                         "another version of straggler made this run; read it with that one, or repeat it: straggler run {}",
-                        lock.display()
+                        quoted(&lock)
                     ))
                 }
                 false => refused.help("the file was changed or damaged after the run"),
             }
         }
-        ReportError::Read { .. } | ReportError::Altered { .. } | ReportError::Checkpoint { .. } => {
-            CliError::new(Exit::BadInput, "bad-run", &error)
-        }
-        ReportError::Write { .. } | ReportError::Name { .. } => CliError::new(Exit::Environment, "results", &error),
+        ReportError::Read { .. }
+        | ReportError::Altered { .. }
+        | ReportError::Checkpoint { .. }
+        | ReportError::UnderWay { .. } => CliError::new(Exit::BadInput, "bad-run", &error),
+        ReportError::Write { .. } | ReportError::Name { .. } => CliError::of_place(error),
     }
 }

@@ -8,10 +8,11 @@ use clap::Args;
 use super::checkpoint::{self, Opened};
 use super::run::tell;
 use super::run_folder::RunFolder;
-use super::simulate::{check_assertions, go_on, hash_of, prepare};
+use super::shell::quoted;
+use super::simulate::{Begun, check_assertions, go_on, hash_of, prepare, tell_latest};
 use super::{CliError, Console, Exit};
 use crate::hub::HubSettings;
-use crate::report::{ResultsWriter, checkpoints_of};
+use crate::report::{ResultsWriter, RunLog, checkpoints_of};
 use crate::scenario::{self, Input, Overrides, Scenario};
 
 /// Arguments of `resume`.
@@ -72,10 +73,15 @@ pub(super) fn execute(args: &ResumeArgs, console: &Console) -> Result<(), CliErr
     // The page is what a run writes last.
     if !args.fork && directory.join("summary.json").exists() && directory.join("report.html").exists() {
         let message = format!("the run in `{}` is complete", directory.display());
-        return Err(CliError::new(Exit::BadInput, "complete", message).help(
-            "branch from one of its checkpoints with --fork, or repeat it with `straggler run` on its lock file",
-        ));
+        let repeat = format!("repeat it: straggler run {}", quoted(&directory.join("scenario.lock.yaml")));
+        let help = match checkpoints_of(&directory)?.is_empty() {
+            true => repeat,
+            false => format!("branch from one of its checkpoints with --fork, or {repeat}"),
+        };
+        return Err(CliError::new(Exit::BadInput, "complete", message).help(help));
     }
+    // A branch leaves the run as it is, and may begin while it is under way.
+    let held = if args.fork { None } else { Some(RunLog::open(&directory)?) };
     let opened = checkpoint::open(&choose(&directory, args.checkpoint.as_deref())?)?;
     let path = directory.join("scenario.lock.yaml");
     let lock = fs::read_to_string(&path).map_err(|error| {
@@ -93,16 +99,20 @@ pub(super) fn execute(args: &ResumeArgs, console: &Console) -> Result<(), CliErr
     }
     let (setup, mut header) = prepare(&scenario, hub, console)?;
     console.note(format_args!("going on after round {round}, at {:.1} s", opened.state.at.as_secs_f64()));
-    let (directory, lock) = match args.fork {
-        false => (directory, lock),
-        true => {
+    let (directory, lock, log) = match held {
+        Some(log) => (directory, lock, log),
+        None => {
             header.forked_from = Some(origin_of(&directory, opened.path()));
             let lock = scenario.to_lock_yaml(header);
             let out = args.out.as_ref().unwrap_or(&args.folder.results);
-            (branch(&directory, out, &scenario, &lock)?, lock)
+            let branch = branch(&directory, out, &scenario, &lock)?;
+            let log = RunLog::open(&branch)?;
+            tell_latest(&branch, console);
+            (branch, lock, log)
         }
     };
-    let found = go_on(&scenario, &setup, &directory, &lock, opened, args.fork, console)?;
+    let begun = Begun { directory: &directory, log, lock: &lock, checkpoint: opened, is_fork: args.fork };
+    let found = go_on(&scenario, &setup, begun, console)?;
     tell(&scenario, &found, !args.fork, console)?;
     check_assertions(scenario.assertions(), &found)
 }
@@ -224,7 +234,8 @@ fn origin_of(directory: &Path, checkpoint: &Path) -> String {
 
 /// A folder for the new run, with what the run that it branches from has written.
 fn branch(origin: &Path, out: &Path, scenario: &Scenario, lock: &str) -> Result<PathBuf, CliError> {
-    let writer = ResultsWriter::create(out, scenario.name(), &hash_of(lock), scenario.metric().key())?;
+    let created = ResultsWriter::create(out, scenario.name(), &hash_of(lock), scenario.metric().key());
+    let writer = created.map_err(CliError::of_place)?;
     writer.file("scenario.lock.yaml", lock.as_bytes())?;
     let directory = writer.directory().to_owned();
     drop(writer);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::args::ScenarioArgs;
+use super::shell::quoted;
 use super::simulate::{Found, Place, check_assertions, simulate};
 use super::{CliError, Console, Exit, sweep};
 use crate::report::summary_text;
@@ -64,9 +65,10 @@ pub(super) fn tell(scenario: &Scenario, found: &Found, is_repeatable: bool, cons
 /// Commands worth trying after a run.
 fn next_steps(name: &str, directory: &Path, is_repeatable: bool) -> Vec<String> {
     let lock = directory.join("scenario.lock.yaml");
-    let mut commands = vec![format!("open {}    the run on a page", directory.join("report.html").display())];
+    let open = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let mut commands = vec![format!("{open} {}    the run on a page", quoted(&directory.join("report.html")))];
     if is_repeatable {
-        commands.push(format!("straggler run {}    repeats it, byte for byte", lock.display()));
+        commands.push(format!("straggler run {}    repeats it, byte for byte", quoted(&lock)));
     }
     if name == "quickstart" {
         commands.push("straggler run quickstart --set clients.dropout.during_train=0.3    what dropout does".into());

@@ -92,11 +92,14 @@ fn is_either(folder: &Path) -> bool {
 /// The newest run in a folder of runs: the one that `latest` links to, or the last by name, which begins with the time.
 fn newest(folder: &Path) -> Option<PathBuf> {
     let latest = folder.join("latest");
-    if is_either(&latest) {
+    let is_latest = is_either(&latest);
+    if is_latest && let Ok(target) = fs::read_link(&latest) {
         // The run itself, so that what is written names it.
-        return Some(fs::read_link(&latest).map_or(latest, |target| folder.join(target)));
+        return Some(folder.join(target));
     }
-    folders(folder).into_iter().filter(|run| is_either(run) && is_stamped(run)).max()
+    // A `latest` that is no link was copied, and may be older than what was run since.
+    let newest = folders(folder).into_iter().filter(|run| is_either(run) && is_stamped(run)).max();
+    newest.or(is_latest.then_some(latest))
 }
 
 /// True for names such as `20261120T190332Z-1a2b`.
@@ -132,6 +135,10 @@ mod tests {
         assert_eq!(find(&newest), newest);
         assert_eq!(find(&runs), newest);
         assert_eq!(find(Path::new("demo")), newest);
+        fs::create_dir(runs.join("latest")).unwrap();
+        fs::write(runs.join("latest/rounds.csv"), "").unwrap();
+        assert_eq!(find(Path::new("demo")), newest, "a copy of some earlier run");
+        fs::remove_dir_all(runs.join("latest")).unwrap();
         #[cfg(unix)]
         {
             std::os::unix::fs::symlink("20260101T000000Z-aaaa", runs.join("latest")).unwrap();

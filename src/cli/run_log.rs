@@ -9,15 +9,14 @@ use crate::report::{LogCheckpoint, LogEntry, ReportError, RunLog, Status};
 use crate::scenario::{Mode, Scenario};
 use crate::units::SimTime;
 
-/// Opens the log of the run in a folder and says what begins, or goes on from a checkpoint. `hash` is that of its lock file.
+/// Says what begins, or goes on from a checkpoint. `hash` is that of the run's lock file.
 pub(super) fn begin(
-    directory: &Path,
+    log: &RunLog,
     scenario: &Scenario,
     setup: &Setup,
     hash: &str,
     from: Option<LogCheckpoint>,
-) -> Result<RunLog, ReportError> {
-    let log = RunLog::open(directory)?;
+) -> Result<(), ReportError> {
     log.write(&LogEntry::Start {
         straggler: env!("CARGO_PKG_VERSION").into(),
         scenario: scenario.name().into(),
@@ -33,7 +32,7 @@ pub(super) fn begin(
     for message in of_scenario.chain(setup.notes.iter().map(ToString::to_string)) {
         log.write(&LogEntry::Warning { message })?;
     }
-    Ok(log)
+    Ok(())
 }
 
 /// A state that was saved in a folder.

@@ -9,12 +9,14 @@ use sha2::{Digest, Sha256};
 pub(super) use self::finish::{Found, check_assertions};
 use super::checkpoint::Opened;
 use super::recorder::Recorder;
+use super::shell::quoted;
 use super::{CliError, Console, Exit, estimate, fetch, interrupt, run_log};
 use crate::actors::setup::{self, Setup};
 use crate::actors::world::{self, Outcome, WorldError};
 use crate::data::CacheUse;
 use crate::hub::HubSettings;
-use crate::report::ResultsWriter;
+use crate::report::export::perfetto;
+use crate::report::{LogEntry, ResultsWriter, RunLog, link_latest, remove_checkpoints_after};
 use crate::scenario::{LockHeader, Mode, Scenario};
 
 /// Where the files of a run go.
@@ -40,15 +42,20 @@ pub(super) fn simulate(
     let hash = hash_of(&lock);
     let metric = scenario.metric();
     let writer = match place {
-        Place::Under(out) => ResultsWriter::create(out, scenario.name(), &hash, metric.key())?,
-        Place::Exactly(directory) => ResultsWriter::create_exactly(directory, metric.key())?,
-    };
+        Place::Under(out) => ResultsWriter::create(out, scenario.name(), &hash, metric.key()),
+        Place::Exactly(directory) => ResultsWriter::create_exactly(directory, metric.key()),
+    }
+    .map_err(CliError::of_place)?;
+    let log = RunLog::open(writer.directory())?;
     writer.file("scenario.lock.yaml", lock.as_bytes())?;
-    let log = run_log::begin(writer.directory(), scenario, &setup, &hash, None)?;
+    run_log::begin(&log, scenario, &setup, &hash, None)?;
+    if let Place::Under(_) = place {
+        tell_latest(writer.directory(), console);
+    }
     let mut recorder = Recorder::new(writer, log.clone(), scenario, hash, &setup.plan, console);
     let run = async |recorder: &mut Recorder<'_>| world::run(&setup.plan, recorder).await;
     let outcome = block_on(&mut recorder, run, scenario, console);
-    let found = outcome.and_then(|outcome| finish::finish(scenario, &setup, &outcome, recorder));
+    let found = outcome.and_then(|outcome| results(scenario, &setup, &outcome, recorder, (&log, console)));
     run_log::end(&log, scenario, found)
 }
 
@@ -94,36 +101,82 @@ fn block_on(
     match runtime.block_on(run(recorder)) {
         Err(error @ WorldError::Stopped { .. }) => {
             let exit = interrupt::exit().unwrap_or(Exit::Interrupted);
-            let go_on = format!("straggler resume {}", recorder.directory().display());
+            let go_on = format!("straggler resume {}", quoted(recorder.directory()));
             Err(CliError::new(exit, "interrupted", error).help(format!("the state is saved; go on with: {go_on}")))
         }
         result => result.map_err(|error| CliError::of_run(error, scenario)),
     }
 }
 
-/// Goes on with the run in a folder from a checkpoint, to its end. Its files are cut back to where they were then.
-/// `is_fork` says that the scenario may differ from the one that was saved.
+/// A run that was begun, and where it goes on.
+pub(super) struct Begun<'a> {
+    /// Its folder.
+    pub(super) directory: &'a Path,
+    /// Its log; who has it open is the only one that writes to the folder.
+    pub(super) log: RunLog,
+    /// Its `scenario.lock.yaml`.
+    pub(super) lock: &'a str,
+    pub(super) checkpoint: Opened,
+    /// The scenario may differ from the one that was saved.
+    pub(super) is_fork: bool,
+}
+
+/// Goes on with a run from a checkpoint, to its end. Its files are cut back to where they were then, and states that were
+/// saved later are removed.
 pub(super) fn go_on(
     scenario: &Scenario,
     setup: &Setup,
-    directory: &Path,
-    lock: &str,
-    checkpoint: Opened,
-    is_fork: bool,
+    begun: Begun<'_>,
     console: &Console,
 ) -> Result<Found, CliError> {
+    let Begun { directory, log, lock, checkpoint, is_fork } = begun;
+    let path = checkpoint.path().to_owned();
     let layout = setup.learner.as_ref().map(|learner| learner.layout());
-    let from = run_log::saved(checkpoint.path(), checkpoint.state.round, checkpoint.state.at);
+    let from = run_log::saved(&path, checkpoint.state.round, checkpoint.state.at);
     let saved = checkpoint.decode(layout)?;
+    if !is_fork {
+        // Once the files are cut back, a later state no longer fits them.
+        remove_checkpoints_after(&path)?;
+    }
     let writer = ResultsWriter::reopen(directory, &saved.state.files)?;
     let hash = hash_of(lock);
-    let log = run_log::begin(directory, scenario, setup, &hash, Some(from))?;
+    run_log::begin(&log, scenario, setup, &hash, Some(from))?;
     let mut recorder = Recorder::new(writer, log.clone(), scenario, hash, &setup.plan, console);
-    recorder.restore(&saved);
+    recorder.restore(&saved, is_fork)?;
     let run = async |recorder: &mut Recorder<'_>| world::resume(&setup.plan, saved.snapshot, is_fork, recorder).await;
     let outcome = block_on(&mut recorder, run, scenario, console);
-    let found = outcome.and_then(|outcome| finish::finish(scenario, setup, &outcome, recorder));
+    let found = outcome.and_then(|outcome| results(scenario, setup, &outcome, recorder, (&log, console)));
     run_log::end(&log, scenario, found)
+}
+
+/// Lets `latest` lead to a folder of results. A run is worth no less without the link.
+pub(super) fn tell_latest(directory: &Path, console: &Console) {
+    if let Err(error) = link_latest(directory) {
+        console.note(format_args!("no link leads to the new results: {error}"));
+    }
+}
+
+/// Writes the results of a run that is over.
+fn results(
+    scenario: &Scenario,
+    setup: &Setup,
+    outcome: &Outcome,
+    recorder: Recorder<'_>,
+    (log, console): (&RunLog, &Console),
+) -> Result<Found, CliError> {
+    // A cell of a sweep is silent, and others may still be under way.
+    if !console.is_quiet() {
+        interrupt::finishing();
+    }
+    let found = finish::finish(scenario, setup, outcome, recorder)?;
+    if !found.has_trace {
+        let rows = perfetto::ROWS_MAX;
+        let export = format!("straggler export {} --perfetto", quoted(&found.directory));
+        let message = format!("no trace.json: the timeline has more than {rows} rows; `{export}` writes it");
+        console.note(&message);
+        log.write(&LogEntry::Warning { message })?;
+    }
+    Ok(found)
 }
 
 /// What the user should know of the inputs before the run.

@@ -89,7 +89,7 @@ pub(super) fn execute(args: &SweepArgs, console: &Console) -> Result<(), CliErro
     };
     let (sweep, folder) = match (&args.resume, written) {
         (Some(path), written) => {
-            let (begun, folder) = Folder::open(path, written.as_ref())?;
+            let (begun, folder) = Folder::open(path, written.as_ref(), !args.dry_run)?;
             // The same but for what decides nothing, such as the number of threads.
             (written.unwrap_or(begun), Some(folder))
         }
@@ -103,7 +103,7 @@ pub(super) fn execute(args: &SweepArgs, console: &Console) -> Result<(), CliErro
         Some(folder) => folder,
         None => {
             let out = args.out.clone().unwrap_or_else(|| sweep.any_scenario().output().dir.clone().into());
-            Folder::create(&out, &sweep)?
+            Folder::create(&out, &sweep, console)?
         }
     };
     carry_out(&sweep, folder, args.workers, &scenario, console)
@@ -113,7 +113,7 @@ pub(super) fn execute(args: &SweepArgs, console: &Console) -> Result<(), CliErro
 pub(super) fn repeat(args: &RunArgs, console: &Console) -> Result<(), CliError> {
     let sweep = load_sweep(&args.scenario.input(), &args.scenario.overrides(), SweepPart::Repeats, None)?;
     let out = args.out.clone().unwrap_or_else(|| sweep.any_scenario().output().dir.clone().into());
-    let folder = Folder::create(&out, &sweep)?;
+    let folder = Folder::create(&out, &sweep, console)?;
     carry_out(&sweep, folder, None, &args.scenario, console)
 }
 

@@ -22,7 +22,7 @@ use super::validate::ValidateArgs;
 /// What verbs that simulate end with.
 const EXIT_CODES_OF_RUNS: &str = "\
 Exit codes: 0 ok, 1 run failed, 2 bad usage or input (nothing ran), 3 environment, 4 an assert is unmet, \
-130 or 143 interrupted (the state is saved)";
+130 or 143 interrupted (the state of a run under way is saved, unless a second signal stops it at once)";
 
 /// What verbs that compute something end with.
 const EXIT_CODES_OF_COMPUTING: &str = "Exit codes: 0 ok, 1 failed, 2 bad usage or input (nothing ran), 3 environment";

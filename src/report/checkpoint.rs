@@ -46,7 +46,8 @@ fn folder(run: &Path) -> PathBuf {
     run.join("checkpoints")
 }
 
-/// Writes a checkpoint of the run in a folder, and removes all but the last two. Names must rise in the order of time.
+/// Writes a checkpoint of the run in a folder, and removes all but the last two. The numbers in names must rise
+/// in the order of time.
 /// Gives the checkpoint's folder.
 ///
 /// # Errors
@@ -78,10 +79,29 @@ pub fn write_checkpoint(run: &Path, name: &str, files: &CheckpointFiles) -> Resu
     fs::rename(&partial, &whole).map_err(ReportError::write(&whole))?;
     let mut all = checkpoints_of(run)?;
     all.truncate(all.len().saturating_sub(KEPT));
-    for old in all {
-        fs::remove_dir_all(&old).map_err(ReportError::write(&old))?;
-    }
+    all.iter().filter(|old| **old != whole).try_for_each(|old| remove(old))?;
     Ok(whole)
+}
+
+fn remove(checkpoint: &Path) -> Result<(), ReportError> {
+    fs::remove_dir_all(checkpoint).map_err(ReportError::write(checkpoint))
+}
+
+/// Removes the checkpoints of a run that were written after one of them.
+///
+/// # Errors
+/// When one cannot be removed.
+pub(crate) fn remove_checkpoints_after(checkpoint: &Path) -> Result<(), ReportError> {
+    let run = checkpoint.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+    let later = checkpoints_of(run)?.into_iter().skip_while(|path| path != checkpoint).skip(1);
+    later.collect::<Vec<_>>().iter().try_for_each(|path| remove(path))
+}
+
+/// What checkpoints are sorted by: the numbers in the name, whatever their digits, then the name.
+fn age(checkpoint: &Path) -> (Vec<u64>, String) {
+    let name = checkpoint.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let digits = name.split(|c: char| !c.is_ascii_digit());
+    (digits.filter_map(|digits| digits.parse().ok()).collect(), name)
 }
 
 /// The checkpoints of the run in a folder, oldest first; none when there is no such folder.
@@ -100,7 +120,7 @@ pub fn checkpoints_of(run: &Path) -> Result<Vec<PathBuf>, ReportError> {
             found.push(entry.path());
         }
     }
-    found.sort();
+    found.sort_by_cached_key(|path| age(path));
     Ok(found)
 }
 
@@ -153,6 +173,25 @@ mod tests {
         assert_eq!(read_checkpoint(&kept[1]).unwrap(), files("c"));
         write_checkpoint(run.path(), "d", &files("d")).unwrap();
         assert_eq!(checkpoints_of(run.path()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_newest_is_the_one_with_the_highest_numbers_whatever_their_digits() {
+        let run = tempfile::tempdir().unwrap();
+        let names = [
+            "round-999998-row-000000007",
+            "round-999999-row-000000008",
+            "round-1000000-row-999999999",
+            "round-1000000-row-1000000000",
+        ];
+        let whole = |name: &&str| write_checkpoint(run.path(), name, &files(name)).unwrap();
+        let written: Vec<PathBuf> = names.iter().map(whole).collect();
+        assert_eq!(checkpoints_of(run.path()).unwrap(), written[2..]);
+        // Of an earlier state, which stands behind the newer ones until they are removed: it stays all the same.
+        let earlier = whole(&"round-000002-row-000000001");
+        assert!(checkpoints_of(run.path()).unwrap().contains(&earlier));
+        remove_checkpoints_after(&earlier).unwrap();
+        assert_eq!(checkpoints_of(run.path()).unwrap(), [earlier]);
     }
 
     #[test]

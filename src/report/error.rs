@@ -39,6 +39,14 @@ pub enum ReportError {
         /// Which one.
         path: PathBuf,
     },
+    /// Another program writes to a folder of results.
+    #[error("this {what} is still under way: another straggler writes to `{}`", folder.display())]
+    UnderWay {
+        /// `run` or `sweep`.
+        what: &'static str,
+        /// Its folder.
+        folder: PathBuf,
+    },
     /// A checkpoint that cannot be used.
     #[error("checkpoint `{}`: {problem}", path.display())]
     Checkpoint {
@@ -82,10 +90,8 @@ fn plain(error: &io::Error) -> String {
 fn remedy(error: &io::Error) -> &'static str {
     use io::ErrorKind;
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space or choose another place with --out",
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            "choose a directory that can be written with --out"
-        }
-        _ => "check the path, or choose another place with --out",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space or choose another place",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "choose a directory that can be written",
+        _ => "check the path, or choose another place",
     }
 }

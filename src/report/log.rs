@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::hold::hold;
 use super::perf::{Stopwatch, utc_now};
 use super::{ReportError, Status};
 
@@ -101,14 +102,16 @@ struct Line<'a> {
 }
 
 impl RunLog {
-    /// Opens the log in a run's folder, and begins it where there is none. A line that was cut off is removed.
+    /// Opens the log in a run's folder, and begins it where there is none. A line that was cut off is removed. As long as the
+    /// log or a clone of it lives, no other program can open it, which keeps two from writing the files of one run.
     ///
     /// # Errors
-    /// When it cannot be read or written.
+    /// When it cannot be read or written, or another program has it open: the run is still under way.
     pub fn open(directory: &Path) -> Result<Self, ReportError> {
         let path = directory.join("log.jsonl");
         let opened = File::options().read(true).append(true).create(true).open(&path);
         let mut file = opened.map_err(ReportError::write(&path))?;
+        hold(&file, "run", directory)?;
         let mut content = Vec::new();
         file.read_to_end(&mut content).map_err(ReportError::read(&path))?;
         let whole = content.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
@@ -165,6 +168,18 @@ mod tests {
         assert_eq!(lines[0]["message"], "a \"word\"\nand more");
         assert_eq!((&lines[1]["event"], &lines[1]["checkpoint"]), (&json!("checkpoint"), &json!("round-00002")));
         assert_eq!((&lines[2]["status"], &lines[2]["exit"]), (&json!("failed"), &json!(1)));
+    }
+
+    #[test]
+    fn a_log_that_is_open_cannot_be_opened_again() {
+        let run = tempfile::tempdir().unwrap();
+        let log = RunLog::open(run.path()).unwrap();
+        let again = log.clone();
+        drop(log);
+        let refusal = RunLog::open(run.path()).unwrap_err().to_string();
+        assert!(refusal.starts_with("this run is still under way: another straggler writes to `"), "{refusal}");
+        drop(again);
+        RunLog::open(run.path()).unwrap();
     }
 
     #[test]

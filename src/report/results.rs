@@ -13,8 +13,7 @@ use super::timeline::TimelineMark;
 use super::{ClientRow, PerfRow, Record, ReportError, RoundRow, Summary, TimelineWriter};
 use crate::registry::Problem;
 
-/// Writes the files of a run to `<out>/<name>/<UTC>-<hash4>/`, a directory that it makes and that nothing else holds;
-/// `<out>/<name>/latest` links to it.
+/// Writes the files of a run to `<out>/<name>/<UTC>-<hash4>/`, a directory that it makes and that nothing else holds.
 ///
 /// CSV files grow row by row and go to the disk with [`hand_over`](Self::hand_over), so that a killed run leaves readable
 /// files.
@@ -54,7 +53,7 @@ impl ResultsWriter {
         Self::in_directory(new_directory(out, name, hash)?, metric)
     }
 
-    /// Like [`create`](Self::create) in the directory of that very name, which must not exist; nothing links to it.
+    /// Like [`create`](Self::create) in the directory of that very name, which must not exist.
     ///
     /// # Errors
     /// When the directory exists, or something cannot be made.
@@ -176,7 +175,7 @@ impl ResultsWriter {
     }
 }
 
-/// Makes `<out>/<name>/<UTC>-<hash4>/`, which nothing else holds; `<out>/<name>/latest` links to it.
+/// Makes `<out>/<name>/<UTC>-<hash4>/`, which nothing else holds.
 ///
 /// # Errors
 /// When the name is no plain directory name, or something cannot be made.
@@ -187,9 +186,7 @@ pub(crate) fn new_directory(out: &Path, name: &str, hash: &str) -> Result<PathBu
     let parent = out.join(name);
     fs::create_dir_all(&parent).map_err(ReportError::write(&parent))?;
     let digits = hash.get(..4).unwrap_or(hash);
-    let directory = make_new(&parent, &format!("{}-{digits}", utc_stamp()))?;
-    link_latest(&parent, &directory)?;
-    Ok(directory)
+    make_new(&parent, &format!("{}-{digits}", utc_stamp()))
 }
 
 /// Writes a file under another name and renames it, so that it is whole or absent.
@@ -227,9 +224,13 @@ fn make_new(parent: &Path, stem: &str) -> Result<PathBuf, ReportError> {
     Ok(directory)
 }
 
-/// Makes `latest` in `parent` a link to `directory`, replacing an older link in one step.
+/// Makes `latest` beside a directory of results a link to it, replacing an older link in one step.
+///
+/// # Errors
+/// When something else is called `latest`, or the file system has no links.
 #[cfg(unix)]
-fn link_latest(parent: &Path, directory: &Path) -> Result<(), ReportError> {
+pub(crate) fn link_latest(directory: &Path) -> Result<(), ReportError> {
+    let parent = directory.parent().expect("a run's directory lies in another");
     let name = directory.file_name().expect("a run's directory has a name");
     // Named after the run, so that two runs that start together do not meet.
     let mut part = std::ffi::OsString::from(".latest-");
@@ -244,7 +245,7 @@ fn link_latest(parent: &Path, directory: &Path) -> Result<(), ReportError> {
 
 /// Links need privileges here; the newest directory is the last by name.
 #[cfg(not(unix))]
-fn link_latest(_: &Path, _: &Path) -> Result<(), ReportError> {
+pub(crate) fn link_latest(_: &Path) -> Result<(), ReportError> {
     Ok(())
 }
 
@@ -331,6 +332,7 @@ mod tests {
             writer.record(&Record::new(SimTime::ZERO, EventKind::RunStart)).unwrap();
             writer.flush().unwrap();
             writer.file("figures/a.svg", b"<svg/>").unwrap();
+            link_latest(writer.directory()).unwrap();
             directories.push(writer.directory().to_owned());
         }
         directories.dedup();
@@ -348,6 +350,20 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let names: Vec<_> = (0..3).map(|_| make_new(parent.path(), "x").unwrap()).collect();
         assert_eq!(names, ["x", "x-2", "x-3"].map(|name| parent.path().join(name)));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_folder_that_is_called_latest_stays() {
+        let out = tempfile::tempdir().unwrap();
+        // As when results were copied by a program that follows links.
+        fs::create_dir_all(out.path().join("demo/latest/figures")).unwrap();
+        let writer = ResultsWriter::create(out.path(), "demo", "abcd", "accuracy").unwrap();
+        let message = link_latest(writer.directory()).unwrap_err().to_string();
+        assert!(message.contains("cannot write `") && message.contains("demo/latest`"), "{message}");
+        assert!(out.path().join("demo/latest/figures").is_dir());
+        let left = fs::read_dir(out.path().join("demo")).unwrap().count();
+        assert_eq!(left, 2, "the run's folder and `latest`, no half-made link");
     }
 
     #[test]

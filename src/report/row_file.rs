@@ -184,7 +184,7 @@ mod tests {
         let message = file.write_out().expect_err("no space").to_string();
         assert_eq!(
             message,
-            "cannot write `/dev/full`: no space left on device; free some space or choose another place with --out"
+            "cannot write `/dev/full`: no space left on device; free some space or choose another place"
         );
     }
 }

@@ -34,6 +34,21 @@ fn a_starter_runs_as_it_is() {
 }
 
 #[test]
+fn a_starter_that_trains_can_be_timed_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out").display().to_string();
+    let output = straggler(&["run", &init(folder.path(), "text"), "--timing-only", "--json", "--out", &out]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("warning[no-effect]: `assert` is left aside"), "{}", stderr(&output));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(summary["target"].is_null() && summary["validation"].is_null(), "nothing was evaluated: {summary}");
+    // Its lock file repeats it.
+    let lock = folder.path().join("out/text/latest/scenario.lock.yaml").display().to_string();
+    let again = straggler(&["run", &lock, "--json", "--out", &out]);
+    assert_eq!((again.status.code(), stdout(&again)), (Some(0), stdout(&output)), "{}", stderr(&again));
+}
+
+#[test]
 fn every_starter_is_valid_with_each_of_its_profiles_and_names_every_section() {
     let folder = tempfile::tempdir().unwrap();
     for preset in PRESETS {

@@ -96,3 +96,31 @@ fn what_is_no_run_is_refused_with_its_remedy() {
     assert_eq!(nothing.status.code(), Some(2));
     assert!(stderr(&nothing).contains("--perfetto"), "{}", stderr(&nothing));
 }
+
+#[test]
+fn a_place_that_leads_nowhere_is_bad_input_with_a_remedy_that_the_verb_has() {
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("file");
+    fs::write(&file, "").unwrap();
+    let nowhere = file.join("x").to_string_lossy().into_owned();
+    for args in [&["export", RUN, "--parquet"][..], &["export", RUN, "--perfetto"], &["report", RUN], &["compare", RUN]]
+    {
+        let output = straggler(&[args, &["-o", &nowhere]].concat());
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+        let told = stderr(&output);
+        assert!(told.contains("check the path, or choose another place") && !told.contains("--out"), "{told}");
+    }
+    let run = straggler(&["run", "quickstart", "--timing-only", "--out", &nowhere]);
+    assert_eq!(run.status.code(), Some(2), "{}", stderr(&run));
+}
+
+#[test]
+fn every_quantity_of_a_comparison_can_be_asked_for_by_its_name() {
+    for quantity in ["sim_time_s", "dropped", "dropped_random", "dropped_offline"] {
+        let output = straggler(&["compare", RUN, "--quantity", quantity]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    let unknown = straggler(&["compare", RUN, "--quantity", "dropped_by_chance"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(stderr(&unknown).contains("dropped_REASON such as dropped_offline"), "{}", stderr(&unknown));
+}

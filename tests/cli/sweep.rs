@@ -123,6 +123,37 @@ fn a_sweep_gives_the_same_on_any_threads_and_when_it_is_killed_and_gone_on_with(
 }
 
 #[test]
+fn a_sweep_that_is_under_way_is_not_gone_on_with_by_another_program() {
+    let root = tempfile::tempdir().unwrap();
+    let text = SCENARIO.replace("rounds: 30", "rounds: 4000").replace(", server.deadline: [null, 1 min]", "");
+    let file = write(root.path(), &text);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_straggler"));
+    command.args(["sweep", file.to_str().unwrap(), "-q", "-j", "1", "--out", root.path().to_str().unwrap()]);
+    let mut child = command.env("STRAGGLER_CACHE", "off").stdout(Stdio::null()).spawn().unwrap();
+    let first = root.path().join("timing/latest/cells/selection=uniform/seed-1/rounds.csv");
+    while std::fs::metadata(&first).map_or(0, |file| file.len()) < 20_000 {
+        std::thread::yield_now();
+    }
+    let folder = root.path().join("timing/latest").canonicalize().unwrap();
+    // Neither the sweep nor the run that it is at; what runs nothing may look.
+    let again = straggler(&["sweep", "--resume", folder.to_str().unwrap(), "-q"]);
+    assert_eq!(again.status.code(), Some(2), "{}", stderr(&again));
+    assert!(stderr(&again).contains("error[under-way]: this sweep is still under way"), "{}", stderr(&again));
+    let run = straggler(&["resume", first.parent().unwrap().to_str().unwrap()]);
+    assert_eq!(run.status.code(), Some(2), "{}", stderr(&run));
+    let listed = straggler(&["sweep", "--resume", folder.to_str().unwrap(), "--dry-run"]);
+    assert_eq!(listed.status.code(), Some(0), "{}", stderr(&listed));
+    assert!(child.try_wait().unwrap().is_none(), "it was to run for longer");
+    assert!(stderr(&run).contains("error[under-way]: this run is still under way"), "{}", stderr(&run));
+    // What has ended is told apart from what is to come.
+    assert_eq!(straggler(&["report", folder.to_str().unwrap()]).status.code(), Some(0));
+    let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(page.contains("<span class=\"badge warn\">unfinished: "), "two cells with two seeds are four runs");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
 #[cfg(unix)]
 fn a_signal_saves_what_is_under_way_and_resume_takes_it_back() {
     let root = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use serde_json::json;
 use straggler::report::{EventKind, Stopwatch, read_timeline};
 
 use super::replay::contents;
@@ -175,17 +176,100 @@ fn an_interrupted_run_saves_its_state_says_how_to_go_on_and_goes_on_with_any_num
     }
 }
 
-/// A run of time alone, saved every 20 rounds, and killed after 40 or later.
+/// A run of time alone, saved every 20 rounds, that is killed after 100 or later.
 fn killed_timing_run(out: &Path) -> PathBuf {
+    let mut child = timing_run_under_way(out);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    latest(out)
+}
+
+/// A run of time alone, saved every 20 rounds, that has gone through 100.
+fn timing_run_under_way(out: &Path) -> Child {
     let args = ["--timing-only", "--set", "server.rounds=4000", "--set", "output.checkpoint_every=20"];
     let mut child = start(&run_args(out, &args));
     while latest_checkpoint(out).is_none_or(|path| !path.to_str().unwrap().contains("round-0001")) {
         std::thread::sleep(Duration::from_millis(2));
         assert!(child.try_wait().unwrap().is_none(), "it was to run for longer");
     }
+    child
+}
+
+#[test]
+fn a_run_that_is_under_way_is_not_gone_on_with_by_another_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = timing_run_under_way(folder.path());
+    let run = latest(folder.path());
+    let name = run.to_str().unwrap();
+    let told = fails(&["resume", name], 2);
+    assert!(child.try_wait().unwrap().is_none(), "it was to run for longer");
+    assert!(told.contains("error[under-way]: this run is still under way") && told.contains("help: wait"), "{told}");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    // Nothing of it was cut or written over meanwhile, and nobody holds it any more.
+    let done = straggler(&["resume", name, "--quiet"]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert_eq!(straggler::report::check::violations_in(&run).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn an_earlier_checkpoint_is_gone_on_from_by_its_name_and_later_ones_end_with_what_they_were_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let every_400 = ["--timing-only", "--set", "server.rounds=4000", "--set", "output.checkpoint_every=400"];
+    let whole_out = folder.path().join("whole");
+    assert!(straggler(&run_args(&whole_out, &every_400)).status.success());
+    let out = folder.path().join("killed");
+    let mut child = start(&run_args(&out, &every_400));
+    let checkpoints = || straggler::report::checkpoints_of(&out.join("quickstart/latest")).unwrap_or_default();
+    while checkpoints().len() < 2 {
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(child.try_wait().unwrap().is_none(), "it was to run for longer");
+    }
     child.kill().unwrap();
     child.wait().unwrap();
-    latest(out)
+    let run = latest(&out);
+    let saved = checkpoints();
+    let earlier = saved[0].file_name().unwrap().to_str().unwrap();
+    let args = ["resume", run.to_str().unwrap(), "--quiet", "--checkpoint", earlier];
+    let child = start(&args);
+    // It is interrupted as soon as it goes on, in the 400 rounds before it would save its state by itself.
+    let begins = || std::fs::read_to_string(run.join("log.jsonl")).unwrap().matches("\"event\":\"start\"").count();
+    let watch = Stopwatch::start();
+    while begins() < 2 {
+        assert!(watch.seconds() < 120.0, "it has not gone on after two minutes");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130), "{}", text(&ended.stderr));
+    // The later state of before no longer fits the files: what is gone on from is the one that was just saved.
+    let done = straggler(&["resume", run.to_str().unwrap(), "--quiet"]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert_same(&run, &outcome(&latest(&whole_out)), "the run from an earlier state");
+}
+
+#[test]
+fn a_branch_with_another_target_tells_when_that_was_reached() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(straggler(&run_args(folder.path(), &SYNC)).status.success());
+    let run = latest(folder.path());
+    // A target of its own that the run had met in some round before it was saved, by rounds.csv.
+    let rounds = straggler::report::read_rounds(&run.join("rounds.csv")).unwrap().rows;
+    let target = rounds[2].eval_metric.unwrap();
+    let first = rounds.iter().find(|row| row.eval_metric.is_some_and(|value| value >= target)).unwrap();
+    let out = folder.path().join("branches");
+    for (asked, expected) in [(target.to_string(), json!(first.round)), ("0.999".into(), json!(null))] {
+        let set = format!("evaluation.target={asked}");
+        let args = ["resume", run.to_str().unwrap(), "--fork", "--json", "--out", out.to_str().unwrap()];
+        let done = straggler(&[&args[..], &["--set", "server.rounds=9", "--set", &set]].concat());
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        let summary: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert_eq!(summary["target"]["reached_round"], expected, "{summary}");
+        if !expected.is_null() {
+            assert_eq!(summary["target"]["bytes"], json!(first.cum_bytes.get()));
+            assert_eq!(summary["target"]["sim_time_s"], json!(first.sim_end.as_secs_f64()));
+        }
+    }
 }
 
 #[test]
@@ -216,6 +300,7 @@ fn what_was_altered_since_is_refused_by_name() {
     std::fs::write(run.join("timeline.csv"), &timeline[..timeline.len() / 8]).unwrap();
     let told = fails(&["resume", name], 2);
     assert!(told.contains("timeline.csv` is not as the checkpoint found it"), "{told}");
+    assert!(told.contains("help: go on from an earlier state with --checkpoint NAME"), "{told}");
     std::fs::write(run.join("timeline.csv"), timeline).unwrap();
 
     let other = fails(&["resume", name, "--checkpoint", "round-000001-row-000000001"], 2);

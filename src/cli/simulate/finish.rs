@@ -24,6 +24,8 @@ pub(in crate::cli) struct Found {
     pub(in crate::cli) summary: Summary,
     /// Where its files are.
     pub(in crate::cli) directory: PathBuf,
+    /// A trace was written, which is left out where the timeline is long.
+    pub(super) has_trace: bool,
     best: Option<Evaluation>,
     last: Option<Evaluation>,
     test: Option<Evaluation>,
@@ -68,7 +70,8 @@ pub(super) fn finish(
             last: value(&last.evaluation),
         }),
         test: best.as_ref().zip(test.as_ref()).map(|(best, test)| Test { round: best.round, value: value(test) }),
-        target: scenario.evaluation().target.map(|target| Target {
+        // Without training nothing could reach it.
+        target: scenario.evaluation().target.filter(|_| best.is_some()).map(|target| Target {
             value: target,
             reached_round: reached.map(|reached| reached.round),
             sim_time: reached.map(|reached| reached.at),
@@ -90,9 +93,10 @@ pub(super) fn finish(
     writer.flush()?;
     writer.summary(&summary)?;
     html::write_with_figures(writer.directory())?;
-    perfetto::write_unless_long(writer.directory())?;
+    let has_trace = perfetto::write_unless_long(writer.directory())?.is_some();
     Ok(Found {
         summary,
+        has_trace,
         directory: writer.directory().to_owned(),
         best: best.map(|best| best.evaluation),
         last: last.map(|last| last.evaluation),

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use crate::cli::checkpoint;
-use crate::cli::simulate::{Found, Place, go_on, hash_of, prepare, simulate};
+use crate::cli::simulate::{Begun, Found, Place, go_on, hash_of, prepare, simulate};
 use crate::cli::{CliError, Console, Exit};
 use crate::hub::HubSettings;
-use crate::report::checkpoints_of;
+use crate::report::{RunLog, checkpoints_of};
 use crate::scenario::Scenario;
 
 /// Runs a cell in its folder. What an earlier try saved there is gone on with; what it left otherwise is cleared.
@@ -29,6 +29,8 @@ fn from_checkpoint(
     place: &Path,
     console: &Console,
 ) -> Result<Option<Found>, CliError> {
+    // What another program is writing here is neither gone on with nor cleared.
+    let log = RunLog::open(place)?;
     // A run that came to its end without a row in the index is run anew: its last steps may be missing.
     if place.join("summary.json").exists() {
         return Ok(None);
@@ -44,7 +46,8 @@ fn from_checkpoint(
         if scenario.to_lock_yaml(header) != lock {
             return Ok(None);
         }
-        return go_on(scenario, &setup, place, &lock, opened, false, console).map(Some);
+        let begun = Begun { directory: place, log, lock: &lock, checkpoint: opened, is_fork: false };
+        return go_on(scenario, &setup, begun, console).map(Some);
     }
     Ok(None)
 }

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::{CliError, Exit};
+use crate::cli::simulate::tell_latest;
+use crate::cli::{CliError, Console, Exit};
 use crate::report::compare::{CellStatus, INDEX_FILE, IndexRow, SWEEP_LOCK_FILE, SweepIndex, run_folder};
-use crate::report::{new_directory, write_whole};
+use crate::report::{Hold, new_directory, write_whole};
 use crate::scenario::sweep::{Sweep, SweepLockError, read_sweep_lock};
 
 /// One run of a sweep: a cell, by its number, with a seed.
@@ -20,21 +21,26 @@ pub(super) struct Folder {
     settings: Vec<String>,
     /// Every run in the order of the cells, with its row once it has ended.
     pub(super) tasks: Vec<(Task, Option<IndexRow>)>,
+    /// No other program runs cells here meanwhile; none where nothing is run.
+    hold: Option<Hold>,
 }
 
 impl Folder {
     /// Makes the folder of a new sweep, `<out>/<name>/<UTC>-<hash4>`, with its lock and an empty index.
-    pub(super) fn create(out: &Path, sweep: &Sweep) -> Result<Self, CliError> {
+    pub(super) fn create(out: &Path, sweep: &Sweep, console: &Console) -> Result<Self, CliError> {
         let lock = sweep.to_lock_yaml();
-        let path = new_directory(out, sweep.name(), &sweep.hash())?;
+        let path = new_directory(out, sweep.name(), &sweep.hash()).map_err(CliError::of_place)?;
         write_whole(&path.join(SWEEP_LOCK_FILE), lock.as_bytes())?;
-        let folder = Self::new(path, sweep);
+        let mut folder = Self::new(path, sweep);
+        folder.hold()?;
         folder.write_index()?;
+        tell_latest(&folder.path, console);
         Ok(folder)
     }
 
-    /// Opens the folder of a sweep that was begun. With `written`, what is begun must be just that.
-    pub(super) fn open(path: &Path, written: Option<&Sweep>) -> Result<(Sweep, Self), CliError> {
+    /// Opens the folder of a sweep that was begun. With `written`, what is begun must be just that. `is_to_run` says that cells
+    /// will be run in it.
+    pub(super) fn open(path: &Path, written: Option<&Sweep>, is_to_run: bool) -> Result<(Sweep, Self), CliError> {
         let refuse = |message: String, help: &str| Err(CliError::new(Exit::BadInput, "resume", message).help(help));
         let lock = path.join(SWEEP_LOCK_FILE);
         let text = match std::fs::read_to_string(&lock) {
@@ -62,6 +68,10 @@ impl Folder {
             return refuse(message, "leave FILE out to go on with what was begun, or leave --resume out to begin anew");
         }
         let mut folder = Self::new(path.into(), &begun);
+        if is_to_run {
+            // Before the index is read: what another program runs changes it.
+            folder.hold()?;
+        }
         folder.read_index(&begun)?;
         Ok((begun, folder))
     }
@@ -69,7 +79,16 @@ impl Folder {
     fn new(path: PathBuf, sweep: &Sweep) -> Self {
         let of_cell = |cell: usize| sweep.seeds().iter().map(move |&seed| (Task { cell, seed }, None));
         let tasks = (0..sweep.cells().len()).flat_map(of_cell).collect();
-        Self { path, settings: sweep.settings().to_vec(), tasks }
+        Self { path, settings: sweep.settings().to_vec(), tasks, hold: None }
+    }
+
+    /// Keeps other programs from running cells in the folder, as long as this lives.
+    ///
+    /// # Errors
+    /// When another one does.
+    pub(super) fn hold(&mut self) -> Result<(), CliError> {
+        self.hold = Some(Hold::of(&self.path)?);
+        Ok(())
     }
 
     /// Takes over the rows of runs that are done; those that failed are tried again.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::folder::Folder;
+use crate::cli::shell::{quoted, word};
 use crate::cli::{CliError, Console, Exit};
 use crate::report::compare::{CellStatus, CompareError, Comparison, Options, compare, text, to_json};
 use crate::scenario::sweep::Sweep;
@@ -46,7 +47,7 @@ pub(super) fn tell(
     stopped: Option<CliError>,
     console: &Console,
 ) -> Result<(), CliError> {
-    let resume = format!("straggler sweep --resume {}", folder.path.display());
+    let resume = format!("straggler sweep --resume {}", quoted(&folder.path));
     if let Some(error) = stopped {
         let n_done = folder.tasks.iter().filter(|(_, row)| row.is_some()).count();
         let state = format!("the sweep is not finished: {n_done} of {} runs are done", folder.tasks.len());
@@ -92,12 +93,12 @@ fn as_text(sweep: &Sweep, folder: &Folder, comparison: Option<&Comparison>) -> S
     };
     let mut parts = vec![format!("{}: {}{failed}\n", sweep.name(), counted(sweep))];
     parts.extend(comparison.map(|comparison| text(comparison, &comparison.headline())));
-    let path = folder.path.display();
+    let path = quoted(&folder.path);
     let mut next = vec![format!("straggler compare {path} --format markdown"), format!("straggler report {path}")];
     if let [first, _, ..] = sweep.cells() {
-        next.insert(0, format!("straggler compare {path} --baseline '{}'", first.name()));
+        next.insert(0, format!("straggler compare {path} --baseline {}", word(first.name())));
     }
-    parts.push(format!("  results   {path}\n"));
+    parts.push(format!("  results   {}\n", folder.path.display()));
     parts.push(format!("Try next:\n  {}", next.join("\n  ")));
     parts.join("\n")
 }

@@ -14,6 +14,9 @@
 //!   ranks of d > 0, and p = min(1, 2 min(P(W ≤ w), P(W ≥ w))) exactly, over all 2ⁿ signs (Wilcoxon, *Individual comparisons
 //!   by ranking methods*, Biometrics Bulletin 1, 1945). With n seeds p cannot be below 2/2ⁿ: 0.25 for three, 0.0625 for five.
 //!
+//! Differences are rounded to a decimal grid of 10⁻¹² of the largest value first: those of fractions k/n that are equal would
+//! differ in their last bits otherwise.
+//!
 //! No p is corrected for the number of comparisons. Figures to a target are means over the runs that reached it; the others
 //! are counted and named by seed, never averaged in.
 

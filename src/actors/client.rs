@@ -1,4 +1,4 @@
-//! A client: downloads, trains, uploads, one task at a time.
+//! A client: trains what it receives and hands over what it trained, one task at a time.
 
 use serde::{Deserialize, Serialize};
 
@@ -44,15 +44,15 @@ impl Client {
                 Ok(Some(ClientCommand::Train { task }))
             }
             ClientMessage::TrainingFinished { task } if self.current == Some(task) => {
+                self.current = None;
                 Ok(Some(ClientCommand::Upload { task }))
             }
-            ClientMessage::UploadFinished { task } | ClientMessage::Stopped { task } if self.current == Some(task) => {
+            ClientMessage::Stopped { task } if self.current == Some(task) => {
                 self.current = None;
                 Ok(None)
             }
             ClientMessage::ModelReceived { .. }
             | ClientMessage::TrainingFinished { .. }
-            | ClientMessage::UploadFinished { .. }
             | ClientMessage::Stopped { .. } => Err(confusion),
         }
     }
@@ -70,7 +70,10 @@ mod tests {
         assert_eq!(train, Some(ClientCommand::Train { task: 9 }));
         let upload = next(&mut client, ClientMessage::TrainingFinished { task: 9 });
         assert_eq!(upload, Some(ClientCommand::Upload { task: 9 }));
-        assert_eq!(next(&mut client, ClientMessage::UploadFinished { task: 9 }), None);
+        assert_eq!(client, Client::new(3));
+        // The next task, which is over while it trains.
+        next(&mut client, ClientMessage::ModelReceived { task: 12 });
+        assert_eq!(next(&mut client, ClientMessage::Stopped { task: 12 }), None);
         assert_eq!(client, Client::new(3));
     }
 

@@ -213,8 +213,8 @@ impl House {
         }
         let resident = self.residents[place].as_mut().expect("it was just brought to life");
         resident.idle_serial = None;
-        let is_over = matches!(message, ClientMessage::UploadFinished { .. } | ClientMessage::Stopped { .. });
-        let command = match is_over {
+        let is_stopped = matches!(message, ClientMessage::Stopped { .. });
+        let command = match is_stopped {
             false => {
                 let answer = resident.actor.call(|reply| ClientCall::Deliver(message, reply), None).await;
                 received(answer, || client_name(client_id))??
@@ -225,7 +225,7 @@ impl House {
                 None
             }
         };
-        if is_over {
+        if is_stopped || matches!(command, Some(ClientCommand::Upload { .. })) {
             resident.idle_serial = Some(self.next_serial);
             self.idle.push_back((client_id, self.next_serial));
             self.next_serial += 1;

@@ -129,17 +129,13 @@ pub enum ClientMessage {
         /// The task.
         task: TaskId,
     },
-    /// Local training has ended.
+    /// Local training has ended. With the answer the client hands its update over: it has nothing left to remember, and
+    /// whether the upload arrives, breaks off or is tried again is between the network and the server.
     TrainingFinished {
         /// The task.
         task: TaskId,
     },
-    /// The update has left the client in full.
-    UploadFinished {
-        /// The task.
-        task: TaskId,
-    },
-    /// The task is over: the client failed, or the server no longer wants the update.
+    /// The task is over before its update was handed over: the client failed, or the server no longer wants the update.
     Stopped {
         /// The task.
         task: TaskId,

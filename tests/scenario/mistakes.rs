@@ -381,10 +381,9 @@ fn every_mistake_is_explained() {
 fn what_takes_more_memory_than_any_machine_has_is_told_at_its_setting() {
     // 2²⁴ is the largest width: maps of 2 layers with two adapters of some 128 inputs and outputs and three copies make more
     // than 200 GB; of clients, 4.3 thousand million with 64 bytes each make 275 GB.
-    for (setting, at) in [
-        ("tuning={adapter: {bottleneck_dim: 16777216}}", "`tuning`"),
-        ("clients.total=4294967295", "`clients.total`"),
-    ] {
+    for (setting, at) in
+        [("tuning={adapter: {bottleneck_dim: 16777216}}", "`tuning`"), ("clients.total=4294967295", "`clients.total`")]
+    {
         let input = Input::Embedded { name: "small.yaml".into(), text: RIGHT.into() };
         let overrides = Overrides { profiles: Vec::new(), set: vec![setting.into()] };
         let problems = load(&input, &overrides).expect_err(setting);

@@ -186,9 +186,7 @@ impl World<'_> {
             Direction::Up => {
                 self.journal.phase_ends(self.now, EventKind::UploadEnd, id, task, Some(bytes))?;
                 task.enter(Stage::Arrived, self.now);
-                task.is_known_to_client = false;
                 self.change_draw(id);
-                self.tell_client(client_id, ClientMessage::UploadFinished { task: id }).await?;
                 self.tell_server(ServerMessage::Arrived { task: id }).await
             }
         }
@@ -231,6 +229,7 @@ impl World<'_> {
     pub(super) async fn end_training(&mut self, id: TaskId) -> Result<(), WorldError> {
         let Some(task) = self.tasks.get_mut(id) else { return Ok(()) };
         self.journal.phase_ends(self.now, EventKind::TrainEnd, id, task, None)?;
+        task.is_known_to_client = false;
         let client_id = task.client_id;
         self.tell_client(client_id, ClientMessage::TrainingFinished { task: id }).await
     }

@@ -73,6 +73,8 @@ impl World<'_> {
             if self.plan.checkpoint_every.is_some_and(|every| round / every > before / every) {
                 let record = Record { round: Some(round), ..Record::new(self.now, EventKind::Checkpoint) };
                 self.journal.record(&record)?;
+                // What is saved does not depend on how far this machine has come with evaluations.
+                self.journal.settle_evaluations(0)?;
                 let snapshot = self.save().await?;
                 self.journal.checkpoint(&snapshot)?;
             }

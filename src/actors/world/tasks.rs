@@ -68,7 +68,7 @@ pub(super) struct Task {
     pub(super) moved_now: Bytes,
     pub(super) bytes_down: Bytes,
     pub(super) bytes_up: Bytes,
-    /// The client has been told of the task and not yet of its end.
+    /// The client has the model and has not handed its update over.
     pub(super) is_known_to_client: bool,
     pub(super) job: Option<Job<Result<Trained, LearningError>>>,
 }

@@ -7,10 +7,13 @@ use rand::RngExt;
 use rand_distr::Exp1;
 
 use super::census::Chances;
+use crate::collections::IdSet;
 use crate::seed::Stream;
 
 /// Clients proposed for each wanted one, besides one for 32 of all, before those who are left are listed one by one.
 const PROPOSALS_PER_CLIENT: usize = 8;
+/// So many clients are looked through one by one.
+const FEW: usize = 16;
 
 /// Draws up to `n` of the clients that are `wanted` without replacement, as [`by_weight`] does, but looks at few of them
 /// where most are wanted: clients are proposed by their chances, and who is not wanted, or drawn already, is passed over.
@@ -73,14 +76,17 @@ pub(super) fn proposed(
     wanted: impl Fn(u32) -> bool,
     stream: &mut Stream,
 ) -> Vec<u32> {
-    let (mut chosen, mut drawn) = (Vec::with_capacity(n), BTreeSet::new());
+    let mut chosen: Vec<u32> = Vec::with_capacity(n);
+    // A few are found as quickly as the set, which takes a bit for each client, is made.
+    let mut drawn = (n > FEW).then(IdSet::new);
     for _ in 0..PROPOSALS_PER_CLIENT * n + n_clients / 32 {
         if chosen.len() == n {
             break;
         }
         let Some(client_id) = propose(stream) else { break };
-        if !drawn.contains(&client_id) && wanted(client_id) {
-            drawn.insert(client_id);
+        let is_drawn = drawn.as_ref().map_or_else(|| chosen.contains(&client_id), |drawn| drawn.contains(client_id));
+        if !is_drawn && wanted(client_id) {
+            drawn.as_mut().map(|drawn| drawn.insert(client_id));
             chosen.push(client_id);
         }
     }

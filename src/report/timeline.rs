@@ -7,7 +7,7 @@ mod rows;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,8 @@ enum Order {
 #[derive(Debug)]
 struct Scribe {
     orders: SyncSender<Order>,
+    /// Batches that were written come back empty, so that none is allocated anew.
+    emptied: Receiver<Vec<Record>>,
     thread: JoinHandle<Result<(), ReportError>>,
 }
 
@@ -96,9 +98,10 @@ impl TimelineWriter {
     fn start(path: &Path, rows: TimelineRows) -> Result<Self, ReportError> {
         let n_rows = rows.n_rows();
         let (orders, received) = sync_channel(WAITING_MAX);
-        let thread = Builder::new().name("timeline".into()).spawn(move || carry_out(rows, &received));
+        let (give_back, emptied) = channel();
+        let thread = Builder::new().name("timeline".into()).spawn(move || carry_out(rows, &received, &give_back));
         let thread = thread.map_err(ReportError::write(path))?;
-        let scribe = Some(Scribe { orders, thread });
+        let scribe = Some(Scribe { orders, emptied, thread });
         Ok(Self { path: path.into(), batch: Vec::with_capacity(BATCH), n_rows, scribe })
     }
 
@@ -121,7 +124,8 @@ impl TimelineWriter {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        let empty = self.scribe.as_ref().and_then(|scribe| scribe.emptied.try_recv().ok());
+        let batch = std::mem::replace(&mut self.batch, empty.unwrap_or_else(|| Vec::with_capacity(BATCH)));
         self.order(Order::Write(batch))
     }
 
@@ -163,7 +167,7 @@ impl TimelineWriter {
 
     /// Why the thread takes no orders any more.
     fn failure(&mut self) -> ReportError {
-        let Some(Scribe { orders, thread }) = self.scribe.take() else {
+        let Some(Scribe { orders, thread, .. }) = self.scribe.take() else {
             return ReportError::write(&self.path)(io::Error::other("an earlier row could not be written"));
         };
         drop(orders);
@@ -178,7 +182,7 @@ impl TimelineWriter {
 impl Drop for TimelineWriter {
     fn drop(&mut self) {
         let _ = self.hand_over();
-        if let Some(Scribe { orders, thread }) = self.scribe.take() {
+        if let Some(Scribe { orders, thread, .. }) = self.scribe.take() {
             drop(orders);
             let _ = thread.join();
         }
@@ -186,11 +190,19 @@ impl Drop for TimelineWriter {
 }
 
 /// What the thread does until there can be no more orders, or the file cannot be written.
-fn carry_out(mut rows: TimelineRows, orders: &Receiver<Order>) -> Result<(), ReportError> {
+fn carry_out(
+    mut rows: TimelineRows,
+    orders: &Receiver<Order>,
+    emptied: &Sender<Vec<Record>>,
+) -> Result<(), ReportError> {
     // Who asks may be gone by the time of the answer, which is then nobody's business.
     for order in orders {
         match order {
-            Order::Write(batch) => batch.iter().try_for_each(|record| rows.write(record))?,
+            Order::Write(mut batch) => {
+                batch.iter().try_for_each(|record| rows.write(record))?;
+                batch.clear();
+                let _ = emptied.send(batch);
+            }
             Order::Flush(answer) => {
                 rows.flush()?;
                 let _ = answer.send(());

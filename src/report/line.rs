@@ -83,7 +83,7 @@ impl<'a> Line<'a> {
         self.push_integer(micros / second);
         // Of the eight digits, the first two are zeros: the point takes the place of the second.
         let decimals = (eight_digits((micros % second) as u32) | ZEROS) >> 8;
-        self.push_block((decimals & !0xff | u64::from(b'.')).to_le_bytes(), 7);
+        self.push_block(((decimals & !0xff) | u64::from(b'.')).to_le_bytes(), 7);
     }
 
     /// The first `len` bytes of a block.
@@ -109,12 +109,12 @@ impl<'a> Line<'a> {
 #[inline(always)]
 fn eight_digits(number: u32) -> u64 {
     let number = u64::from(number);
-    let fours = number / 10_000 | (number % 10_000) << 32;
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
     // x / 100 = x * 10486 / 2^20 for x < 10^4, and x / 10 = x * 103 / 2^10 for x < 100.
-    let hundreds = (fours * 10_486 >> 20) & 0x0000_007f_0000_007f;
-    let twos = hundreds | (fours - 100 * hundreds) << 16;
-    let tens = (twos * 103 >> 10) & 0x000f_000f_000f_000f;
-    tens | (twos - 10 * tens) << 8
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let twos = hundreds | ((fours - 100 * hundreds) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens | ((twos - 10 * tens) << 8)
 }
 
 /// Whole microseconds, rounded half up.

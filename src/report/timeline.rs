@@ -155,7 +155,7 @@ impl TimelineWriter {
         self.hand_over()?;
         let (answer, answered) = sync_channel(1);
         self.order(order(answer))?;
-        answered.recv().or_else(|_| Err(self.failure()))
+        answered.recv().map_err(|_| self.failure())
     }
 
     fn order(&mut self, order: Order) -> Result<(), ReportError> {

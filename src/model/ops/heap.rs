@@ -25,7 +25,8 @@ pub fn keep_freed_memory() {
                 if libc::mallopt(libc::M_MMAP_THRESHOLD, BYTES) == 0 {
                     libc::mallopt(libc::M_MMAP_THRESHOLD, BYTES_BEFORE);
                 }
-                libc::mallopt(libc::M_TRIM_THRESHOLD, BYTES);
+                // The only value that says: never, however much lies free at the end of a step.
+                libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
                 libc::mallopt(libc::M_ARENA_MAX, 1);
             }
         }

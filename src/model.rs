@@ -46,7 +46,7 @@ pub use head::{classify, head_tensors};
 pub use hooks::{Hooks, NoHooks, Pass, Projection, Site, Sublayer};
 pub use initial::Init;
 pub(crate) use initial::named_stream;
-pub use load::{Preprocessor, PreprocessorFile, find_weights, load, load_config};
+pub use load::{Preprocessor, PreprocessorFile, find_weights, load, load_config, settings_hash};
 pub use place::Place;
 pub use repository::{description_files, weight_files};
 pub use shapes::ENTRIES as SHAPES;

@@ -28,6 +28,9 @@ use crate::training::{
 /// resident actor takes about 7 kB.
 const IDLE_CLIENTS_MAX: usize = 1024;
 
+/// What a lock file that says otherwise is told about.
+const MODEL_SETTINGS: &str = "model's configuration, tokenizer or image processor";
+
 /// A scenario that is ready to run.
 pub struct Setup {
     /// The inputs of the world.
@@ -38,6 +41,8 @@ pub struct Setup {
     pub learner: Option<Arc<Learner>>,
     /// SHA-256 of the backbone, when weights were loaded.
     pub model_hash: Option<String>,
+    /// SHA-256 of the encoder's configuration with what prepares its inputs.
+    pub model_settings_hash: String,
     /// SHA-256 of the data set, when one was loaded.
     pub dataset_hash: Option<String>,
     /// SHA-256 of the deal, when a file or a column decides it.
@@ -98,8 +103,15 @@ pub fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, SetupError
     match scenario.examples() {
         Examples::Dataset(config) => from_dataset(scenario, inputs, config),
         Examples::Synthetic(synthetic) => {
-            check_lock(scenario, None, None)?;
             let encoder = model::load_config(&inputs.model, scenario.base_dir())?;
+            let model_settings_hash = model::settings_hash(&encoder, None);
+            check_lock(scenario, None, None)?;
+            check_locked(
+                scenario,
+                MODEL_SETTINGS,
+                |lock| lock.model_settings_hash.as_deref(),
+                Some(&model_settings_hash),
+            )?;
             let sizes = match synthetic.num_examples {
                 ShardSizeConfig::Fixed(size) => ShardSizes::Fixed(size),
                 ShardSizeConfig::Drawn(drawn) => {
@@ -122,6 +134,7 @@ pub fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, SetupError
                 memory: RunMemory::new(memory, &layout),
                 learner: None,
                 model_hash: None,
+                model_settings_hash,
                 dataset_hash: None,
                 partition_hash: None,
                 init_hash: None,
@@ -144,6 +157,8 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
         dataset::load(scenario, inputs, config, backbone.config(), &preprocessor)?;
     check_metrics(scenario, encoded.labels.len())?;
     check_lock(scenario, Some(backbone.hash()), Some(&hash))?;
+    let model_settings_hash = model::settings_hash(backbone.config(), Some(&preprocessor));
+    check_locked(scenario, MODEL_SETTINGS, |lock| lock.model_settings_hash.as_deref(), Some(&model_settings_hash))?;
     let encoded = Arc::new(encoded);
     let shards = deal(scenario, config, &encoded, &origins)?;
     let partition_hash = config.partition.rests_on_data().then(|| data::hash_of_shards(&shards));
@@ -174,6 +189,11 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
         Mode::TimingOnly => (learner, None),
     };
     // The learner's may be lighter now; nothing else keeps what it no longer needs.
+    let mut notes = init.as_ref().map(|init| init.notes.clone()).unwrap_or_default();
+    if !backbone.drawn_tensors().is_empty() {
+        let names = backbone.drawn_tensors().join(", ");
+        notes.push(format!("the checkpoint lacks {names}: drawn at random, as transformers does"));
+    }
     let (model_hash, unused_tensors) = (backbone.hash().to_owned(), backbone.unused_tensors().to_vec());
     drop(backbone);
     let learner = Arc::new(learner);
@@ -207,10 +227,11 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
             lengths: learner.lengths(),
         },
         model_hash: Some(model_hash),
+        model_settings_hash,
         dataset_hash: Some(hash),
         partition_hash,
         init_hash: init.as_ref().map(|init| init.hash.clone()),
-        notes: init.map(|init| init.notes).unwrap_or_default(),
+        notes,
         tokens,
         partition: Some(partition),
         unused_tensors,

@@ -73,6 +73,7 @@ pub(super) fn prepare(
         straggler: env!("CARGO_PKG_VERSION").into(),
         model_commit: inputs.model_commit.clone(),
         model_hash: setup.model_hash.clone(),
+        model_settings_hash: Some(setup.model_settings_hash.clone()),
         dataset_commit: inputs.dataset_commit.clone(),
         dataset_hash: setup.dataset_hash.clone(),
         partition_hash: setup.partition_hash.clone(),

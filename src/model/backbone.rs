@@ -27,6 +27,7 @@ pub struct Backbone {
     tensors: BTreeMap<String, Tensor>,
     hash: String,
     unused: Vec<String>,
+    drawn: Vec<String>,
 }
 
 impl Backbone {
@@ -46,8 +47,8 @@ impl Backbone {
         dtype: ModelDtype,
         origin: &str,
     ) -> Result<Self, ModelError> {
-        let Gathered { tensors, unused } = gather(parts, &config, &backbone_tensors(&config), dtype, origin)?;
-        Ok(Self { hash: hash_of(&tensors)?, config, tensors, unused })
+        let Gathered { tensors, unused, drawn } = gather(parts, &config, &backbone_tensors(&config), dtype, origin)?;
+        Ok(Self { hash: hash_of(&tensors)?, config, tensors, unused, drawn })
     }
 
     /// An encoder of these tensors, by canonical name. Tensors of other names are left out.
@@ -69,7 +70,7 @@ impl Backbone {
         if !missing.is_empty() {
             return Err(ModelError::MissingTensors { origin: "the encoder".into(), names: missing });
         }
-        Ok(Self { hash: hash_of(&chosen)?, config, tensors: chosen, unused: Vec::new() })
+        Ok(Self { hash: hash_of(&chosen)?, config, tensors: chosen, unused: Vec::new(), drawn: Vec::new() })
     }
 
     /// An encoder with random weights, as transformers initialises them: normal with `initializer_range` as standard
@@ -83,7 +84,7 @@ impl Backbone {
             let values = init.draw(&spec, Purpose::RandomBackbone, seeds);
             tensors.insert(spec.name, Tensor::from_vec(values, spec.shape, &Device::Cpu)?);
         }
-        Ok(Self { hash: hash_of(&tensors)?, config, tensors, unused: Vec::new() })
+        Ok(Self { hash: hash_of(&tensors)?, config, tensors, unused: Vec::new(), drawn: Vec::new() })
     }
 
     /// The encoder's shape.
@@ -141,6 +142,12 @@ impl Backbone {
     /// Names in the checkpoint that the encoder does not use, such as those of a pretraining head.
     pub fn unused_tensors(&self) -> &[String] {
         &self.unused
+    }
+
+    /// Tensors that the checkpoint lacks and that were drawn, as transformers does: BERT's pooler, where it was saved with
+    /// its masked-language head alone.
+    pub fn drawn_tensors(&self) -> &[String] {
+        &self.drawn
     }
 
     /// The same encoder without its matrices and tables of these names, which something else stands in for. Vectors stay,

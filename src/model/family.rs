@@ -150,6 +150,11 @@ pub(super) trait Family: Sync {
         Vec::new()
     }
 
+    /// Those among them that a checkpoint may lack, all together: what pretraining without them leaves out is drawn.
+    fn dispensable(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The input of the first layer, `[batch, seq, hidden]`, and its mask `[batch, seq]`.
     fn embed(&self, model: &Model<'_>, batch: &Batch, pass: &mut Pass) -> Result<(Tensor, Tensor)>;
 

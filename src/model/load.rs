@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use memmap2::Mmap;
+use sha2::{Digest, Sha256};
 use tokenizers::Tokenizer;
 
 use super::checkpoint::{Part, Weights, WeightsFiles};
@@ -80,6 +81,26 @@ pub fn load(
         }
     };
     Ok((Arc::new(backbone), preprocessor))
+}
+
+/// SHA-256, in hexadecimal, of what decides about results beside the weights: the encoder's configuration and, where there
+/// is one, the tokenizer or the image processor.
+pub fn settings_hash(config: &EncoderConfig, preprocessor: Option<&Preprocessor>) -> String {
+    let mut sha = Sha256::new();
+    let mut add = |what: &str, content: &[u8]| {
+        sha.update(what);
+        sha.update((content.len() as u64).to_le_bytes());
+        sha.update(content);
+    };
+    add("config", config.to_json().as_bytes());
+    match preprocessor {
+        Some(Preprocessor::Texts(tokenizer)) => {
+            add("tokenizer", tokenizer.to_string(false).expect("what was read can be written").as_bytes());
+        }
+        Some(Preprocessor::Images(Some(file))) => add("processor", &file.json),
+        Some(Preprocessor::Images(None)) | None => {}
+    }
+    sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Reads the shape of a model alone: its weights and tokenizer need not be there.

@@ -135,6 +135,10 @@ impl Method for CombinedConfig {
         self.methods.iter().map(|method| method.implementation().extra_keys()).sum()
     }
 
+    fn scales_input(&self, site: Site) -> bool {
+        self.methods.iter().any(|method| method.implementation().scales_input(site))
+    }
+
     fn per_step(&self, config: &EncoderConfig) -> Vec<StepMaps> {
         self.methods.iter().flat_map(|method| method.implementation().per_step(config)).collect()
     }

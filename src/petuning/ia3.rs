@@ -64,6 +64,10 @@ impl Method for Ia3Config {
         Box::new(Ia3Hooks { values, feedforward_modules: self.feedforward_modules.clone() })
     }
 
+    fn scales_input(&self, site: Site) -> bool {
+        is_target(&self.feedforward_modules, site)
+    }
+
     fn meaning(&self, config: &EncoderConfig) -> Vec<(&'static str, String)> {
         let names = |targets: &[String]| shortest_names(targets, config).join(", ");
         vec![("target_modules", names(&self.target_modules)), ("feedforward_modules", names(&self.feedforward_modules))]

@@ -65,6 +65,13 @@ pub trait Method: Send + Sync {
         0
     }
 
+    /// Whether what it trains scales the input of this linear map, so that the map passes gradients on to it, for the cost
+    /// model.
+    fn scales_input(&self, site: Site) -> bool {
+        let _ = site;
+        false
+    }
+
     /// Linear maps that are computed once for a batch, whatever its examples, for the cost model.
     fn per_step(&self, config: &EncoderConfig) -> Vec<StepMaps> {
         let _ = config;

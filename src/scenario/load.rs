@@ -129,6 +129,7 @@ assert: [final.accuracy >= 0.1]
             straggler: "0.1.0".into(),
             model_commit: None,
             model_hash: None,
+            model_settings_hash: None,
             dataset_commit: None,
             dataset_hash: None,
             partition_hash: None,

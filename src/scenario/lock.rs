@@ -18,6 +18,9 @@ pub struct LockHeader {
     /// SHA-256 of the backbone's tensors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_hash: Option<String>,
+    /// SHA-256 of the encoder's configuration with its tokenizer or image processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_settings_hash: Option<String>,
     /// The commit of a data set on the hub; a run of the lock file takes it from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset_commit: Option<String>,

@@ -227,7 +227,8 @@ pub(super) fn flops_of_length(
     for site in Site::all(config) {
         let name = site.to_string();
         let to_weight = names.contains(format!("{name}.weight").as_str());
-        flops.per_token.add_map(site.projection.size(config), 1, lowest < depth(config, &name), to_weight);
+        let to_input = lowest < depth(config, &name) || method.scales_input(site);
+        flops.per_token.add_map(site.projection.size(config), 1, to_input, to_weight);
     }
     for inserted in method.inserted(config) {
         let passes_below = lowest < depth(config, &inserted.site.to_string());
@@ -397,6 +398,20 @@ mod tests {
         let updates = 10.0 * (2.0 * (64.0 + 32.0) + 32.0);
         let head = 3.0 * (128.0 + 48.0);
         assert_eq!(flops(EncoderKind::Roberta, TuningConfig::Lora(lora)), FORWARD + updates + head);
+    }
+
+    #[test]
+    fn a_vector_on_the_input_of_a_map_has_its_gradient_through_that_map() {
+        let ia3 = |feedforward: &str| {
+            let text = format!(
+                r#"{{ "ia3": {{ "target_modules": ["layer.1.output.dense"], "feedforward_modules": [{feedforward}] }} }}"#
+            );
+            flops(EncoderKind::Roberta, serde_json::from_str(&text).unwrap())
+        };
+        // Its last map takes 16 and gives 8: 2 x 16 x 8 for each of 10 tokens. On the output nothing below is needed.
+        let head = 3.0 * (128.0 + 48.0);
+        assert_eq!(ia3(""), FORWARD + head);
+        assert_eq!(ia3(r#""layer.1.output.dense""#), FORWARD + 10.0 * 256.0 + head);
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl Learner {
     ///
     /// # Errors
     /// [`Cancelled`](TrainingError::Cancelled) when `cancel` is raised before the last step, and
-    /// [`Diverged`](TrainingError::Diverged) when the loss, a gradient or a value is not finite.
+    /// [`Diverged`](TrainingError::Diverged) when the loss or a gradient is not finite, or a value is beyond 1e18.
     pub fn train(&self, job: &TrainJob, cancel: &Cancel) -> Result<Update, TrainingError> {
         let (client_id, address) = (job.client_id, job.address);
         if job.shard.is_empty() {
@@ -198,6 +198,9 @@ impl Learner {
         let train_loss = loss_sum / n_seen as f64;
         let params = variables.to_params().map_err(failed)?;
         let params = task.finish(params, device).map_err(failed)?;
+        if !optimizer::is_sound(params.values()) {
+            return Err(TrainingError::Diverged { client_id, address, step: batches.len() - 1 });
+        }
         Ok(Update { params, num_examples: job.shard.len(), train_loss, steps: batches.len() })
     }
 

@@ -215,6 +215,16 @@ fn jobs_that_cannot_finish_say_so() {
     let broken = TrainJob { start: Arc::new(broken), ..good.clone() };
     let message = learner.train(&broken, &Cancel::new()).unwrap_err().to_string();
     assert_eq!(message, "client 3 diverged at step 0; lower clients.train.learning_rate");
+    // One step of 1e20 on each number: finite, but 64 such updates of 100,000 examples could not be added up.
+    let config = TrainConfig {
+        learning_rate: 1e20,
+        num_train_epochs: 1,
+        per_device_train_batch_size: 64,
+        ..TrainConfig::default()
+    };
+    let far = self::learner(lora(), config);
+    let error = far.train(&self::job(&far), &Cancel::new()).unwrap_err();
+    assert!(matches!(error, TrainingError::Diverged { client_id: 3, step: 0, .. }), "{error}");
     let cancel = Cancel::new();
     cancel.clone().cancel();
     let error = learner.train(&good, &cancel).unwrap_err();

@@ -9,6 +9,15 @@ use crate::model::ops;
 use crate::params::{Layout, Params};
 use crate::petuning::TrainableVars;
 
+/// A number beyond this, either way, has diverged: sums of such numbers over clients and their examples would soon leave
+/// what `f32` can hold.
+const LARGEST: f32 = 1e18;
+
+/// Whether a model of these numbers can be added up with others: all are finite, and none is beyond 1e18.
+pub(super) fn is_sound(values: &[f32]) -> bool {
+    values.iter().all(|value| value.abs() <= LARGEST)
+}
+
 /// The state of one client's optimizer; new in each round.
 #[derive(Debug, Clone)]
 pub struct Optimizer {
@@ -61,7 +70,7 @@ impl Optimizer {
     }
 
     /// The same step on variables where they lie, against `factor` times their gradients. Gives whether all numbers are
-    /// still finite.
+    /// still sound.
     ///
     /// # Errors
     /// When the device fails.
@@ -73,16 +82,16 @@ impl Optimizer {
         learning_rate: f64,
     ) -> Result<bool> {
         self.n_steps += 1;
-        let mut is_finite = true;
+        let mut all_sound = true;
         for (index, (variable, gradient)) in variables.tensors().iter().zip(gradients).enumerate() {
             ops::with_values(gradient, |gradient| {
                 ops::update(variable, |values| {
                     self.step_tensor(index, values, gradient, factor, learning_rate);
-                    is_finite &= values.iter().all(|value| value.is_finite());
+                    all_sound &= is_sound(values);
                 })
             })??;
         }
-        Ok(is_finite)
+        Ok(all_sound)
     }
 
     fn step_tensor(&mut self, index: usize, values: &mut [f32], gradient: &[f32], factor: f32, learning_rate: f64) {

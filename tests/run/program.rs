@@ -86,6 +86,23 @@ fn a_killed_run_leaves_readable_rows_and_no_half_files() {
 }
 
 #[test]
+fn updates_that_diverge_are_refused_and_the_run_goes_on() {
+    // Steps of 1e20: what they make is finite, but cannot be added up.
+    let folder = tempfile::tempdir().unwrap();
+    let settings = ["--set", "clients.train.learning_rate=1e20", "--set", "server.rounds=2"];
+    let small = ["--set", "dataset.num_examples=600", "--set", "evaluation.target=null"];
+    let results = run("quickstart", folder.path(), &[&settings[..], &small].concat());
+    let summary: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(results.join("summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["rounds"], 2);
+    assert_eq!(summary["updates"]["aggregated"], 0);
+    let diverged = summary["updates"]["rejected"]["diverged"].as_u64().unwrap();
+    assert!(diverged > 0, "{summary}");
+    let timeline = std::fs::read_to_string(results.join("timeline.csv")).unwrap();
+    assert_eq!(timeline.lines().filter(|line| line.contains("diverged")).count() as u64, diverged);
+}
+
+#[test]
 fn a_lock_of_another_model_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let results = run("quickstart", folder.path(), &["--timing-only"]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::run;
+use super::{run, straggler, text};
 
 /// A few rounds of the quickstart: two classes of each kind, failures in each phase, over-selection, a deadline.
 const SHORT: [&str; 4] = ["--set", "server.rounds=3", "--set", "dataset.num_examples=600"];
@@ -115,6 +115,38 @@ fn a_lock_file_repeats_its_run_and_another_seed_does_not() {
     let seeded = [&SHORT[..], &["--seed", "7"]].concat();
     let other = run("quickstart", &folder.path().join("other"), &seeded);
     assert!(contents(&first)["timeline.csv"] != contents(&other)["timeline.csv"]);
+}
+
+#[test]
+fn a_lock_file_refuses_a_model_with_other_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    std::fs::create_dir(&model).unwrap();
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/model/builtin/tiny-roberta");
+    for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+        std::fs::copy(built_in.join(file), model.join(file)).unwrap();
+    }
+    let name = format!("model.name={}", model.display());
+    let settings = [&SHORT[..], &["--set", &name, "--timing-only"]].concat();
+    let lock = run("quickstart", &folder.path().join("first"), &settings).join("scenario.lock.yaml");
+    let lock = lock.to_str().unwrap();
+    run(lock, &folder.path().join("again"), &[]);
+    // The weights stay as they are; what the model does with them and with texts does not.
+    for (file, from, to) in [
+        ("config.json", r#""hidden_dropout_prob": 0.0"#, r#""hidden_dropout_prob": 0.2"#),
+        ("tokenizer.json", r#""use_regex":true},"post"#, r#""use_regex":false},"post"#),
+    ] {
+        let before = std::fs::read_to_string(model.join(file)).unwrap();
+        let after = before.replace(from, to);
+        assert_ne!(before, after, "{file}");
+        std::fs::write(model.join(file), after).unwrap();
+        let refused = straggler(&["run", lock, "--out", folder.path().join("other").to_str().unwrap()]);
+        let message = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{file}: {message}");
+        assert!(message.contains("configuration, tokenizer or image processor"), "{file}: {message}");
+        std::fs::write(model.join(file), before).unwrap();
+    }
+    run(lock, &folder.path().join("restored"), &[]);
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use super::{ModelError, Weights, check_shape};
-use crate::model::tensors::is_kept_in_16_bits;
+use crate::model::tensors::{initialised, is_kept_in_16_bits};
 use crate::model::{EncoderConfig, EncoderKind, ModelDtype, Site};
 use crate::params::TensorSpec;
+use crate::seed::{Purpose, Seeds};
 
 /// An opened file of a checkpoint.
 pub(crate) struct Part<'a> {
@@ -20,6 +21,8 @@ pub(crate) struct Part<'a> {
 pub(crate) struct Gathered {
     pub(crate) tensors: BTreeMap<String, Tensor>,
     pub(crate) unused: Vec<String>,
+    /// Those of the tensors that the checkpoint lacks and may lack.
+    pub(crate) drawn: Vec<String>,
 }
 
 /// A tensor in one of the parts, by the name it has there.
@@ -46,19 +49,30 @@ pub(crate) fn gather(
     }
     check_family(&found, parts, config, wanted, origin)?;
     check_layers(&found, config, origin)?;
+    let mut drawn: Vec<String> = kind.family().dispensable().iter().map(|name| (*name).to_owned()).collect();
+    drawn.retain(|name| wanted.iter().any(|spec| spec.name == *name));
+    if drawn.iter().any(|name| found.contains_key(name)) {
+        drawn.clear();
+    }
+    let (absent, stored): (Vec<_>, Vec<_>) = wanted.iter().partition(|spec| drawn.contains(&spec.name));
     let missing: Vec<String> =
-        wanted.iter().filter(|spec| !found.contains_key(&spec.name)).map(|spec| spec.name.clone()).collect();
+        stored.iter().filter(|spec| !found.contains_key(&spec.name)).map(|spec| spec.name.clone()).collect();
     if !missing.is_empty() {
         return Err(ModelError::MissingTensors { origin: origin.into(), names: missing });
     }
     // Shapes stand in the headers: a wrong one is told before anything large is read.
-    for spec in wanted {
+    for spec in &stored {
         let first = &found[&spec.name][0];
         let part = &parts[first.part];
         check_shape(spec, &part.weights.shape(&first.name).unwrap_or_default(), &part.origin)?;
     }
-    let mut gathered = Gathered { tensors: BTreeMap::new(), unused: Vec::new() };
-    for spec in wanted {
+    let mut gathered = Gathered { tensors: BTreeMap::new(), unused: Vec::new(), drawn };
+    for spec in absent {
+        let is_narrow = dtype == ModelDtype::Bf16 && is_kept_in_16_bits(spec);
+        let tensor = draw(spec, config)?.to_dtype(if is_narrow { DType::BF16 } else { DType::F32 })?;
+        gathered.tensors.insert(spec.name.clone(), tensor);
+    }
+    for spec in stored {
         let places = found.remove(&spec.name).unwrap_or_default();
         let is_narrow = dtype == ModelDtype::Bf16 && is_kept_in_16_bits(spec);
         let tensor = match places.as_slice() {
@@ -72,6 +86,14 @@ pub(crate) fn gather(
     gathered.unused.extend(found.into_values().flatten().map(|place| place.name));
     gathered.unused.sort();
     Ok(gathered)
+}
+
+/// What transformers would start such a tensor at. Always the same numbers, so that a checkpoint has one hash.
+fn draw(spec: &TensorSpec, config: &EncoderConfig) -> Result<Tensor, ModelError> {
+    let (spec, init) =
+        initialised(config).into_iter().find(|(other, _)| other == spec).expect("it is the encoder's own");
+    let values = init.draw(&spec, Purpose::RandomBackbone, &Seeds::new(0));
+    Ok(Tensor::from_vec(values, spec.shape, &Device::Cpu)?)
 }
 
 /// The tensor that stands in one place or, the same, in several.

@@ -57,6 +57,38 @@ fn shards_give_the_same_encoder_as_one_file() {
 }
 
 #[test]
+fn a_bert_without_its_pooler_gets_one_and_with_half_of_it_is_refused() {
+    let backbone = fixture::backbone(EncoderKind::Bert);
+    let without = |names: &[&str]| {
+        let mut tensors = backbone.tensors().clone();
+        assert!(names.iter().all(|name| tensors.remove(*name).is_some()));
+        sharded(backbone.config(), &[tensors])
+    };
+    let (weight, bias) = ("pooler.dense.weight", "pooler.dense.bias");
+    let dir = without(&[weight, bias]);
+    let drawn = Backbone::open(dir.path()).unwrap();
+    assert_eq!(drawn.drawn_tensors(), [weight, bias]);
+    for (name, tensor) in backbone.tensors().iter().filter(|(name, _)| !name.starts_with("pooler")) {
+        let same = drawn.tensor(name).unwrap().eq(tensor).unwrap().to_dtype(candle_core::DType::F32).unwrap();
+        assert_eq!(same.mean_all().unwrap().to_scalar::<f32>().unwrap(), 1.0, "{name}");
+    }
+    // Normal with `initializer_range` as deviation, whose mean square over n numbers is within 4 sqrt(2 / n) of its own.
+    let values = drawn.tensor(weight).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let variance = backbone.config().initializer_range.powi(2);
+    let mean_square = values.iter().map(|value| f64::from(value * value)).sum::<f64>() / values.len() as f64;
+    let bound = 4.0 * (2.0 / values.len() as f64).sqrt();
+    assert!((mean_square / variance - 1.0).abs() < bound, "{mean_square} {variance} {bound}");
+    assert_eq!(drawn.tensor(bias).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap(), 0.0);
+    // A checkpoint has one hash, with the weights in 16 bits as well.
+    assert_eq!(Backbone::open(dir.path()).unwrap().hash(), drawn.hash());
+    let narrow = Backbone::open_in(dir.path(), ModelDtype::Bf16).unwrap();
+    assert_eq!(narrow.hash(), drawn.kept_in(ModelDtype::Bf16).unwrap().hash());
+
+    let half = without(&[bias]);
+    assert!(refusal(half.path()).ends_with("lacks 1 of the tensors that `config.json` asks for: `pooler.dense.bias`"));
+}
+
+#[test]
 fn missing_and_cut_shards_are_named() {
     let backbone = fixture::backbone(EncoderKind::Bert);
     let dir = sharded(backbone.config(), &halves(&backbone));

@@ -44,6 +44,11 @@ impl Family for Bert {
         linear_tensors(config, "pooler.dense", config.hidden_size, config.hidden_size)
     }
 
+    /// A model saved with its masked-language head alone has no pooler; transformers draws one, too.
+    fn dispensable(&self) -> &'static [&'static str] {
+        &["pooler.dense.weight", "pooler.dense.bias"]
+    }
+
     fn embed(&self, model: &Model<'_>, batch: &Batch, pass: &mut Pass) -> Result<(Tensor, Tensor)> {
         text::embed(model, batch, pass)
     }

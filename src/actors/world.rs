@@ -282,6 +282,7 @@ impl World<'_> {
     async fn go_down(&mut self, restart: &RestartConfig) -> Result<(), WorldError> {
         let up = self.now + restart.downtime;
         self.down_until = Some(up);
+        self.journal.run_event(self.now, EventKind::ServerDown)?;
         self.calendar.push(up, SERVER, Event::ServerUp);
         match restart.in_flight {
             sim::InFlight::Lost => {
@@ -298,6 +299,7 @@ impl World<'_> {
     /// The server is up again: transfers go on, and it learns which tasks have failed meanwhile.
     async fn come_up(&mut self) -> Result<(), WorldError> {
         self.down_until = None;
+        self.journal.run_event(self.now, EventKind::ServerUp)?;
         self.set_all_links()?;
         while self.last_model.is_none()
             && let Some(task) = self.untold_failures.pop_front()

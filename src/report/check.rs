@@ -185,6 +185,8 @@ fn follow(
         | EventKind::RoundStart
         | EventKind::Online
         | EventKind::Offline
+        | EventKind::ServerDown
+        | EventKind::ServerUp
         | EventKind::Deadline
         | EventKind::Aggregate
         | EventKind::Eval

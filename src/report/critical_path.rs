@@ -29,12 +29,22 @@ pub enum Leg {
     ForDeadline,
     /// The server waits for the end of its period, or otherwise for itself.
     ForServer,
+    /// The server is down, and with it what waits for it: transfers, deadlines, the search for clients.
+    ServerDown,
 }
 
 impl Leg {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 7] =
-        [Self::Download, Self::Train, Self::Upload, Self::Pause, Self::ForClients, Self::ForDeadline, Self::ForServer];
+    pub const ALL: [Self; 8] = [
+        Self::Download,
+        Self::Train,
+        Self::Upload,
+        Self::Pause,
+        Self::ForClients,
+        Self::ForDeadline,
+        Self::ForServer,
+        Self::ServerDown,
+    ];
 
     /// What it is called in figures and tables.
     pub const fn name(self) -> &'static str {
@@ -46,7 +56,13 @@ impl Leg {
             Self::ForClients => "no client available",
             Self::ForDeadline => "waiting for the deadline",
             Self::ForServer => "waiting for the period",
+            Self::ServerDown => "server down",
         }
+    }
+
+    /// Whether it makes no way while the server is down.
+    fn needs_the_server(self) -> bool {
+        !matches!(self, Self::Train | Self::Pause)
     }
 
     fn of(stage: Stage) -> Self {
@@ -139,6 +155,8 @@ pub struct RoundPath {
     pub end: SimTime,
     /// Between the end of the round before and the start of this one: the server waited for clients.
     pub gap: SimDuration,
+    /// The same while the server was down.
+    pub gap_down: SimDuration,
     /// What ended it.
     pub closing: Closing,
     /// The path from start to end. The legs follow each other without gaps; those of no length are left out.
@@ -159,6 +177,15 @@ impl RoundPath {
     pub fn spent_on(&self, leg: Leg) -> SimDuration {
         let of_kind = self.legs.iter().filter(|path_leg| path_leg.leg == leg);
         of_kind.fold(SimDuration::ZERO, |sum, leg| sum + leg.duration())
+    }
+
+    /// How long that was waited for between the end of the round before and the start of this one.
+    pub fn waited_before(&self, leg: Leg) -> SimDuration {
+        match leg {
+            Leg::ForClients => self.gap,
+            Leg::ServerDown => self.gap_down,
+            _ => SimDuration::ZERO,
+        }
     }
 
     /// The longest leg; the first of equals.
@@ -193,6 +220,10 @@ pub struct CriticalPaths {
     /// Tasks that ended within the open round.
     ended: std::collections::BTreeMap<u64, Task>,
     deadline: Option<(SimTime, AtWork)>,
+    /// When the server went down, while it is.
+    down_since: Option<SimTime>,
+    /// From when to when it was down since the last round ended, in order.
+    down: Vec<(SimTime, SimTime)>,
 }
 
 impl CriticalPaths {
@@ -204,6 +235,8 @@ impl CriticalPaths {
                 return None;
             }
             EventKind::Deadline => self.deadline = Some((record.time, AtWork::count(&self.tasks))),
+            EventKind::ServerDown => self.down_since = self.down_since.or(Some(record.time)),
+            EventKind::ServerUp => self.down.extend(self.down_since.take().map(|since| (since, record.time))),
             EventKind::RoundEnd => return self.close(record.time),
             EventKind::Selected => {
                 if let Some(task_id) = record.task_id {
@@ -244,11 +277,22 @@ impl CriticalPaths {
             None => Closing::Period,
         };
         let (legs, carried) = self.walk_back(closing, start, end);
+        if let Some(since) = &mut self.down_since {
+            self.down.push((std::mem::replace(since, end), end));
+        }
+        let legs = legs.into_iter().flat_map(|leg| without_server(leg, &self.down)).collect();
+        let down_in = |from: SimTime, to: SimTime| {
+            let parts = self.down.iter().map(|(since, until)| ((*since).max(from), (*until).min(to)));
+            let parts = parts.filter(|(since, until)| until > since);
+            parts.fold(SimDuration::ZERO, |sum, (since, until)| sum + until.since(since))
+        };
+        let gap_down = down_in(self.last_end, start);
         let path = RoundPath {
             round,
             start,
             end,
-            gap: start.since(self.last_end),
+            gap: start.since(self.last_end + gap_down),
+            gap_down,
             closing,
             legs,
             carried,
@@ -259,6 +303,7 @@ impl CriticalPaths {
         self.freed_before.clear();
         self.ended.clear();
         self.deadline = None;
+        self.down.clear();
         Some(path)
     }
 
@@ -312,6 +357,24 @@ impl CriticalPaths {
         legs.reverse();
         (legs, carried)
     }
+}
+
+/// A leg, with the parts told apart in which it made no way because the server was down.
+fn without_server(leg: PathLeg, down: &[(SimTime, SimTime)]) -> Vec<PathLeg> {
+    let mut parts = Vec::new();
+    let mut from = leg.from;
+    for &(since, until) in down.iter().filter(|_| leg.leg.needs_the_server()) {
+        let (since, until) = (since.max(from), until.min(leg.to));
+        if since >= until {
+            continue;
+        }
+        parts.push(PathLeg { from, to: since, ..leg });
+        parts.push(PathLeg { leg: Leg::ServerDown, client_id: None, task_id: None, from: since, to: until });
+        from = until;
+    }
+    parts.push(PathLeg { from, ..leg });
+    parts.retain(|part| part.to > part.from);
+    parts
 }
 
 /// Appends a leg on the way back, unless it has no length.

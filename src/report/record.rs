@@ -72,6 +72,10 @@ words! {
         Online = "online",
         /// A client becomes unreachable.
         Offline = "offline",
+        /// The server goes down for a restart.
+        ServerDown = "server_down",
+        /// The server is up again.
+        ServerUp = "server_up",
         /// The round's deadline.
         Deadline = "deadline",
         /// Updates become the next model.

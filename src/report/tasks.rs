@@ -148,6 +148,8 @@ impl Tasks {
             | EventKind::RoundStart
             | EventKind::Online
             | EventKind::Offline
+            | EventKind::ServerDown
+            | EventKind::ServerUp
             | EventKind::Deadline
             | EventKind::Aggregate
             | EventKind::Eval

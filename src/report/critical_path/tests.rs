@@ -94,6 +94,48 @@ fn a_round_that_its_deadline_ends_has_waited_since_the_last_arrival() {
 }
 
 #[test]
+fn what_needs_the_server_makes_no_way_while_it_is_down() {
+    // Down from 1 to 3 s, within the download of 0 to 5 s, and from 8 to 20 s: training from 5 to 10 s goes on, the upload
+    // waits until 20 s and arrives at 23 s.
+    let down = |from, to| [Record::new(at(from), EventKind::ServerDown), Record::new(at(to), EventKind::ServerUp)];
+    let mut rows = vec![round(0, EventKind::RoundStart, 1)];
+    rows.extend(task(1, 0, [5, 5, 13]));
+    rows.extend([down(1, 3), down(8, 20)].concat());
+    rows.push(round(23, EventKind::RoundEnd, 1));
+    let [path] = &paths(sorted(rows))[..] else { panic!("one round ends") };
+    check(path);
+    let client = Some(101);
+    let expected = [
+        (Leg::Download, client, 0, 1),
+        (Leg::ServerDown, None, 1, 3),
+        (Leg::Download, client, 3, 5),
+        (Leg::Train, client, 5, 10),
+        (Leg::ServerDown, None, 10, 20),
+        (Leg::Upload, client, 20, 23),
+    ];
+    assert_eq!(legs(path), expected);
+}
+
+#[test]
+fn a_server_that_is_down_at_the_end_of_a_round_is_down_in_the_next() {
+    // It goes down at 4 s and loses the round; the next one begins when it is up, at 7 s, and has no time without it.
+    let mut rows = vec![round(0, EventKind::RoundStart, 1)];
+    rows.extend(task(1, 0, [2, 5, 3])[..4].to_vec());
+    rows.push(Record::new(at(4), EventKind::ServerDown));
+    rows.push(Record::new(at(4), EventKind::Dropout).client(101).task(1).reason(Reason::ServerRestart));
+    rows.push(round(4, EventKind::RoundEnd, 1));
+    rows.push(Record::new(at(7), EventKind::ServerUp));
+    rows.push(round(7, EventKind::RoundStart, 2));
+    rows.extend(task(2, 7, [2, 1, 1]));
+    rows.push(round(11, EventKind::RoundEnd, 2));
+    let found = paths(sorted(rows));
+    found.iter().for_each(check);
+    assert_eq!(found[0].closing, Closing::Restart);
+    assert_eq!((found[1].gap, found[1].gap_down), (SimDuration::ZERO, at(3).since(at(0))));
+    assert_eq!(found[1].spent_on(Leg::ServerDown), SimDuration::ZERO);
+}
+
+#[test]
 fn a_round_in_which_nobody_arrives_is_one_wait_and_a_gap_is_told_apart() {
     let mut rows = vec![round(0, EventKind::RoundStart, 1)];
     rows.extend(task(1, 0, [2, 50, 1])[..4].to_vec());

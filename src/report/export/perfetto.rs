@@ -181,7 +181,9 @@ impl Trace {
             | EventKind::RunStart
             | EventKind::RunEnd
             | EventKind::Online
-            | EventKind::Offline => {
+            | EventKind::Offline
+            | EventKind::ServerDown
+            | EventKind::ServerUp => {
                 if let (EventKind::Aggregate, Some(version)) = (record.event, record.model_version) {
                     self.counters.version = version.into();
                 }
@@ -248,6 +250,8 @@ impl Trace {
             | EventKind::RoundStart
             | EventKind::Online
             | EventKind::Offline
+            | EventKind::ServerDown
+            | EventKind::ServerUp
             | EventKind::Deadline
             | EventKind::Aggregate
             | EventKind::Eval

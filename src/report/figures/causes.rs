@@ -40,14 +40,12 @@ pub(super) fn critical_path(paths: &[RoundPath]) -> Option<String> {
 
 /// What all rounds together waited for: one lying bar.
 pub(super) fn time_spent(paths: &[RoundPath]) -> Option<String> {
-    let nanos_of = |leg: Leg| paths.iter().map(|path| path.spent_on(leg).as_nanos()).sum::<u64>();
-    let gaps: u64 = paths.iter().map(|path| path.gap.as_nanos()).sum();
-    let total = Leg::ALL.map(nanos_of).iter().sum::<u64>() + gaps;
-    let (unit, nanos) = time_unit(SimDuration::from_nanos(total));
-    let value = |leg: Leg| {
-        let nanos_spent = nanos_of(leg) + if leg == Leg::ForClients { gaps } else { 0 };
-        nanos_spent as f64 / nanos
+    let nanos_of = |leg: Leg| {
+        paths.iter().map(|path| (path.spent_on(leg) + path.waited_before(leg)).as_nanos()).sum::<u64>()
     };
+    let total = Leg::ALL.map(nanos_of).iter().sum::<u64>();
+    let (unit, nanos) = time_unit(SimDuration::from_nanos(total));
+    let value = |leg: Leg| nanos_of(leg) as f64 / nanos;
     let bars: [Named; 1] = [("all rounds".into(), Leg::ALL.map(value).to_vec())];
     let parts = Leg::ALL.map(|leg| (paints::of_leg(leg), leg.name()));
     lying("time-spent", "Where the time went (critical path)", &format!("simulated time [{unit}]"), &parts, &bars)

@@ -25,5 +25,6 @@ pub(super) const fn of_leg(leg: Leg) -> Paint {
         Leg::ForClients => Paint::textured(colour::BLUE, Texture::Dots),
         Leg::ForDeadline => Paint::textured(colour::VERMILLION, Texture::Upright),
         Leg::ForServer => Paint::textured(colour::GREY, Texture::Level),
+        Leg::ServerDown => Paint::plain(colour::VERMILLION),
     }
 }

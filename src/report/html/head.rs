@@ -103,15 +103,11 @@ pub(super) fn insights(story: &Story) -> String {
     let mut sentences = Vec::new();
     let Some(chronicle) = &story.chronicle else { return String::new() };
     let paths = &chronicle.paths;
-    let total: u64 = paths.iter().map(|path| path.duration().as_nanos() + path.gap.as_nanos()).sum();
+    let nanos = |leg: Leg| {
+        paths.iter().map(|path| (path.spent_on(leg) + path.waited_before(leg)).as_nanos()).sum::<u64>()
+    };
+    let total = Leg::ALL.map(nanos).iter().sum::<u64>();
     if total > 0 {
-        let nanos = |leg: Leg| {
-            let gaps = |path: &crate::report::critical_path::RoundPath| match leg {
-                Leg::ForClients => path.gap.as_nanos(),
-                _ => 0,
-            };
-            paths.iter().map(|path| path.spent_on(leg).as_nanos() + gaps(path)).sum::<u64>()
-        };
         let mut parts: Vec<(u64, Leg)> =
             Leg::ALL.iter().map(|leg| (nanos(*leg), *leg)).filter(|part| part.0 > 0).collect();
         parts.sort_by_key(|(nanos, leg)| (std::cmp::Reverse(*nanos), *leg));

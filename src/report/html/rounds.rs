@@ -72,7 +72,7 @@ fn row(story: &Story, path: &RoundPath, has_detail: bool, html: &mut String) {
             format!("<i style=\"width:{part:.2}%;background:{}\" data-tip=\"{tip}\"></i>", leg_colour(*leg))
         })
         .collect();
-    let waiting = [Leg::Pause, Leg::ForClients, Leg::ForDeadline, Leg::ForServer];
+    let waiting = [Leg::Pause, Leg::ForClients, Leg::ForDeadline, Leg::ForServer, Leg::ServerDown];
     let waited = waiting.iter().fold(SimDuration::ZERO, |sum, leg| sum + path.spent_on(*leg));
     let cell = |duration: SimDuration| {
         let seconds = duration.as_secs_f64();
@@ -130,6 +130,10 @@ fn detail(story: &Story, path: &RoundPath, figure: &str) -> String {
     if path.gap > SimDuration::ZERO {
         let gap = words::duration(path.gap);
         let _ = writeln!(html, "<p>Before it began, the server waited {gap} for enough clients to be available.</p>");
+    }
+    if path.gap_down > SimDuration::ZERO {
+        let down = words::duration(path.gap_down);
+        let _ = writeln!(html, "<p>Before it began, the server was down for {down}.</p>");
     }
     let at_work = path.at_work;
     if at_work.total() > 0 {

@@ -99,6 +99,8 @@ fn a_server_that_restarts_loses_the_round_or_lets_it_go_on() {
     // The first round fails at 4 s, the second takes 5.2 s from 7 s on.
     assert_eq!(notes.times_of(EventKind::RoundEnd), [4.0, 12.2]);
     assert_eq!(outcome.totals.dropped[&(Reason::ServerRestart, Phase::Upload)], 4);
+    assert_eq!((notes.times_of(EventKind::ServerDown), notes.times_of(EventKind::ServerUp)), (vec![4.0], vec![7.0]));
+    assert_eq!(notes.times_of(EventKind::RoundStart), [0.0, 7.0]);
     assert_eq!(outcome.last_model.version, 1);
 
     plan.restarts = vec![restart("4 s", "3 s", "resumed")];

@@ -38,7 +38,7 @@ pub(crate) use hold::Hold;
 pub use log::{LogCheckpoint, LogEntry, RunLog};
 pub use perf::{PerfRow, Stopwatch, available_memory, peak_rss_mib};
 pub use read::{RoundsFile, TimelineRow, read_clients, read_rounds, read_timeline};
-pub use record::{EventKind, Reason, Record};
+pub use record::{EventKind, Reason, Record, TaskPhase};
 pub use results::{ResultsMark, ResultsWriter, name_problem};
 pub(crate) use results::{link_latest, new_directory, write_whole};
 pub use rows::{ClientRow, RoundRow};

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::record::Unused;
-use super::{ClientRow, EventKind, ReportError, RoundRow, Summary, TimelineRow};
+use super::{ClientRow, EventKind, Reason, ReportError, RoundRow, Summary, TaskPhase, TimelineRow};
 use super::{read_clients, read_rounds, read_timeline};
 use crate::units::Bytes;
 
@@ -42,6 +42,10 @@ pub fn violations(
     let followed = follow_tasks(timeline, &mut found);
     check_rounds(rounds, &followed, &mut found);
     check_totals(rounds, clients, summary, &mut found);
+    let told = &summary.updates.dropped_by_phase;
+    if *told != followed.dropped {
+        found.push(format!("summary.json: dropped_by_phase is {told:?}, timeline.csv has {:?}", followed.dropped));
+    }
     found
 }
 
@@ -74,16 +78,19 @@ impl Totals {
 }
 
 /// A task between its start and its end.
-#[derive(Default)]
 struct OpenTask {
     /// The transfer under way: its direction and size.
     transfer: Option<(Way, Bytes)>,
     /// What transfers that are over have moved.
     down: Bytes,
     up: Bytes,
+    /// The part of the task that is under way.
+    phase: TaskPhase,
 }
 
 impl OpenTask {
+    const BEGUN: Self = Self { transfer: None, down: Bytes::ZERO, up: Bytes::ZERO, phase: TaskPhase::Download };
+
     fn moved(&mut self, way: Way, bytes: Bytes) {
         match way {
             Way::Down => self.down += bytes,
@@ -104,13 +111,15 @@ struct Followed {
     totals: BTreeMap<u32, Totals>,
     /// Bytes moved by transfers that were over before the round was.
     moved: BTreeMap<u32, Bytes>,
+    /// Tasks that failed, by what the client was doing and reason.
+    dropped: BTreeMap<TaskPhase, BTreeMap<Reason, u64>>,
 }
 
 /// Follows each task through the timeline and sums up what happened from the end of one round to that of the next. What a
 /// task moved counts when it ends.
 fn follow_tasks(timeline: &[TimelineRow], found: &mut Vec<String>) -> Followed {
     let mut open: BTreeMap<u64, OpenTask> = BTreeMap::new();
-    let Followed { mut totals, mut moved } = Followed::default();
+    let mut followed = Followed::default();
     let (mut last, mut round, mut moved_so_far) = (None, 1, Bytes::ZERO);
     for (row, number) in timeline.iter().zip(0u64..) {
         if row.seq != number {
@@ -121,44 +130,48 @@ fn follow_tasks(timeline: &[TimelineRow], found: &mut Vec<String>) -> Followed {
         }
         last = Some(row.record.time);
         if row.record.event == EventKind::RoundEnd {
-            totals.entry(round).or_default();
-            moved.insert(round, moved_so_far);
+            followed.totals.entry(round).or_default();
+            followed.moved.insert(round, moved_so_far);
             round += 1;
         }
         if !matches!(row.record.event, EventKind::DownloadStart | EventKind::UploadStart) {
             moved_so_far += row.record.bytes.unwrap_or_default();
         }
-        if let Err(message) = follow(row, round, &mut open, &mut totals) {
+        if let Err(message) = follow(row, round, &mut open, &mut followed) {
             found.push(format!("timeline.csv: seq {}: {message}", row.seq));
         }
     }
     found.extend(open.keys().map(|task| format!("timeline.csv: task {task} has no end")));
-    Followed { totals, moved }
+    followed
 }
 
 fn follow(
     row: &TimelineRow,
     round: u32,
     open: &mut BTreeMap<u64, OpenTask>,
-    totals: &mut BTreeMap<u32, Totals>,
+    followed: &mut Followed,
 ) -> Result<(), String> {
     let record = &row.record;
     let Some(id) = record.task_id else {
         return Ok(());
     };
     if record.event == EventKind::Selected {
-        totals.entry(round).or_default().selected += 1;
-        let before = open.insert(id, OpenTask::default());
+        followed.totals.entry(round).or_default().selected += 1;
+        let before = open.insert(id, OpenTask::BEGUN);
         return if before.is_none() { Ok(()) } else { Err(format!("task {id} is selected twice")) };
     }
     let task = open.get_mut(&id).ok_or_else(|| format!("task {id} has not been selected, or has ended"))?;
-    let sums = totals.entry(round).or_default();
+    let sums = followed.totals.entry(round).or_default();
     let bytes = record.bytes.unwrap_or_default();
     match record.event {
         EventKind::DownloadStart => start_transfer(task, Way::Down, bytes)?,
-        EventKind::UploadStart => start_transfer(task, Way::Up, bytes)?,
+        EventKind::UploadStart => {
+            start_transfer(task, Way::Up, bytes)?;
+            task.phase = TaskPhase::Upload;
+        }
         EventKind::DownloadEnd => {
             end_transfer(task, Way::Down, bytes)?;
+            task.phase = TaskPhase::Train;
         }
         EventKind::UploadEnd => {
             end_transfer(task, Way::Up, bytes)?;
@@ -172,7 +185,10 @@ fn follow(
         EventKind::Rejected | EventKind::Dropout => {
             let reason = record.reason.ok_or_else(|| format!("task {id} ended without a reason"))?;
             match reason.counts_as() {
-                Unused::Dropped => sums.dropped += 1,
+                Unused::Dropped => {
+                    sums.dropped += 1;
+                    *followed.dropped.entry(task.phase).or_default().entry(reason).or_default() += 1;
+                }
                 Unused::Late => sums.late += 1,
                 Unused::Rejected => sums.rejected += 1,
             }

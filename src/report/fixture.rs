@@ -185,6 +185,7 @@ fn summary(rounds: &[RoundRow], dropped: BTreeMap<Reason, u64>) -> Summary {
             aggregated: sum(|row| row.aggregated.into()),
             late: sum(|row| row.late.into()),
             dropped,
+            dropped_by_phase: BTreeMap::new(),
             rejected: BTreeMap::new(),
         },
         bytes: Traffic {

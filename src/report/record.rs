@@ -125,6 +125,18 @@ words! {
     }
 }
 
+words! {
+    /// What a client was doing when its task failed.
+    pub enum TaskPhase {
+        /// The model was on its way to the client.
+        Download = "download",
+        /// The client trained.
+        Train = "train",
+        /// The update was on its way to the server, or waited to be.
+        Upload = "upload",
+    }
+}
+
 /// How a task that was not used is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unused {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::Reason;
 use super::line::whole_micros;
+use super::{Reason, TaskPhase};
 use crate::units::{Bytes, SimTime};
 
 /// Version of the form of `summary.json`.
@@ -114,6 +114,9 @@ pub struct Updates {
     pub late: u64,
     /// Tasks that failed, by reason.
     pub dropped: BTreeMap<Reason, u64>,
+    /// The same by what the client was doing, and reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped_by_phase: BTreeMap<TaskPhase, BTreeMap<Reason, u64>>,
     /// Updates that arrived and were not used, by reason.
     pub rejected: BTreeMap<Reason, u64>,
 }
@@ -215,6 +218,10 @@ mod tests {
                 aggregated: 6,
                 late: 1,
                 dropped: BTreeMap::from([(Reason::Network, 1), (Reason::Offline, 2)]),
+                dropped_by_phase: BTreeMap::from([
+                    (TaskPhase::Download, BTreeMap::from([(Reason::Offline, 2)])),
+                    (TaskPhase::Upload, BTreeMap::from([(Reason::Network, 1)])),
+                ]),
                 rejected: BTreeMap::from([(Reason::Diverged, 0)]),
             },
             bytes: Traffic { up: Bytes::new(1024), down: Bytes::new(2048), wasted: Bytes::new(7) },
@@ -226,6 +233,7 @@ mod tests {
             "test": { "round": 2, "value": 0.5 },
             "target": { "value": 0.95, "reached_round": null, "sim_time_s": null, "bytes": null },
             "updates": { "selected": 10, "aggregated": 6, "late": 1, "dropped": { "offline": 2, "network": 1 },
+                "dropped_by_phase": { "download": { "offline": 2 }, "upload": { "network": 1 } },
                 "rejected": { "diverged": 0 } },
             "bytes": { "up": 1024, "down": 2048, "wasted": 7 },
         });

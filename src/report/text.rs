@@ -160,6 +160,7 @@ mod tests {
                 aggregated: 150,
                 late: 22,
                 dropped: BTreeMap::from([(Reason::Random, 11), (Reason::Network, 7)]),
+                dropped_by_phase: BTreeMap::new(),
                 rejected: BTreeMap::from([(Reason::Diverged, 1)]),
             },
             bytes: Traffic {

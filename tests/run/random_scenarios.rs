@@ -1,5 +1,6 @@
 //! A thousand random scenarios: every one that is right runs, twice the same, the second time stopped a few times and gone
-//! on with from its saved state, and its books balance; every one with a mistake is refused in words.
+//! on with from its saved state, its books balance, and a run with values tells the same story; every one with a mistake is
+//! refused in words.
 //!
 //! Time, traffic and failures alone, inside this process. A failing scenario is printed; `CASE=417 cargo test --test main
 //! random_scenarios` runs it alone.
@@ -7,13 +8,19 @@
 mod draw;
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 
+use straggler::actors::plan::Learning;
+use straggler::actors::trainer::{LearningError, Trained, Trainer};
 use straggler::actors::world::{self, HostWork, Observer, Outcome, RoundReport, Snapshot, WorldError};
 use straggler::actors::{inputs, setup};
+use straggler::params::{Layout, Params, TensorSpec};
 use straggler::report::{
-    ClientRow, Record, ReportError, RoundRow, SCHEMA_VERSION, Status, Summary, TimelineRow, Traffic, Updates, check,
+    ClientRow, EventKind, Record, ReportError, RoundRow, SCHEMA_VERSION, Status, Summary, TimelineRow, Traffic, check,
 };
 use straggler::scenario::{Input, Overrides, Scenario, load};
+use straggler::sim::Phase;
+use straggler::training::{Cancel, Evaluation, Update};
 
 use draw::draw;
 
@@ -67,6 +74,65 @@ fn simulate(scenario: &Scenario, stops: VecDeque<usize>) -> (Books, Result<Outco
     (books, outcome.map_err(|error| error.to_string()))
 }
 
+/// Gives every client values of its own, and notes whose training was asked for.
+#[derive(Default)]
+struct Noting {
+    trained: Mutex<Vec<(u32, u32)>>,
+}
+
+impl Trainer for Noting {
+    fn train(
+        &self,
+        start: &Arc<Params>,
+        client_id: u32,
+        address: u32,
+        _: &Cancel,
+    ) -> Option<Result<Trained, LearningError>> {
+        self.trained.lock().unwrap().push((client_id, address));
+        let mut params = Params::clone(start);
+        params.values_mut().iter_mut().for_each(|value| *value += (client_id % 7) as f32);
+        let train_loss = f64::from(client_id % 5);
+        Some(Ok(Trained::Update(Box::new(Update { params, num_examples: 10, train_loss, steps: 1 }))))
+    }
+
+    fn evaluate(&self, _: &Params, _: &Cancel) -> Option<Result<Evaluation, LearningError>> {
+        Some(Ok(Evaluation { loss: 0.0, accuracy: 0.5, f1: 0.5, macro_f1: 0.5, mcc: 0.0, n: 1 }))
+    }
+}
+
+/// Runs a scenario once more, with values: they decide neither time nor traffic, each is computed once, and none for a task
+/// that fails before its training ends.
+fn train(scenario: &Scenario, without: &Books, outcome: &Outcome) {
+    let trainer = Arc::new(Noting::default());
+    let mut plan = setup::prepare(scenario, &inputs::local(scenario)).unwrap().plan;
+    let initial = Arc::new(Params::zeros(Layout::new(vec![TensorSpec::new("w", [3])])));
+    plan.learning = Some(Learning { trainer: trainer.clone(), initial, workers: 2 });
+    let mut books = Books::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let with = runtime.block_on(world::run(&plan, &mut books));
+    let chooses_by_values = matches!(scenario.selection().key(), "oort" | "power_of_choice" | "tifl");
+    let with = match with {
+        Ok(with) => with,
+        // Other clients were asked, who may come to nothing.
+        Err(_) if chooses_by_values => return,
+        Err(error) => panic!("with values: {error}"),
+    };
+    if !chooses_by_values {
+        books.timeline.retain(|record| record.event != EventKind::Eval);
+        assert!(books.timeline == without.timeline, "learning changes what happens");
+        assert_eq!((with.end, &with.clients, &with.totals), (outcome.end, &outcome.clients, &outcome.totals));
+    }
+    let mut trained = std::mem::take(&mut *trainer.trained.lock().unwrap());
+    let n_trained = trained.len() as u64;
+    trained.sort_unstable();
+    trained.dedup();
+    assert_eq!(trained.len() as u64, n_trained, "a task is trained twice");
+    let begun = books.timeline.iter().filter(|record| record.event == EventKind::TrainStart).count() as u64;
+    let failed: u64 = with.totals.dropped.iter().filter(|((_, phase), _)| *phase == Phase::Train).map(|(_, n)| n).sum();
+    assert!(with.totals.aggregated <= n_trained, "{n_trained} trained, but {} used", with.totals.aggregated);
+    assert!(n_trained <= begun - failed, "{n_trained} trained of {begun} begun, of which {failed} failed");
+}
+
 /// Three places in a timeline of this length.
 fn stops(number: u32, length: usize) -> VecDeque<usize> {
     let mut stops: Vec<usize> = (1..=3u64)
@@ -108,6 +174,7 @@ fn follow(number: u32) -> Fate {
             assert_eq!((outcome.end, &outcome.clients, &outcome.totals), (same.end, &same.clients, &same.totals));
             let violations = violations(&scenario, &books, &outcome);
             assert!(violations.is_empty(), "{violations:#?}");
+            train(&scenario, &books, &outcome);
             Fate::Completed
         }
         (Err(error), Err(same)) => {
@@ -162,8 +229,6 @@ fn violations(scenario: &Scenario, books: &Books, outcome: &Outcome) -> Vec<Stri
         })
         .collect();
     let totals = &outcome.totals;
-    let mut dropped = std::collections::BTreeMap::new();
-    totals.dropped.iter().for_each(|((reason, _), n)| *dropped.entry(*reason).or_insert(0) += n);
     let summary = Summary {
         schema_version: SCHEMA_VERSION,
         name: scenario.name().into(),
@@ -175,13 +240,7 @@ fn violations(scenario: &Scenario, books: &Books, outcome: &Outcome) -> Vec<Stri
         validation: None,
         test: None,
         target: None,
-        updates: Updates {
-            selected: totals.selected,
-            aggregated: totals.aggregated,
-            late: totals.late.values().sum(),
-            dropped,
-            rejected: totals.rejected.clone(),
-        },
+        updates: totals.updates(),
         bytes: Traffic { up: totals.bytes_up, down: totals.bytes_down, wasted: totals.bytes_wasted },
         energy: None,
     };

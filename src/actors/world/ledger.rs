@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::tasks::Task;
-use crate::report::Reason;
+use crate::report::{Reason, TaskPhase, Updates};
 use crate::sim::Phase;
 use crate::units::{Bytes, SimDuration};
 
@@ -73,6 +73,30 @@ pub struct Totals {
     pub energy_j: f64,
     /// Of it, on tasks that did not end in an aggregated update.
     pub energy_wasted_j: f64,
+}
+
+impl Totals {
+    /// What became of the tasks, as `summary.json` has it.
+    pub fn updates(&self) -> Updates {
+        let (mut dropped, mut dropped_by_phase) = (BTreeMap::new(), BTreeMap::<_, BTreeMap<_, u64>>::new());
+        for (&(reason, phase), n) in &self.dropped {
+            *dropped.entry(reason).or_default() += n;
+            let phase = match phase {
+                Phase::Download => TaskPhase::Download,
+                Phase::Train => TaskPhase::Train,
+                Phase::Upload => TaskPhase::Upload,
+            };
+            *dropped_by_phase.entry(phase).or_default().entry(reason).or_default() += n;
+        }
+        Updates {
+            selected: self.selected,
+            aggregated: self.aggregated,
+            late: self.late.values().sum(),
+            dropped,
+            dropped_by_phase,
+            rejected: self.rejected.clone(),
+        }
+    }
 }
 
 /// What became of the bytes of all transfers, counted as it happens and not when tasks are charged.

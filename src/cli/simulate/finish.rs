@@ -1,6 +1,5 @@
 //! What is written when a run is over: the test, clients, adapters, summary, figures, page and trace.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use crate::cli::{CliError, Exit};
 use crate::report::export::perfetto;
 use crate::report::{
     ClientRow, EnergySpent, ReportError, ResultsWriter, SCHEMA_VERSION, Status, Summary, Target, Test, Traffic,
-    Updates, Validation, html,
+    Validation, html,
 };
 use crate::scenario::{Assertion, Outcome as Asserted, Scenario};
 use crate::training::{Evaluation, Learner, Split};
@@ -51,10 +50,6 @@ pub(super) fn finish(
         }
     }
     let totals = &outcome.totals;
-    let mut dropped = BTreeMap::new();
-    for ((reason, _), n) in &totals.dropped {
-        *dropped.entry(*reason).or_insert(0) += n;
-    }
     let value = |evaluation: &Evaluation| metric.of(evaluation);
     let summary = Summary {
         schema_version: SCHEMA_VERSION,
@@ -77,13 +72,7 @@ pub(super) fn finish(
             sim_time: reached.map(|reached| reached.at),
             bytes: reached.map(|reached| reached.bytes),
         }),
-        updates: Updates {
-            selected: totals.selected,
-            aggregated: totals.aggregated,
-            late: totals.late.values().sum(),
-            dropped,
-            rejected: totals.rejected.clone(),
-        },
+        updates: totals.updates(),
         bytes: Traffic { up: totals.bytes_up, down: totals.bytes_down, wasted: totals.bytes_wasted },
         energy: setup.plan.population.counts_energy().then(|| EnergySpent {
             total: to_millijoules(totals.energy_j),

@@ -40,9 +40,8 @@ pub(super) fn critical_path(paths: &[RoundPath]) -> Option<String> {
 
 /// What all rounds together waited for: one lying bar.
 pub(super) fn time_spent(paths: &[RoundPath]) -> Option<String> {
-    let nanos_of = |leg: Leg| {
-        paths.iter().map(|path| (path.spent_on(leg) + path.waited_before(leg)).as_nanos()).sum::<u64>()
-    };
+    let nanos_of =
+        |leg: Leg| paths.iter().map(|path| (path.spent_on(leg) + path.waited_before(leg)).as_nanos()).sum::<u64>();
     let total = Leg::ALL.map(nanos_of).iter().sum::<u64>();
     let (unit, nanos) = time_unit(SimDuration::from_nanos(total));
     let value = |leg: Leg| nanos_of(leg) as f64 / nanos;

@@ -103,9 +103,8 @@ pub(super) fn insights(story: &Story) -> String {
     let mut sentences = Vec::new();
     let Some(chronicle) = &story.chronicle else { return String::new() };
     let paths = &chronicle.paths;
-    let nanos = |leg: Leg| {
-        paths.iter().map(|path| (path.spent_on(leg) + path.waited_before(leg)).as_nanos()).sum::<u64>()
-    };
+    let nanos =
+        |leg: Leg| paths.iter().map(|path| (path.spent_on(leg) + path.waited_before(leg)).as_nanos()).sum::<u64>();
     let total = Leg::ALL.map(nanos).iter().sum::<u64>();
     if total > 0 {
         let mut parts: Vec<(u64, Leg)> =

@@ -72,6 +72,16 @@ pub enum ModelDtype {
     Bf16,
 }
 
+impl ModelDtype {
+    /// Its name in scenarios.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
 /// Where a model comes from: the meaning of `model.name`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelSource {

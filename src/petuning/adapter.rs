@@ -2,7 +2,8 @@
 //! input. U is zero at the start, so that an adapter is the identity; D is small and normal.
 //!
 //! Houlsby et al. 2019 (arXiv 1902.00751, figure 2) put one behind the attention and one behind the feed-forward part of
-//! each layer; Pfeiffer et al. 2020 (arXiv 2005.00247) one behind the feed-forward part alone.
+//! each layer; Pfeiffer et al. 2020 (arXiv 2005.00247) one behind the feed-forward part alone. AdapterHub's own `pfeiffer`
+//! has as many numbers but also normalises before its adapter (`original_ln_before`): values cannot be exchanged with it.
 
 use candle_core::{Result, Tensor};
 use schemars::JsonSchema;
@@ -29,7 +30,8 @@ pub struct AdapterConfig {
     pub reduction_factor: Option<usize>,
     /// The function inside the bottleneck.
     pub non_linearity: NonLinearity,
-    /// Train scale and shift of every layer normalisation of the encoder too, as Houlsby et al. do.
+    /// Train scale and shift of every layer normalisation of the encoder too, as Houlsby et al. do. For RoBERTa-base, width 16
+    /// and two labels that makes 1,239,170 trained numbers of 1,200,770.
     pub train_layer_norms: bool,
 }
 

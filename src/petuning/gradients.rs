@@ -91,6 +91,22 @@ fn lora_with_biases() {
 }
 
 #[test]
+fn lora_with_whole_modules_beside_it() {
+    let with = |modules: &[&str]| {
+        let modules_to_save = modules.iter().chain(&["classifier"]).map(|name| (*name).to_string()).collect();
+        TuningConfig::Lora(LoraConfig { modules_to_save, target_modules: vec!["query".into()], ..lora() })
+    };
+    for (kind, modules) in [
+        (EncoderKind::Bert, &["LayerNorm", "pooler", "intermediate.dense"][..]),
+        (EncoderKind::Roberta, &["LayerNorm", "output.dense"]),
+        (EncoderKind::DistilBert, &["sa_layer_norm", "output_layer_norm", "lin1"]),
+        (EncoderKind::Vit, &["layernorm_before", "layernorm_after", "layernorm", "intermediate.dense"]),
+    ] {
+        check_in(&fixture::backbone(kind), &with(modules));
+    }
+}
+
+#[test]
 fn houlsby_adapters() {
     for non_linearity in [NonLinearity::Gelu, NonLinearity::Tanh] {
         let adapter = AdapterConfig { bottleneck_dim: Some(3), non_linearity, ..AdapterConfig::default() };
@@ -145,8 +161,7 @@ fn deep_prompts_of_images() {
     );
 }
 
-#[test]
-fn several_together() {
+fn all_together() -> CombinedConfig {
     let methods = vec![
         TuningConfig::Lora(LoraConfig { lora_dropout: 0.1, r: 2, ..LoraConfig::default() }),
         TuningConfig::Ia3(Ia3Config::default()),
@@ -160,7 +175,12 @@ fn several_together() {
             ..PrefixConfig::default()
         }),
     ];
-    check(TuningConfig::Combined(CombinedConfig { methods }));
+    CombinedConfig { methods }
+}
+
+#[test]
+fn several_together() {
+    check(TuningConfig::Combined(all_together()));
 }
 
 #[test]
@@ -186,14 +206,23 @@ fn on_a_gpu() {
         TuningConfig::Bitfit(BitfitConfig { biases: TrainedBiases::All }),
         TuningConfig::Ia3(Ia3Config::default()),
         TuningConfig::Prefix(PrefixConfig { num_virtual_tokens: 3, ..PrefixConfig::default() }),
+        TuningConfig::Prefix(PrefixConfig {
+            num_virtual_tokens: 3,
+            prefix_projection: true,
+            travels: Some(Travels::Mlp),
+            ..PrefixConfig::default()
+        }),
         TuningConfig::Prompt(PromptConfig { num_virtual_tokens: 3, deep: false, ..PromptConfig::default() }),
         TuningConfig::Head(HeadConfig {}),
         TuningConfig::Full(FullConfig {}),
+        TuningConfig::Combined(all_together()),
     ];
     for kind in EncoderKind::ALL {
         let backbone = fixture::backbone(kind).to_device(&gpu).unwrap();
         all.iter().for_each(|tuning| check_in(&backbone, tuning));
     }
+    let deep = PromptConfig { num_virtual_tokens: 3, deep: true, ..PromptConfig::default() };
+    check_in(&fixture::backbone(EncoderKind::Vit).to_device(&gpu).unwrap(), &TuningConfig::Prompt(deep));
 }
 
 #[test]

@@ -62,6 +62,13 @@ pub fn load_initial(
     let adapter = import_adapter(dir, config)?;
     let mut notes = Vec::new();
     match &adapter.record {
+        Some(record) if record.dtype != backbone.dtype() => {
+            let (there, here) = (record.dtype.name(), backbone.dtype().name());
+            return Err(refuse(format!(
+                "the adapter was trained with `model.dtype: {there}`, here it is `{here}`, so that the backbones cannot be \
+                 compared; set it to `{there}`"
+            )));
+        }
         Some(record) if record.model_hash != backbone.hash() => {
             return Err(refuse(format!(
                 "the adapter was trained on another backbone (sha256 {}…, here {}…); give the model it was trained on",

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{TuningConfig, TuningError};
 use super::{RECORD, read};
-use crate::model::{Backbone, EncoderConfig};
+use crate::model::{Backbone, EncoderConfig, ModelDtype};
 
 /// What stands beside exported tensors, so that they cannot be put on something else by mistake.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Record {
     pub model_type: String,
     /// SHA-256 of the encoder's tensors.
     pub model_hash: String,
+    /// How the encoder was kept, on which the hash depends.
+    #[serde(default)]
+    pub dtype: ModelDtype,
     /// What was trained.
     pub tuning: TuningConfig,
     /// The classes, in the order of the head's outputs.
@@ -36,6 +39,7 @@ impl Record {
             straggler: env!("CARGO_PKG_VERSION").into(),
             model_type: backbone.config().kind.name().into(),
             model_hash: backbone.hash().into(),
+            dtype: backbone.dtype(),
             tuning: tuning.clone(),
             labels: labels.to_vec(),
             tensors: tensors.into(),

@@ -211,6 +211,17 @@ fn what_does_not_fit_is_refused_with_a_remedy() {
     };
     let message = refusal("lora", &LABELS, roberta, other_backbone);
     assert!(message.contains("another backbone (sha256 0123456789ab…, here "), "{message}");
+    let in_16_bits = |dir: &Path| {
+        let path = dir.join(RECORD);
+        let mut record = json(&path);
+        record["dtype"] = "bf16".into();
+        std::fs::write(path, record.to_string()).unwrap();
+    };
+    let message = refusal("lora", &LABELS, roberta, in_16_bits);
+    assert!(
+        message.ends_with("here it is `f32`, so that the backbones cannot be compared; set it to `bf16`"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -13,6 +13,8 @@
 //!
 //! Returns are the first point of a Poisson process of rate r(t), drawn by thinning (Lewis and Shedler, "Simulation of
 //! nonhomogeneous Poisson processes by thinning", 1979) under a bound of its own for each hour. Nothing is discretised.
+//! Where clients return once in many days, the next point under the bounds is found by inverting their integral, whole days
+//! at once, in place of asking each hour.
 
 use std::f64::consts::TAU;
 
@@ -23,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Availability, AvailabilityModel};
 use crate::registry::Problem;
-use crate::seed::{Purpose, Seeds};
+use crate::seed::{Purpose, Seeds, Stream};
 use crate::sim::local_time::{DAY_S, LocalTime, time_of_day_problem};
 use crate::sim::periods::{Lengths, MEAN_MIN, Periods, length_of};
 use crate::sim::{BuildContext, SimError};
@@ -51,6 +53,11 @@ pub struct DiurnalConfig {
 
 const PEAK_MAX: f64 = 0.99;
 const HOURS: usize = 24;
+const HOUR_S: f64 = DAY_S / HOURS as f64;
+/// With fewer points under the bounds in a day, days are skipped.
+const POINTS_A_DAY_MIN: f64 = 0.01;
+/// End of the clock's range: who returns later never does.
+const CLOCK_S: f64 = u64::MAX as f64 / 1e9;
 
 impl DiurnalConfig {
     fn local_time(&self) -> LocalTime {
@@ -112,13 +119,51 @@ struct Diurnal {
     seeds: Seeds,
     /// Highest rate of returning within each hour of the local day, per second.
     bounds: [f64; HOURS],
+    /// Their integral over a day: how many points a process of these rates has in a day on average.
+    points_a_day: f64,
 }
 
 impl Diurnal {
     fn new(config: DiurnalConfig, seeds: Seeds) -> Self {
-        let mut made = Self { config, seeds, bounds: [0.0; HOURS] };
+        let mut made = Self { config, seeds, bounds: [0.0; HOURS], points_a_day: 0.0 };
         made.bounds = std::array::from_fn(|hour| made.bound(hour));
+        made.points_a_day = made.bounds.iter().sum::<f64>() * HOUR_S;
         made
+    }
+
+    fn bound_at(&self, local_s: f64) -> f64 {
+        self.bounds[(local_s / HOUR_S).floor() as usize % HOURS]
+    }
+
+    /// The next point after `local_s` of a process that has the bounds for its rates, asked hour by hour.
+    fn next_point(&self, mut local_s: f64, stream: &mut Stream) -> f64 {
+        loop {
+            let wait = stream.sample::<f64, _>(Exp1) / self.bound_at(local_s);
+            let hour_end = hour_end(local_s);
+            if local_s + wait < hour_end {
+                return local_s + wait;
+            }
+            local_s = hour_end;
+        }
+    }
+
+    /// The same by one draw: the integral of the bounds up to the next point is exponential. Infinite beyond the clock's range.
+    fn next_rare_point(&self, local_s: f64, stream: &mut Stream) -> f64 {
+        let integral: f64 = stream.sample(Exp1);
+        let n_days = (integral / self.points_a_day).floor();
+        let mut local_s = local_s + n_days * DAY_S;
+        let mut left = integral - n_days * self.points_a_day;
+        // By rounding more may be left than a day has.
+        while local_s < CLOCK_S {
+            let (bound, hour_end) = (self.bound_at(local_s), hour_end(local_s));
+            let of_hour = bound * (hour_end - local_s);
+            if left < of_hour {
+                return local_s + left / bound;
+            }
+            left -= of_hour;
+            local_s = hour_end;
+        }
+        f64::INFINITY
     }
 
     fn mean_and_swing(&self) -> (f64, f64) {
@@ -150,12 +195,16 @@ impl Diurnal {
         let (mean, swing) = self.mean_and_swing();
         let leaving = 1.0 / self.config.mean_online.as_secs_f64();
         let turning = TAU / DAY_S;
-        let from = self.angle(hour as f64 * 3600.0);
+        let from = self.angle(hour as f64 * HOUR_S);
         let width = TAU / HOURS as f64;
         let numerator = mean * leaving + swing * leaving.hypot(turning) * cos_max(from + turning.atan2(leaving), width);
         // Lifted a little above rounding errors.
         numerator / (1.0 - mean - swing * cos_max(from, width)) * (1.0 + 1e-9)
     }
+}
+
+fn hour_end(local_s: f64) -> f64 {
+    ((local_s / HOUR_S).floor() + 1.0) * HOUR_S
 }
 
 /// Highest cosine in [from, from + width], for a width below a turn.
@@ -184,16 +233,14 @@ impl Lengths for Diurnal {
         let start_s = (origin_s + start.as_secs_f64()).rem_euclid(DAY_S);
         let mut local_s = start_s;
         loop {
-            let hour = (local_s / 3600.0).floor();
-            let bound = self.bounds[hour as usize % HOURS];
-            let wait: f64 = stream.sample::<f64, _>(Exp1) / bound;
-            let hour_end = (hour + 1.0) * 3600.0;
-            if local_s + wait >= hour_end {
-                local_s = hour_end;
-                continue;
+            local_s = match self.points_a_day < POINTS_A_DAY_MIN {
+                true => self.next_rare_point(local_s, &mut stream),
+                false => self.next_point(local_s, &mut stream),
+            };
+            if local_s - start_s >= CLOCK_S {
+                return length_of(f64::INFINITY);
             }
-            local_s += wait;
-            if stream.random::<f64>() * bound < self.rate_at(local_s) {
+            if stream.random::<f64>() * self.bound_at(local_s) < self.rate_at(local_s) {
                 return length_of(local_s - start_s);
             }
         }
@@ -324,6 +371,47 @@ mod tests {
         let help = DiurnalConfig { mean_online: hours(4.0), ..config() }.problems()[0].help.clone().unwrap();
         assert_eq!(help, "at most `224 min`, or raise `online_at_trough`");
         assert_eq!(paths(DiurnalConfig { online_at_trough: 0.6, mean_online: hours(90.0), ..config() }), [""; 0]);
+    }
+
+    #[test]
+    fn skipping_days_finds_points_as_asking_each_hour_does() {
+        // From 10 h on; points a day: 0.35 / 0.5 h x 24 h and more, so most within some hours.
+        let diurnal = Diurnal::new(config(), Seeds::new(4));
+        let n = 20_000;
+        let shares = |next: &dyn Fn(&mut Stream) -> f64, purpose| {
+            let waits: Vec<f64> =
+                (0..n).map(|client| next(&mut diurnal.seeds.client(purpose, client)) / HOUR_S - 10.0).collect();
+            [0.1, 0.5, 1.5, 3.0, 6.0].map(|hours| waits.iter().filter(|wait| **wait < hours).count() as f64 / f64::from(n))
+        };
+        let hourly = shares(&|stream| diurnal.next_point(10.0 * HOUR_S, stream), Purpose::Availability);
+        let skipping = shares(&|stream| diurnal.next_rare_point(10.0 * HOUR_S, stream), Purpose::Crash);
+        // Two shares of n differ by at most 5 sqrt(2 x 0.25 / n) = 0.025.
+        assert!(hourly.iter().zip(skipping).all(|(a, b)| (a - b).abs() < 0.025), "{hourly:?} {skipping:?}");
+        assert!(hourly[0] < 0.3 && hourly[4] > 0.8, "{hourly:?}");
+    }
+
+    #[test]
+    fn rare_returns_take_as_long_as_their_rate_says() {
+        // Always 1e-5 online for 1 h: away for (1 - 1e-5) / 1e-5 h on average, an exponential.
+        let rare = DiurnalConfig { online_at_peak: 1e-5, online_at_trough: 1e-5, mean_online: hours(1.0), ..config() };
+        let diurnal = Diurnal::new(rare, Seeds::new(6));
+        assert!(diurnal.points_a_day < POINTS_A_DAY_MIN);
+        let n = 4000;
+        let lengths = (0..n).map(|client| diurnal.length(client, 1, false, at(5000.0)).as_secs_f64() / HOUR_S);
+        let mean = lengths.sum::<f64>() / f64::from(n);
+        // The deviation of the mean is that of one, 1e5 h, over sqrt(n); five of them.
+        assert!((mean - 99_999.0).abs() < 5.0 * 1e5 / f64::from(n).sqrt(), "{mean}");
+    }
+
+    #[test]
+    fn who_is_hardly_ever_online_is_not_waited_for_hour_by_hour() {
+        for share in [1e-12, 1e-100] {
+            let tiny = DiurnalConfig { online_at_peak: share, online_at_trough: share / 2.0, ..config() };
+            let model = model(tiny, 5);
+            // 1e-12 of half an hour's sessions: back after 5e11 h, where the clock ends after 5.1e6 h: one in 1e5 sees it.
+            let never = (0..1000).filter(|client| model.next_online(*client, SimTime::ZERO) == crate::sim::NEVER);
+            assert!(never.count() >= 999);
+        }
     }
 
     #[test]

@@ -116,8 +116,12 @@ impl Chronicle {
 
     fn end_task(&mut self, task: &Task, ending: Ending, record: &Record) {
         let is_used = matches!(ending, Ending::Accepted { .. });
-        for (moved, bytes) in [(&mut self.down, task.down), (&mut self.up, task.up)] {
-            *(if is_used { &mut moved.used } else { &mut moved.wasted }) += bytes;
+        for (moved, bytes, discarded) in
+            [(&mut self.down, task.down, Bytes::ZERO), (&mut self.up, task.up, task.discarded)]
+        {
+            let wasted = if is_used { discarded } else { bytes };
+            moved.wasted += wasted;
+            moved.used += bytes - wasted;
         }
         match ending {
             Ending::Accepted { staleness } => *self.staleness.entry(staleness).or_default() += 1,

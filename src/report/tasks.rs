@@ -71,6 +71,10 @@ pub(super) struct Task {
     pub(super) down: Bytes,
     /// Bytes moved to the server.
     pub(super) up: Bytes,
+    /// Of these, bytes of uploads that broke off and were begun anew.
+    pub(super) discarded: Bytes,
+    /// What the first upload was to move.
+    update: Option<Bytes>,
 }
 
 impl Task {
@@ -89,6 +93,13 @@ impl Task {
 
     fn enter(&mut self, stage: Stage, now: SimTime) {
         self.stage = (stage, now);
+    }
+
+    /// An upload begins that is to move `bytes`: what was moved before and is to be moved again was of no use.
+    fn begin_upload(&mut self, bytes: Bytes) {
+        let update = *self.update.get_or_insert(bytes);
+        let useful = update.get().saturating_sub(bytes.get());
+        self.discarded = Bytes::new(self.up.get().saturating_sub(useful));
     }
 
     /// The task as it would be if its stage ended now.
@@ -132,7 +143,7 @@ impl Tasks {
         if record.event == EventKind::Selected {
             let steps = Vec::with_capacity(4);
             let stage = (Stage::Pause, now);
-            let task = Task { id, client_id, selected: now, steps, stage, down: Bytes::ZERO, up: Bytes::ZERO };
+            let task = Task { id, client_id, selected: now, steps, stage, down: Bytes::ZERO, up: Bytes::ZERO, discarded: Bytes::ZERO, update: None };
             self.open.insert(id, task);
             return self.open.get(&id).map_or(Change::None, Change::Moved);
         }
@@ -168,6 +179,9 @@ impl Tasks {
         let Some(task) = self.open.get_mut(&id) else { return Change::None };
         task.leave(now, moved);
         task.enter(stage, now);
+        if record.event == EventKind::UploadStart {
+            task.begin_upload(record.bytes.unwrap_or_default());
+        }
         Change::Moved(task)
     }
 }

@@ -143,7 +143,17 @@ impl Tasks {
         if record.event == EventKind::Selected {
             let steps = Vec::with_capacity(4);
             let stage = (Stage::Pause, now);
-            let task = Task { id, client_id, selected: now, steps, stage, down: Bytes::ZERO, up: Bytes::ZERO, discarded: Bytes::ZERO, update: None };
+            let task = Task {
+                id,
+                client_id,
+                selected: now,
+                steps,
+                stage,
+                down: Bytes::ZERO,
+                up: Bytes::ZERO,
+                discarded: Bytes::ZERO,
+                update: None,
+            };
             self.open.insert(id, task);
             return self.open.get(&id).map_or(Change::None, Change::Moved);
         }

@@ -381,7 +381,8 @@ mod tests {
         let shares = |next: &dyn Fn(&mut Stream) -> f64, purpose| {
             let waits: Vec<f64> =
                 (0..n).map(|client| next(&mut diurnal.seeds.client(purpose, client)) / HOUR_S - 10.0).collect();
-            [0.1, 0.5, 1.5, 3.0, 6.0].map(|hours| waits.iter().filter(|wait| **wait < hours).count() as f64 / f64::from(n))
+            [0.1, 0.5, 1.5, 3.0, 6.0]
+                .map(|hours| waits.iter().filter(|wait| **wait < hours).count() as f64 / f64::from(n))
         };
         let hourly = shares(&|stream| diurnal.next_point(10.0 * HOUR_S, stream), Purpose::Availability);
         let skipping = shares(&|stream| diurnal.next_rare_point(10.0 * HOUR_S, stream), Purpose::Crash);

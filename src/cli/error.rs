@@ -185,6 +185,8 @@ impl From<SetupError> for CliError {
             }
             SetupError::Hub { error, .. } => hub_error(error),
             SetupError::Sim(_) => CliError::new(Exit::BadInput, "bad-trace", &error),
+            SetupError::Rate { .. } => CliError::new(Exit::BadInput, "out-of-range", &error)
+                .help("write what the link carries, such as `20 Mbps`"),
             SetupError::Metric { .. } => CliError::new(Exit::BadInput, "metric", &error),
             SetupError::Partition(_) => CliError::new(Exit::BadInput, "partition", &error),
             SetupError::Tuning(_) => CliError::new(Exit::BadInput, "tuning", &error),

@@ -214,6 +214,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_sent_again_was_sent_in_vain() {
+        let row = |time, event| Record::new(at(time), event).client(7).round(1).task(1);
+        let discarded = |again: u64| {
+            let rows = [
+                row(0, EventKind::Selected),
+                row(1, EventKind::UploadStart).bytes(Bytes::new(10)),
+                row(2, EventKind::Interrupted).bytes(Bytes::new(4)),
+                row(3, EventKind::UploadStart).bytes(Bytes::new(again)),
+                row(4, EventKind::UploadEnd).bytes(Bytes::new(again)),
+            ];
+            let mut tasks = Tasks::default();
+            rows.iter().for_each(|row| drop(tasks.on(row)));
+            let task = tasks.get(1).unwrap();
+            (task.up.get(), task.discarded.get())
+        };
+        assert_eq!((discarded(10), discarded(6)), ((14, 4), (10, 0)));
+    }
+
+    #[test]
     fn a_life_with_an_interrupted_upload() {
         let row = |time, event| Record::new(at(time), event).client(7).round(1).task(1);
         let rows = [

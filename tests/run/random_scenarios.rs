@@ -114,7 +114,14 @@ fn follow(number: u32) -> Fate {
             assert_eq!(error, same);
             // A scenario in which nobody can work, or every task fails, ends with the reason.
             // So does one whose recordings end before it, where it asks for that.
-            let reasons = ["no client", "no model was made", "tasks failed", "the run is not", "before the run does"];
+            let reasons = [
+                "no client",
+                "clients are needed",
+                "no model was made",
+                "tasks failed",
+                "the run is not",
+                "before the run does",
+            ];
             let is_explained = reasons.iter().any(|why| error.contains(why));
             assert!(is_explained, "{error}");
             Fate::GaveUp

@@ -234,7 +234,7 @@ fn follow_quarter(quarter: u32) {
     // 12 in 100 have a mistake: 30 of 250, with a standard deviation of 5.1. Most of the others are not hopeless.
     let (refused, completed) = (count(Fate::Refused), count(Fate::Completed));
     println!("{refused} refused, {completed} completed, {} gave up with a reason", count(Fate::GaveUp));
-    assert!((10..=50).contains(&refused) && completed >= 160, "{refused} refused, {completed} completed");
+    assert!((10..=50).contains(&refused) && completed >= 150, "{refused} refused, {completed} completed");
 }
 
 #[test]

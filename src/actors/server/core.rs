@@ -272,9 +272,10 @@ impl Core {
     /// Ends a run in which every task fails, where nothing else would end it.
     pub(super) fn check_failures(&self) -> Result<(), ServerError> {
         let (round, tasks) = (self.round, self.failures_in_a_row);
-        match self.causes.blame() {
-            Some(blame) if tasks > FAILURES_MAX => Err(ServerError::EveryTaskFails { round, tasks, blame }),
-            _ => Ok(()),
+        // What is to blame is told in words, which are made for the last failure alone.
+        match (tasks > FAILURES_MAX).then(|| self.causes.blame()).flatten() {
+            Some(blame) => Err(ServerError::EveryTaskFails { round, tasks, blame }),
+            None => Ok(()),
         }
     }
 

@@ -8,10 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::plan::Population;
 use crate::sim::{Battery, BatteryState};
-use crate::units::{SimDuration, SimTime};
-
-/// How long the server waits before it asks again whether an empty battery has been charged.
-const CHARGING_POLL: SimDuration = SimDuration::from_nanos(600_000_000_000);
+use crate::units::SimTime;
 
 /// The batteries of all clients.
 pub struct Batteries {
@@ -57,9 +54,11 @@ impl Batteries {
         })
     }
 
-    /// When to ask again about a client that cannot begin.
-    pub fn next_look(now: SimTime) -> SimTime {
-        now + CHARGING_POLL
+    /// When the client, if it stays without work, has enough to begin a task: `now` if it has,
+    /// [`NEVER`](crate::sim::NEVER) if charging does not bring it so far.
+    pub fn can_begin_at(&self, client_id: u32, now: SimTime) -> SimTime {
+        self.battery_of(client_id)
+            .map_or(now, |battery| battery.usable_at(client_id, self.state_of(client_id, battery), now))
     }
 
     /// The client drew `before_w` since its last change and draws `from_now_w` from now on, both beside idle and charging.

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::params::Params;
+use crate::report::Reason;
+use crate::sim::Phase;
 use crate::training::Update;
 use crate::units::{Bytes, SimTime};
 
@@ -67,6 +69,8 @@ pub enum ServerMessage {
     Failed {
         /// The task.
         task: TaskId,
+        /// Why.
+        cause: Cause,
     },
     /// A value that was collected.
     Value {
@@ -87,6 +91,18 @@ pub enum ServerMessage {
         /// When it is up.
         until: SimTime,
     },
+    /// No model has been made for longer than [`give_up_after`](super::server::RoundSettings::give_up_after): the run ends with
+    /// what the server says of it.
+    OutOfPatience,
+}
+
+/// Why a task ended without its update being used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Cause {
+    /// What came in between.
+    pub reason: Reason,
+    /// In which part of the task its client failed; none when the server did not want the update.
+    pub phase: Option<Phase>,
 }
 
 /// The value of an update.
@@ -157,6 +173,19 @@ pub enum Unused {
     Stale,
     /// The run is over.
     RunEnded,
+}
+
+impl From<Unused> for Reason {
+    fn from(why: Unused) -> Self {
+        match why {
+            Unused::Deadline => Self::Deadline,
+            Unused::OverSelected => Self::OverSelected,
+            Unused::Diverged => Self::Diverged,
+            Unused::RoundFailed => Self::RoundFailed,
+            Unused::Stale => Self::Stale,
+            Unused::RunEnded => Self::RunEnd,
+        }
+    }
 }
 
 /// How a round ended.

@@ -197,6 +197,23 @@ impl Population {
         }
     }
 
+    /// Device classes of which no client has the memory to train: the class's number, how many clients it has, and the most
+    /// memory that one of them has.
+    pub fn classes_that_cannot_train(&self) -> Vec<(usize, u32, Bytes)> {
+        if self.devices.iter().all(|class| class.config.memory.is_none() && class.config.compute.table.is_none()) {
+            return Vec::new();
+        }
+        // None once some client of the class can train.
+        let mut found = vec![Some((0, Bytes::ZERO)); self.devices.len()];
+        for client_id in 0..self.n_clients {
+            let class = self.device_class(client_id);
+            let memory = self.devices[class].model.memory(client_id).filter(|memory| *memory < self.training_memory);
+            found[class] = found[class].zip(memory).map(|((n, most), memory)| (n + 1, most.max(memory)));
+        }
+        let found = found.into_iter().enumerate();
+        found.filter_map(|(class, found)| found.filter(|(n, _)| *n > 0).map(|(n, most)| (class, n, most))).collect()
+    }
+
     /// True when some device states the power that it draws.
     pub fn counts_energy(&self) -> bool {
         self.devices.iter().any(|class| class.model.power().is_some())

@@ -4,6 +4,7 @@
 //! (updates on their way into the next model). `rounds` asks a cohort and waits for it; `stream` keeps clients at work all
 //! the time and makes a model whenever enough updates, or enough time, have come.
 
+mod causes;
 mod core;
 mod intake;
 mod rounds;
@@ -22,7 +23,7 @@ use super::batteries::Batteries;
 use super::messages::{Alarm, Command, GlobalModel, Models, ServerMessage, TaskId, UpdateValue};
 use super::plan::Population;
 use crate::seed::Seeds;
-use crate::sim::AvailabilityModel;
+use crate::sim::{AvailabilityModel, Outages};
 use crate::strategy::round::{BelowMinUpdatesConfig, LateUpdatesConfig};
 use crate::strategy::{CodecConfig, CodecError, Pace, SelectionConfig, StrategyConfig};
 use crate::units::{SimDuration, SimTime};
@@ -35,12 +36,19 @@ pub struct View {
     pub availability: Arc<dyn AvailabilityModel>,
     /// What the devices' batteries hold; none where no device has one.
     pub batteries: Option<Arc<Batteries>>,
+    /// When clients are offline together, which `availability` knows too; none where they never are.
+    pub outages: Option<Outages>,
 }
 
 impl View {
     /// True when a client that is not at work has enough in its battery to begin a task.
     fn can_begin(&self, client_id: u32, now: SimTime) -> bool {
         self.batteries.as_ref().is_none_or(|batteries| batteries.can_begin(client_id, now))
+    }
+
+    /// When it has, if it stays without work; none where no device has a battery.
+    fn can_begin_at(&self, client_id: u32, now: SimTime) -> Option<SimTime> {
+        self.batteries.as_ref().map(|batteries| batteries.can_begin_at(client_id, now))
     }
 }
 
@@ -61,7 +69,7 @@ pub struct RoundSettings {
     pub below_min_updates: BelowMinUpdatesConfig,
     /// What becomes of updates that a round no longer waits for.
     pub late_updates: LateUpdatesConfig,
-    /// A run that makes no model for this long has come to a standstill.
+    /// A run that makes no model for longer than this is ended with an error; rounds without one do not count.
     pub give_up_after: SimDuration,
     /// A model is evaluated after every so many rounds, and after the last.
     pub evaluate_every: u32,
@@ -77,36 +85,39 @@ pub struct RoundSettings {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// No client ever comes online.
-    #[error("round {round}: no client can be asked, and none ever will be; change `clients.availability`")]
+    /// Too few clients can be asked, and no other ever will be.
+    #[error("round {round}: {}", blame.why)]
     NobodyEver {
         /// The round that could not begin.
         round: u32,
+        /// Where the clients are.
+        blame: Blame,
     },
     /// No model for a long time.
     #[error(
         "round {round}: no model was made between {since_s} s and {now_s} s of simulated time, longer than \
-         `server.give_up_after`: {why}"
+         `server.give_up_after`: {}",
+        blame.why
     )]
     Standstill {
         /// The round that does not end.
         round: u32,
-        /// When the last round ended.
+        /// When the last model was made, in simulated seconds.
         since_s: f64,
         /// Now, or when the next client is expected.
         now_s: f64,
         /// What the server is waiting for.
-        why: &'static str,
-        /// The setting to be looked at first.
-        setting: &'static str,
+        blame: Blame,
     },
     /// All tasks fail.
-    #[error("round {round}: the last {tasks} tasks failed one after the other; no model will come of this scenario")]
+    #[error("round {round}: the last {tasks} tasks failed one after the other: {}", blame.why)]
     EveryTaskFails {
         /// The round that does not end.
         round: u32,
         /// How many.
         tasks: u64,
+        /// Of what.
+        blame: Blame,
     },
     /// A message that makes no sense in the server's state: a bug of the world.
     #[error("the server was told `{message}` about task {task}, which is not open in round {round}")]
@@ -140,13 +151,24 @@ pub enum ServerError {
 
 impl ServerError {
     /// The setting that decides about the error, where one does.
-    pub fn setting(&self) -> Option<&'static str> {
+    pub fn setting(&self) -> Option<&str> {
         match self {
-            Self::NobodyEver { .. } => Some("clients.availability"),
-            Self::Standstill { setting, .. } => Some(setting),
-            Self::EveryTaskFails { .. } | Self::NotFinite { .. } | Self::Confusion { .. } | Self::Codec { .. } => None,
+            Self::NobodyEver { blame, .. } | Self::Standstill { blame, .. } | Self::EveryTaskFails { blame, .. } => {
+                Some(&blame.setting)
+            }
+            Self::NotFinite { .. } => Some("clients.train.learning_rate"),
+            Self::Confusion { .. } | Self::Codec { .. } => None,
         }
     }
+}
+
+/// Why no model comes of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blame {
+    /// In words, with what to do.
+    pub why: String,
+    /// The setting to be looked at first: its dotted path.
+    pub setting: String,
 }
 
 /// What a policy works with while it decides about one message.
@@ -168,6 +190,11 @@ impl ServerState {
     /// The versions of the model that it names.
     pub fn versions(&self) -> impl Iterator<Item = u32> {
         self.core.versions()
+    }
+
+    /// When the last model was made; the start of the run if none was.
+    pub fn last_progress(&self) -> SimTime {
+        self.core.last_progress()
     }
 }
 
@@ -257,7 +284,6 @@ impl Server {
     /// made a mistake.
     pub fn on(&mut self, now: SimTime, message: ServerMessage, view: &View) -> Result<Vec<Command>, ServerError> {
         let (core, policy) = (&mut self.core, &mut self.policy);
-        core.check_patience(now, "server.give_up_after", "the clients at work take too long, or fail")?;
         let mut turn = Turn { now, view, commands: Vec::new() };
         match message {
             ServerMessage::Start => policy.begin(core, &mut turn)?,
@@ -266,8 +292,8 @@ impl Server {
                 core.task_arrived(task, now)?;
                 policy.arrived(task, core, &mut turn)?;
             }
-            ServerMessage::Failed { task } => {
-                let client_id = core.task_failed(task)?;
+            ServerMessage::Failed { task, cause } => {
+                let client_id = core.task_failed(task, cause)?;
                 policy.failed(task, client_id, core, &mut turn)?;
             }
             ServerMessage::Value { task, value } => policy.value(task, value, core, &mut turn)?,
@@ -280,6 +306,7 @@ impl Server {
                 core.forget_tasks();
                 policy.restarted(until, core, &mut turn)?;
             }
+            ServerMessage::OutOfPatience => return Err(core.out_of_patience(&turn)),
         }
         Ok(turn.commands)
     }

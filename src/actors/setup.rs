@@ -4,6 +4,7 @@ mod dataset;
 mod error;
 mod memory;
 mod plan;
+mod rates;
 
 use std::sync::Arc;
 

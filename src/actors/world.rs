@@ -26,15 +26,15 @@ use self::journal::Journal;
 use self::tasks::{Task, Tasks};
 use super::batteries::Batteries;
 use super::house::{House, HouseError};
-use super::messages::{Alarm, ClientCommand, ClientMessage, Command, GlobalModel, ServerMessage, TaskId};
+use super::messages::{Alarm, Cause, ClientCommand, ClientMessage, Command, GlobalModel, ServerMessage, TaskId};
 use super::plan::Plan;
 use super::pool::{Pool, PoolError};
 use super::server::{Server, View};
 use super::trainer::LearningError;
 use crate::report::{EventKind, Reason, ReportError};
-use crate::sim::{self, Calendar, Direction, NetworkModel, RestartConfig, SimError};
+use crate::sim::{self, Calendar, Direction, NEVER, NetworkModel, RestartConfig, SimError};
 use crate::strategy::Pace;
-use crate::units::SimTime;
+use crate::units::{SimDuration, SimTime};
 
 /// Why a run ended before its last round.
 #[derive(Debug, thiserror::Error)]
@@ -83,11 +83,17 @@ pub enum WorldError {
         /// What does not fit.
         message: String,
     },
-    /// Nothing is left to happen although the run is not over: a bug.
-    #[error("the run stands still at {seconds} s: nothing is left to happen, but the server waits")]
+    /// Nothing is left to happen although the run is not over: a bug, or transfers that never move.
+    #[error(
+        "the run stands still at {seconds} s: nothing is left to happen, but the server waits for {n_tasks} clients at \
+         work{}",
+        if *n_tasks > 0 { "; look for a link of `clients.networks` whose rate has come to 0" } else { "" }
+    )]
     StandStill {
         /// Simulated seconds.
         seconds: f64,
+        /// Tasks under way.
+        n_tasks: usize,
     },
 }
 
@@ -120,12 +126,14 @@ struct World<'a> {
     network: Box<dyn NetworkModel>,
     batteries: Option<Arc<Batteries>>,
     now: SimTime,
+    /// The clock does not come here: nothing is known of clients any more, or the server has lost patience.
+    limit: SimTime,
     /// Each client has one task in a round at most.
     has_rounds: bool,
     /// When the server is up again, while it is down.
     down_until: Option<SimTime>,
     /// Tasks that have failed while the server was down, which it learns when it is up again; in order.
-    untold_failures: VecDeque<TaskId>,
+    untold_failures: VecDeque<(TaskId, Cause)>,
     tasks: Tasks,
     journal: Journal<'a>,
     /// After those who hold jobs, since fields are dropped in their order: jobs that nobody waits for any more stop, and only
@@ -157,6 +165,7 @@ pub async fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, Wo
         batteries,
         network: plan.server_network.build(&plan.population.links_of_regions()),
         now: SimTime::ZERO,
+        limit: limit(plan, SimTime::ZERO),
         has_rounds: has_rounds(plan),
         down_until: None,
         untold_failures: VecDeque::new(),
@@ -178,7 +187,14 @@ pub async fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, Wo
 
 /// What the server of a plan knows.
 fn view_of(plan: &Plan, batteries: Option<Arc<Batteries>>) -> View {
-    View { population: plan.population.clone(), availability: plan.availability.clone(), batteries }
+    let (population, availability) = (plan.population.clone(), plan.availability.clone());
+    View { population, availability, batteries, outages: plan.outages.clone() }
+}
+
+/// Where the clock must not come, if the newest model was made at `last_model_at`.
+fn limit(plan: &Plan, last_model_at: SimTime) -> SimTime {
+    let patience_ends = last_model_at + plan.rounds.give_up_after + SimDuration::from_nanos(1);
+    patience_ends.min(plan.availability.known_until())
 }
 
 fn has_rounds(plan: &Plan) -> bool {
@@ -187,11 +203,10 @@ fn has_rounds(plan: &Plan) -> bool {
 
 impl World<'_> {
     async fn run(&mut self) -> Result<(), WorldError> {
-        let known_until = self.plan.availability.known_until();
         while self.last_model.is_none() {
             let next = (self.network.next(), self.calendar.next_time());
-            if [next.0, next.1].into_iter().flatten().min().is_some_and(|next| next >= known_until) {
-                return Err(WorldError::EndOfTrace { seconds: known_until.as_secs_f64() });
+            if let Some(next) = [next.0, next.1].into_iter().flatten().min().filter(|next| *next >= self.limit) {
+                return Err(self.beyond_limit(next).await);
             }
             match next {
                 (Some(at), next) if next.is_none_or(|next| at <= next) => {
@@ -206,11 +221,26 @@ impl World<'_> {
                     self.now = at;
                     self.handle(event).await?;
                 }
-                (_, None) => return Err(WorldError::StandStill { seconds: self.now.as_secs_f64() }),
+                (_, None) => return Err(self.standstill()),
             }
             self.checkpoint().await?;
         }
         Ok(())
+    }
+
+    /// Why a run ends whose next event is beyond the limit.
+    async fn beyond_limit(&mut self, next: SimTime) -> WorldError {
+        let known_until = self.plan.availability.known_until();
+        if known_until <= self.limit && known_until != NEVER {
+            return WorldError::EndOfTrace { seconds: known_until.as_secs_f64() };
+        }
+        self.now = next;
+        let told = self.tell_server(ServerMessage::OutOfPatience).await;
+        told.err().unwrap_or_else(|| self.standstill())
+    }
+
+    fn standstill(&self) -> WorldError {
+        WorldError::StandStill { seconds: self.now.as_secs_f64(), n_tasks: self.tasks.ids().len() }
     }
 
     async fn finish(self) -> Result<Outcome, WorldError> {
@@ -302,9 +332,9 @@ impl World<'_> {
         self.journal.run_event(self.now, EventKind::ServerUp)?;
         self.set_all_links()?;
         while self.last_model.is_none()
-            && let Some(task) = self.untold_failures.pop_front()
+            && let Some((task, cause)) = self.untold_failures.pop_front()
         {
-            self.tell_server(ServerMessage::Failed { task }).await?;
+            self.tell_server(ServerMessage::Failed { task, cause }).await?;
         }
         Ok(())
     }
@@ -341,6 +371,9 @@ impl World<'_> {
                 Command::Refuse { task, why } => self.refuse(task, why).await?,
                 Command::Evaluate { round, model } => self.evaluate(round, &model),
                 Command::EndRound(end) => {
+                    if end.aggregated > 0 {
+                        self.limit = limit(self.plan, self.now);
+                    }
                     self.journal.end_round(self.now, end)?;
                     let work = self.host_work();
                     self.journal.host(end.round, self.now, &work)?;

@@ -13,6 +13,7 @@ use crate::model::ModelError;
 use crate::petuning::TuningError;
 use crate::report::ReportError;
 use crate::scenario::{Diagnostics, Scenario};
+use crate::sim::SimError;
 use crate::training::TrainingError;
 
 /// Exit codes.
@@ -104,11 +105,24 @@ impl CliError {
         let setting = match &error {
             WorldError::House(HouseError::Server(error)) => error.setting(),
             WorldError::EndOfTrace { .. } => Some("clients.availability"),
+            WorldError::StandStill { n_tasks, .. } if *n_tasks > 0 => Some("clients.networks"),
+            WorldError::Sim(SimError::NoDuration { .. }) => Some("clients.devices"),
+            _ => None,
+        };
+        let setting = setting.map(str::to_owned);
+        let remedy = match &error {
+            WorldError::Sim(SimError::NoDuration { .. }) => {
+                Some("give its class of `clients.devices` another speed, or its client other work in `clients.train`")
+            }
             _ => None,
         };
         let error = Self::from(error);
+        let error = match remedy {
+            Some(remedy) => error.help(remedy),
+            None => error,
+        };
         match setting {
-            Some(path) => error.at(scenario, "run", path),
+            Some(path) => error.at(scenario, "run", &path),
             None => error,
         }
     }
@@ -185,6 +199,8 @@ impl From<SetupError> for CliError {
             }
             SetupError::Hub { error, .. } => hub_error(error),
             SetupError::Sim(_) => CliError::new(Exit::BadInput, "bad-trace", &error),
+            SetupError::Rate { .. } => CliError::new(Exit::BadInput, "out-of-range", &error)
+                .help("write what the link carries, such as `20 Mbps`"),
             SetupError::Metric { .. } => CliError::new(Exit::BadInput, "metric", &error),
             SetupError::Partition(_) => CliError::new(Exit::BadInput, "partition", &error),
             SetupError::Tuning(_) => CliError::new(Exit::BadInput, "tuning", &error),

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use self::calibration::{Calibration, calibrate};
 use self::play::{Played, play};
-use super::prepare::prepare;
+use super::prepare::{prepare, tell_of_memory};
 use super::progress::{duration, size};
 use super::run::RunArgs;
 use super::{CliError, Console, Exit, fetch};
@@ -53,6 +53,7 @@ pub(super) fn dry_run(args: &RunArgs, console: &Console) -> Result<(), CliError>
     console.warnings(&scenario);
     let inputs = fetch::from_cache(&scenario, console)?;
     let mut setup = prepare(&scenario, &inputs)?;
+    tell_of_memory(&scenario, &setup, console);
     check_memory(&scenario, &setup)?;
     let estimate = estimate(&scenario, &mut setup, PLAY_S)?;
     match console.is_json() {
@@ -69,7 +70,14 @@ pub(super) fn before(scenario: &Scenario, setup: &mut Setup, console: &Console) 
     check_memory(scenario, setup)?;
     // without learning the play would be the run itself
     if setup.plan.learning.is_some() && !console.is_quiet() {
-        console.note(estimate(scenario, setup, SHORT_PLAY_S)?.line());
+        match estimate(scenario, setup, SHORT_PLAY_S) {
+            Ok(estimate) => console.note(estimate.line()),
+            // The run says so itself when it comes there, with place and remedy, and leaves what it has until then.
+            Err(error) if error.exit() == Exit::RunFailed => {
+                console.note(format_args!("warning: played without learning, this run fails: {}", error.message()));
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }
@@ -77,7 +85,7 @@ pub(super) fn before(scenario: &Scenario, setup: &mut Setup, console: &Console) 
 fn estimate(scenario: &Scenario, setup: &mut Setup, play_s: f64) -> Result<Estimate, CliError> {
     let learning = setup.plan.learning.take();
     let checkpoint_every = setup.plan.checkpoint_every.take();
-    let played = play(&setup.plan, play_s);
+    let played = play(&setup.plan, scenario, play_s);
     (setup.plan.learning, setup.plan.checkpoint_every) = (learning, checkpoint_every);
     let played = played?;
     let estimated = match (&setup.plan.learning, &setup.learner) {
@@ -143,7 +151,11 @@ impl Estimate {
     /// One line for the start of a run.
     fn line(&self) -> String {
         let played = &self.played;
-        let about = if played.is_complete { "" } else { "about " };
+        let about = match (played.is_complete, played.rounds) {
+            (true, _) => "",
+            (false, 0) => "more than ",
+            (false, _) => "about ",
+        };
         let end = duration(played.end_s(self.rounds));
         let traffic = human_bytes(Bytes::new(played.bytes_of(self.rounds)));
         match &self.learning {
@@ -164,6 +176,7 @@ impl Estimate {
         let note = match (played.is_complete, self.reservation) {
             (true, None) => String::new(),
             (true, Some(reservation)) => format!("  (about: {reservation})"),
+            (false, _) if played.rounds == 0 => "  (more: the play was cut off in the first round)".into(),
             (false, _) => format!("  (about: from its first {} rounds of {})", played.rounds, self.rounds),
         };
         let mut rows = vec![

@@ -16,7 +16,7 @@ use crate::actors::world::{self, Outcome, WorldError};
 use crate::data::CacheUse;
 use crate::hub::HubSettings;
 use crate::report::export::perfetto;
-use crate::report::{LogEntry, ResultsWriter, RunLog, link_latest, remove_checkpoints_after};
+use crate::report::{LogEntry, ResultsWriter, RunLog, Summary, link_latest, remove_checkpoints_after};
 use crate::scenario::{LockHeader, Mode, Scenario};
 
 /// Where the files of a run go.
@@ -68,6 +68,7 @@ pub(super) fn prepare(
     let inputs = fetch::gather(scenario, hub, console)?;
     let setup = super::prepare::prepare(scenario, &inputs)?;
     console.warnings(scenario);
+    super::prepare::tell_of_memory(scenario, &setup, console);
     tell_notes(scenario, &setup, console);
     let header = LockHeader {
         straggler: env!("CARGO_PKG_VERSION").into(),
@@ -170,6 +171,10 @@ fn results(
         interrupt::finishing();
     }
     let found = finish::finish(scenario, setup, outcome, recorder)?;
+    if let Some(message) = nothing_aggregated(&found.summary) {
+        console.note(&message);
+        log.write(&LogEntry::Warning { message })?;
+    }
     if !found.has_trace {
         let rows = perfetto::ROWS_MAX;
         let export = format!("straggler export {} --perfetto", quoted(&found.directory));
@@ -178,6 +183,25 @@ fn results(
         log.write(&LogEntry::Warning { message })?;
     }
     Ok(found)
+}
+
+/// What the user should know of a run whose model is the one that it started with.
+fn nothing_aggregated(summary: &Summary) -> Option<String> {
+    let updates = &summary.updates;
+    if updates.aggregated > 0 {
+        return None;
+    }
+    let causes = updates.dropped.iter().chain(&updates.rejected);
+    let most = causes
+        .max_by_key(|(_, n)| **n)
+        .map_or_else(String::new, |(reason, n)| format!(", {n} of them by `{}`", reason.as_str()));
+    Some(format!(
+        "warning: the model is the one that the run started with: of {} tasks {} were dropped{most}, {} late and {} refused",
+        updates.selected,
+        updates.n_dropped(),
+        updates.late,
+        updates.n_rejected()
+    ))
 }
 
 /// What the user should know of the inputs before the run.

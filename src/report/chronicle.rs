@@ -76,6 +76,8 @@ pub(super) struct Chronicle {
     pub(super) unused: BTreeMap<(Reason, Stage), u64>,
     pub(super) down: Moved,
     pub(super) up: Moved,
+    /// Of what was wasted, uploads of updates that were used, which broke off and were begun anew.
+    pub(super) discarded: Bytes,
     /// How many updates were aggregated with each staleness.
     pub(super) staleness: BTreeMap<u32, u64>,
 }
@@ -116,8 +118,15 @@ impl Chronicle {
 
     fn end_task(&mut self, task: &Task, ending: Ending, record: &Record) {
         let is_used = matches!(ending, Ending::Accepted { .. });
-        for (moved, bytes) in [(&mut self.down, task.down), (&mut self.up, task.up)] {
-            *(if is_used { &mut moved.used } else { &mut moved.wasted }) += bytes;
+        for (moved, bytes, discarded) in
+            [(&mut self.down, task.down, Bytes::ZERO), (&mut self.up, task.up, task.discarded)]
+        {
+            let wasted = if is_used { discarded } else { bytes };
+            moved.wasted += wasted;
+            moved.used += bytes - wasted;
+        }
+        if is_used {
+            self.discarded += task.discarded;
         }
         match ending {
             Ending::Accepted { staleness } => *self.staleness.entry(staleness).or_default() += 1,

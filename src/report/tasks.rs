@@ -71,6 +71,10 @@ pub(super) struct Task {
     pub(super) down: Bytes,
     /// Bytes moved to the server.
     pub(super) up: Bytes,
+    /// Of these, bytes of uploads that broke off and were begun anew.
+    pub(super) discarded: Bytes,
+    /// What the first upload was to move.
+    update: Option<Bytes>,
 }
 
 impl Task {
@@ -89,6 +93,13 @@ impl Task {
 
     fn enter(&mut self, stage: Stage, now: SimTime) {
         self.stage = (stage, now);
+    }
+
+    /// An upload begins that is to move `bytes`: what was moved before and is to be moved again was of no use.
+    fn begin_upload(&mut self, bytes: Bytes) {
+        let update = *self.update.get_or_insert(bytes);
+        let useful = update.get().saturating_sub(bytes.get());
+        self.discarded = Bytes::new(self.up.get().saturating_sub(useful));
     }
 
     /// The task as it would be if its stage ended now.
@@ -132,7 +143,17 @@ impl Tasks {
         if record.event == EventKind::Selected {
             let steps = Vec::with_capacity(4);
             let stage = (Stage::Pause, now);
-            let task = Task { id, client_id, selected: now, steps, stage, down: Bytes::ZERO, up: Bytes::ZERO };
+            let task = Task {
+                id,
+                client_id,
+                selected: now,
+                steps,
+                stage,
+                down: Bytes::ZERO,
+                up: Bytes::ZERO,
+                discarded: Bytes::ZERO,
+                update: None,
+            };
             self.open.insert(id, task);
             return self.open.get(&id).map_or(Change::None, Change::Moved);
         }
@@ -170,6 +191,9 @@ impl Tasks {
         let Some(task) = self.open.get_mut(&id) else { return Change::None };
         task.leave(now, moved);
         task.enter(stage, now);
+        if record.event == EventKind::UploadStart {
+            task.begin_upload(record.bytes.unwrap_or_default());
+        }
         Change::Moved(task)
     }
 }
@@ -189,6 +213,25 @@ mod tests {
 
     fn at(seconds: u64) -> SimTime {
         SimTime::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn what_is_sent_again_was_sent_in_vain() {
+        let row = |time, event| Record::new(at(time), event).client(7).round(1).task(1);
+        let discarded = |again: u64| {
+            let rows = [
+                row(0, EventKind::Selected),
+                row(1, EventKind::UploadStart).bytes(Bytes::new(10)),
+                row(2, EventKind::Interrupted).bytes(Bytes::new(4)),
+                row(3, EventKind::UploadStart).bytes(Bytes::new(again)),
+                row(4, EventKind::UploadEnd).bytes(Bytes::new(again)),
+            ];
+            let mut tasks = Tasks::default();
+            rows.iter().for_each(|row| drop(tasks.on(row)));
+            let task = tasks.get(1).unwrap();
+            (task.up.get(), task.discarded.get())
+        };
+        assert_eq!((discarded(10), discarded(6)), ((14, 4), (10, 0)));
     }
 
     #[test]

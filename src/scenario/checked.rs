@@ -92,6 +92,13 @@ impl Scenario {
         self.origins.show(vec![problem])
     }
 
+    /// The same for what is right and probably not meant; empty where nobody knows where the settings were written.
+    pub fn warning(&self, code: &'static str, path: &str, message: String, help: String) -> Diagnostics {
+        let place = self.origins.locate(path);
+        let warnings = place.map(|place| Diagnostic::warning(code, message, place).help(help));
+        self.origins.show(warnings.into_iter().collect())
+    }
+
     pub(super) fn raw(&self) -> &Draft {
         &self.raw
     }
@@ -256,7 +263,7 @@ impl Scenario {
         &self.raw.server.late_updates
     }
 
-    /// A run in which no round ends for this long is ended.
+    /// A run that makes no model for longer than this is ended with an error; rounds without one do not count.
     pub fn give_up_after(&self) -> SimDuration {
         self.raw.server.give_up_after
     }

@@ -227,7 +227,7 @@ pub struct ServerConfig {
     /// What becomes of updates that a round no longer waits for.
     #[serde(default)]
     pub late_updates: LateUpdatesConfig,
-    /// A run in which no round ends for this long is ended with an error, > 0. Default: 30 d.
+    /// A run that makes no model for longer than this is ended with an error, > 0; rounds without one do not count. Default: 30 d.
     #[serde(default = "default_give_up_after")]
     pub give_up_after: SimDuration,
     /// When the server goes down, in the order of time.

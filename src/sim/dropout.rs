@@ -16,7 +16,8 @@ pub struct DropoutConfig {
     pub during_download: f64,
     /// While the client trains, given that the download succeeded.
     pub during_train: f64,
-    /// While the update travels to the server, given that training succeeded.
+    /// While the update travels to the server, given that training succeeded. Of each attempt, where `clients.uploads` tries
+    /// again.
     pub during_upload: f64,
 }
 
@@ -63,6 +64,13 @@ impl DropoutConfig {
         let fraction = stream.sample(Open01);
         let failed = self.by_phase().into_iter().zip(draws).find(|((_, _, probability), draw)| draw < probability);
         failed.map(|((phase, _, _), _)| Failure { phase, fraction })
+    }
+
+    /// Draws whether a further attempt at an upload fails, from a stream of its own.
+    pub fn draw_upload(&self, stream: &mut Stream) -> Option<Failure> {
+        let draw: f64 = stream.random();
+        let fraction = stream.sample(Open01);
+        (draw < self.during_upload).then_some(Failure { phase: Phase::Upload, fraction })
     }
 
     fn by_phase(&self) -> [(Phase, &'static str, f64); 3] {

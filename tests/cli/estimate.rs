@@ -79,3 +79,50 @@ fn a_partition_that_cannot_be_made_is_shown_where_it_is_written() {
     let text = stderr(&output);
     assert!(text.contains("error[partition]") && text.contains("--> quickstart:"), "{text}");
 }
+
+#[test]
+fn a_run_that_will_fail_begins_all_the_same_and_a_dry_run_says_why() {
+    let args = ["run", "quickstart", "--set", "server.give_up_after=1 s"];
+    let place = "--> --set server.give_up_after=1 s";
+    let dry = straggler(&[&args[..], &["--dry-run"]].concat());
+    assert_eq!(dry.status.code(), Some(1), "{}", stderr(&dry));
+    assert!(stderr(&dry).contains("error[run]: round 1: no model was made") && stderr(&dry).contains(place));
+    let folder = tempfile::tempdir().unwrap();
+    let run = straggler(&[&args[..], &["--out", folder.path().to_str().unwrap()]].concat());
+    let told = stderr(&run);
+    assert_eq!(run.status.code(), Some(1), "{told}");
+    assert!(told.contains("warning: played without learning, this run fails: round 1: no model was made"), "{told}");
+    assert!(told.contains("error[run]: round 1: no model was made") && told.contains(place), "{told}");
+    let log = std::fs::read_to_string(folder.path().join("quickstart/latest/log.jsonl")).unwrap();
+    assert!(log.lines().last().unwrap().contains("\"failed\""), "{log}");
+}
+
+#[test]
+fn a_play_that_does_not_come_to_the_end_of_a_round_is_cut_off() {
+    // A link that has another rate each millisecond: 200 d of them are 1.7e10 events.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("slow.csv"),
+        "client_id,time_s,down_kbps,up_kbps\na,0,1000,0.000001\na,0.001,1001,0.000002\n",
+    )
+    .unwrap();
+    let text = "version: 1
+name: slow
+model: { name: builtin:tiny-roberta }
+tuning: head
+clients:
+  total: 1
+  num_examples: 1
+  sequence_length: 8
+  num_labels: 2
+  devices: { a: { share: 1, compute: { time_per_sample: 1 ms } } }
+  networks: { a: { share: 1, trace: { file: slow.csv, assign: random, end: loop }, latency: 1 ms } }
+server: { rounds: 2, clients_per_round: 1, give_up_after: 200 d }
+compute: { mode: timing_only }
+";
+    let file = folder.path().join("slow.yaml");
+    std::fs::write(&file, text).unwrap();
+    let output = straggler(&["run", file.to_str().unwrap(), "--dry-run"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("the play was cut off in the first round"), "{}", stdout(&output));
+}

@@ -139,28 +139,88 @@ fn token_ids_are_kept_for_the_next_run_and_made_anew_when_damaged() {
     assert_eq!(std::fs::read(&kept).unwrap(), whole);
 }
 
-#[test]
-fn a_run_that_nobody_can_take_part_in_ends_with_the_place_of_the_setting() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("nobody.yaml");
-    let text_of_file = "version: 1
-name: nobody
+/// A scenario of one client for time alone, with `changes` of its text.
+fn alone(folder: &std::path::Path, changes: &[(&str, &str)]) -> String {
+    let mut text = "version: 1
+name: alone
 model: { name: builtin:tiny-roberta }
 tuning: head
 clients:
   total: 1
-  num_examples: 1
+  num_examples: 2
   sequence_length: 8
   num_labels: 2
   devices: { a: { share: 1, compute: { time_per_sample: 1 ms } } }
   networks: { a: { share: 1, downlink: 1 Mbps, uplink: 1 Mbps, latency: 1 ms } }
-  availability: { markov: { mean_online: 1 ms, mean_offline: 300 d } }
+  availability: always
 server: { rounds: 2, clients_per_round: 1, give_up_after: 1 h }
 compute: { mode: timing_only }
-";
-    std::fs::write(&file, text_of_file).unwrap();
-    let done = straggler(&["run", file.to_str().unwrap(), "--out", folder.path().to_str().unwrap()]);
-    let told = text(&done.stderr);
-    assert_eq!(done.status.code(), Some(1), "{told}");
-    assert!(told.contains("no client can be asked") && told.contains("nobody.yaml:12:"), "{told}");
+"
+    .to_string();
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, to);
+    }
+    let file = folder.join("alone.yaml");
+    std::fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+/// Runs it, and gives the exit code and what stderr says.
+fn run_alone(changes: &[(&str, &str)], more: &[&str]) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = alone(folder.path(), changes);
+    let done = straggler(&[&["run", &file, "--out", folder.path().to_str().unwrap()], more].concat());
+    (done.status.code(), text(&done.stderr))
+}
+
+#[test]
+fn a_run_that_nobody_can_take_part_in_ends_with_the_place_of_the_setting() {
+    let never = ("always", "{ markov: { mean_online: 1 ms, mean_offline: 300 d } }");
+    for more in [&[][..], &["--dry-run"]] {
+        let (code, told) = run_alone(&[never], more);
+        assert_eq!(code, Some(1), "{told}");
+        assert!(told.contains("no client can be asked") && told.contains("alone.yaml:12:"), "{told}");
+    }
+}
+
+#[test]
+fn a_training_time_beyond_the_clock_is_shown_where_devices_are() {
+    // 200,000 d for each of two examples; the clock ends after 213,503 d.
+    let (code, told) = run_alone(&[("time_per_sample: 1 ms", "time_per_sample: 200000 d")], &[]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(
+        told.contains("the training time of client 0 cannot be computed") && told.contains("alone.yaml:10:"),
+        "{told}"
+    );
+    assert!(told.contains("help: give its class"), "{told}");
+}
+
+#[test]
+fn a_rate_at_which_nothing_arrives_before_the_clock_ends_is_refused() {
+    let (code, told) = run_alone(&[("uplink: 1 Mbps", "uplink: 0.0000001 bps")], &[]);
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("error[out-of-range]: `clients.networks.a.uplink`: at "), "{told}");
+    assert!(told.contains("alone.yaml:11:") && told.contains("help: write what the link carries"), "{told}");
+}
+
+#[test]
+fn a_class_that_cannot_train_and_a_run_that_learnt_nothing_are_told() {
+    let small = ("share: 1, compute", "share: 1, memory: 1 KiB, compute");
+    let (code, told) = run_alone(&[small], &[]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(
+        told.contains("warning[memory]: `clients.devices.a.memory`: none of the class's 1 clients can train"),
+        "{told}"
+    );
+    assert!(told.contains("alone.yaml:10:"), "{told}");
+    let nothing =
+        "warning: the model is the one that the run started with: of 2 tasks 2 were dropped, 2 of them by `memory`";
+    assert!(told.contains(nothing), "{told}");
+    // As many gigabytes are enough.
+    let (code, told) = run_alone(&[("share: 1, compute", "share: 1, memory: 1 GiB, compute")], &[]);
+    assert!(code == Some(0) && !told.contains("warning"), "{told}");
+    let folder = tempfile::tempdir().unwrap();
+    let explained = straggler(&["validate", "--explain", &alone(folder.path(), &[small])]);
+    assert!(text(&explained.stderr).contains("warning[memory]"), "{}", text(&explained.stderr));
 }

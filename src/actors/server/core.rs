@@ -1,5 +1,6 @@
 //! What the server knows and does in every way of making models: who is at work, the model, whom to ask.
 
+mod presence;
 mod waiting;
 
 use std::collections::BTreeMap;
@@ -7,8 +8,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RoundSettings, ServerError, Turn};
-use crate::actors::messages::{Command, GlobalModel, Models, RoundEnd, TaskId, Unused};
+use super::causes::Causes;
+use super::{Blame, RoundSettings, ServerError, Turn};
+use crate::actors::messages::{Cause, Command, GlobalModel, Models, RoundEnd, TaskId, Unused};
 use crate::collections::{IdSet, Window};
 use crate::params::Params;
 use crate::seed::{Purpose, Seeds};
@@ -49,7 +51,10 @@ pub(super) struct Core {
     census: Census,
     /// How often clients were selected in this round.
     n_selections: u32,
+    /// When the newest model was made.
     last_progress: SimTime,
+    /// Why tasks have ended without being used since then.
+    causes: Causes,
     failures_in_a_row: u64,
 }
 
@@ -67,6 +72,7 @@ pub(super) struct CoreState {
     history: History,
     n_selections: u32,
     last_progress: SimTime,
+    causes: Causes,
     failures_in_a_row: u64,
 }
 
@@ -83,6 +89,10 @@ impl CoreState {
     pub(super) fn versions(&self) -> impl Iterator<Item = u32> {
         let asked = self.running.values().chain(self.waiting.values()).map(|asked| asked.model_version);
         asked.chain([self.model_version])
+    }
+
+    pub(super) fn last_progress(&self) -> SimTime {
+        self.last_progress
     }
 }
 
@@ -112,6 +122,7 @@ impl Core {
             history: self.history.clone(),
             n_selections: self.n_selections,
             last_progress: self.last_progress,
+            causes: self.causes.clone(),
             failures_in_a_row: self.failures_in_a_row,
         }
     }
@@ -140,6 +151,7 @@ impl Core {
             census: Census::default(),
             n_selections: state.n_selections,
             last_progress: state.last_progress,
+            causes: state.causes,
             failures_in_a_row: state.failures_in_a_row,
         }
     }
@@ -159,6 +171,7 @@ impl Core {
             census: Census::default(),
             n_selections: 0,
             last_progress: SimTime::ZERO,
+            causes: Causes::default(),
             failures_in_a_row: 0,
         }
     }
@@ -167,18 +180,32 @@ impl Core {
         ServerError::Confusion { message, task, round: self.round }
     }
 
-    /// Ends a run of which nothing has come for long.
-    pub(super) fn check_patience(
-        &self,
-        now: SimTime,
-        setting: &'static str,
-        why: &'static str,
-    ) -> Result<(), ServerError> {
-        if now != NEVER && now.since(self.last_progress) <= self.settings.give_up_after {
-            return Ok(());
-        }
-        let (since_s, now_s) = (self.last_progress.as_secs_f64(), now.as_secs_f64());
-        Err(ServerError::Standstill { round: self.round, since_s, now_s, why, setting })
+    /// True when a model must have been made before `time`.
+    fn is_too_late(&self, time: SimTime) -> bool {
+        time == NEVER || time.since(self.last_progress) > self.settings.give_up_after
+    }
+
+    fn standstill(&self, at: SimTime, blame: Blame) -> ServerError {
+        let (since_s, now_s) = (self.last_progress.as_secs_f64(), at.as_secs_f64());
+        ServerError::Standstill { round: self.round, since_s, now_s, blame }
+    }
+
+    /// Why nothing has come of the run for so long: tasks that came to nothing, tasks that take too long, or clients that
+    /// are not there.
+    pub(super) fn out_of_patience(&self, turn: &Turn<'_>) -> ServerError {
+        // A few tasks that have failed do not explain what many that are under way take so long for.
+        let ended = self.causes.blame().filter(|_| self.causes.total() >= self.n_running as u64);
+        let blame = ended.unwrap_or_else(|| match self.n_running {
+            0 => self.presence(turn).blame_for_waiting(1),
+            n => Blame {
+                why: format!(
+                    "the {n} clients at work take longer; give them smaller payloads, faster links or devices, or raise \
+                     `server.give_up_after`"
+                ),
+                setting: "server.give_up_after".into(),
+            },
+        });
+        self.standstill(turn.now, blame)
     }
 
     /// Chooses up to `n` clients that are online and not at work.
@@ -231,21 +258,24 @@ impl Core {
     }
 
     /// Gives the client that has failed.
-    pub(super) fn task_failed(&mut self, task: TaskId) -> Result<u32, ServerError> {
+    pub(super) fn task_failed(&mut self, task: TaskId, cause: Cause) -> Result<u32, ServerError> {
         let Some(asked) = self.tasks.get(task).filter(|asked| !asked.has_arrived) else {
             return Err(self.confusion("the client failed", task));
         };
         let client_id = asked.client_id;
         self.forget(task);
+        self.causes.count(cause);
         self.failures_in_a_row += 1;
         Ok(client_id)
     }
 
     /// Ends a run in which every task fails, where nothing else would end it.
     pub(super) fn check_failures(&self) -> Result<(), ServerError> {
-        match self.failures_in_a_row > FAILURES_MAX {
-            true => Err(ServerError::EveryTaskFails { round: self.round, tasks: self.failures_in_a_row }),
-            false => Ok(()),
+        let (round, tasks) = (self.round, self.failures_in_a_row);
+        // What is to blame is told in words, which are made for the last failure alone.
+        match (tasks > FAILURES_MAX).then(|| self.causes.blame()).flatten() {
+            Some(blame) => Err(ServerError::EveryTaskFails { round, tasks, blame }),
+            None => Ok(()),
         }
     }
 
@@ -275,6 +305,7 @@ impl Core {
     /// Refuses an update, or stops a task.
     pub(super) fn refuse(&mut self, task: TaskId, why: Unused, turn: &mut Turn<'_>) {
         self.forget(task);
+        self.causes.count(Cause { reason: why.into(), phase: None });
         turn.commands.push(Command::Refuse { task, why });
     }
 
@@ -319,7 +350,7 @@ impl Core {
 
     /// Makes the next version of the model, with the values that clients will decode. Values that are not finite are an
     /// error: what is trained from them would only diverge.
-    pub(super) fn publish(&mut self, params: Option<Params>) -> Result<(), ServerError> {
+    pub(super) fn publish(&mut self, params: Option<Params>, now: SimTime) -> Result<(), ServerError> {
         if params.as_ref().is_some_and(|params| !params.values().iter().all(|value| value.is_finite())) {
             return Err(ServerError::NotFinite { round: self.round });
         }
@@ -331,6 +362,8 @@ impl Core {
         });
         let params = params.transpose().map_err(as_error)?;
         self.model = Arc::new(GlobalModel { version: self.model.version + 1, params, payload: self.model.payload });
+        self.last_progress = now;
+        self.causes.clear();
         Ok(())
     }
 
@@ -354,7 +387,6 @@ impl Core {
         }));
         self.round += 1;
         self.n_selections = 0;
-        self.last_progress = turn.now;
         if is_last {
             turn.commands.push(Command::EndRun { model: self.model.clone() });
         }

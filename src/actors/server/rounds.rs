@@ -140,7 +140,7 @@ impl Rounds {
             }
         }
         if is_success {
-            core.publish(params)?;
+            core.publish(params, turn.now)?;
         }
         core.end_round(if is_success { n_folded } else { 0 }, train_loss, turn);
         Ok(())
@@ -164,14 +164,9 @@ impl Policy for Rounds {
     fn begin(&mut self, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         let cohort = core.choose(core.settings.dispatches_per_round, turn);
         if cohort.len() < core.min_updates() {
-            match core.wait_for_clients(|at| self.expects_clients_at.contains(&at), turn) {
-                Ok(at) => {
-                    self.expects_clients_at.insert(at);
-                }
-                // Clients that are still at work for an earlier round can be asked when they are done.
-                Err(_) if core.n_running() > 0 => {}
-                Err(error) => return Err(error),
-            }
+            let is_set = |at| self.expects_clients_at.contains(&at);
+            let at = core.wait_for_clients(core.min_updates(), is_set, turn)?;
+            self.expects_clients_at.extend(at);
             return Ok(());
         }
         self.expects_clients_at.clear();

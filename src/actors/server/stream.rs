@@ -82,11 +82,7 @@ impl Stream {
             let earlier = match self.state.expects_clients_at.filter(|at| *at > turn.now) {
                 // Those who were idle when the alarm was set come no sooner, so that they need not be looked at again.
                 Some(at) => core.wait_for_any_of(idle_since, at, turn),
-                None => match core.wait_for_clients(|_| false, turn) {
-                    Ok(at) => Some(at),
-                    Err(_) if core.n_running() > 0 => None,
-                    Err(error) => return Err(error),
-                },
+                None => core.wait_for_clients(1, |_| false, turn)?,
             };
             self.state.expects_clients_at = earlier.or(self.state.expects_clients_at);
         }
@@ -122,7 +118,7 @@ impl Stream {
         let n_folded = intake.n_folded();
         let (params, train_loss) = intake.finish(core, turn);
         if n_folded > 0 {
-            core.publish(params)?;
+            core.publish(params, turn.now)?;
         }
         self.state.is_open = false;
         match core.end_round(n_folded, train_loss, turn) {

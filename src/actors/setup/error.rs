@@ -8,7 +8,7 @@ use crate::petuning::TuningError;
 use crate::sim::SimError;
 use crate::strategy::CodecError;
 use crate::training::TrainingError;
-use crate::units::Bytes;
+use crate::units::{Bandwidth, Bytes};
 
 /// What the scenario asks for and cannot be had. Nothing has run.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,18 @@ pub enum SetupError {
     /// A file of traces or of devices.
     #[error(transparent)]
     Sim(#[from] SimError),
+    /// A link that is too slow.
+    #[error(
+        "`{setting}`: at {rate} a payload of {payload} takes longer than the 584 years that the simulated clock counts"
+    )]
+    Rate {
+        /// The setting: its dotted path.
+        setting: String,
+        /// What the link carries.
+        rate: Bandwidth,
+        /// What it is to carry.
+        payload: Bytes,
+    },
     /// The tuning method.
     #[error(transparent)]
     Tuning(#[from] TuningError),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::rates::check_rates;
 use super::{IDLE_CLIENTS_MAX, SetupError};
 use crate::actors::plan::{Class, Facts, Plan, Population, SampleCosts, ShardSizes};
 use crate::actors::server::RoundSettings;
@@ -38,6 +39,7 @@ pub(super) fn plan(
         uplink_payload: payload(&compression.uplink)?,
         facts: Facts::new(scenario.n_clients()),
     };
+    check_rates(&population)?;
     let population = Arc::new(population);
     let mut availability: Arc<dyn AvailabilityModel> = scenario.availability().implementation().build(&context)?.into();
     let outages = (!scenario.outages().is_empty()).then(|| {

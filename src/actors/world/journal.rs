@@ -223,7 +223,7 @@ impl<'a> Journal<'a> {
     fn charge(&mut self, task: &Task, is_used: bool) {
         self.clients[task.client_id as usize].charge(task);
         let moved = task.bytes_down + task.bytes_up;
-        let wasted = if is_used { Bytes::ZERO } else { moved };
+        let wasted = if is_used { task.discarded.bytes } else { moved };
         let open = &mut self.tally;
         open.bytes_down += task.bytes_down;
         open.bytes_up += task.bytes_up;
@@ -231,7 +231,7 @@ impl<'a> Journal<'a> {
         let energy_j = task.energy_j();
         open.energy_j += energy_j;
         self.totals.energy_j += energy_j;
-        self.totals.energy_wasted_j += if is_used { 0.0 } else { energy_j };
+        self.totals.energy_wasted_j += if is_used { task.discarded_energy_j() } else { energy_j };
         self.totals.bytes_down += task.bytes_down;
         self.totals.bytes_up += task.bytes_up;
         self.totals.bytes_wasted += wasted;
@@ -287,13 +287,9 @@ impl<'a> Journal<'a> {
         id: TaskId,
         task: &mut Task,
         reason: Reason,
+        phase: Phase,
     ) -> Result<(), ReportError> {
         self.record_stop(now, EventKind::Dropout, id, task, reason)?;
-        let phase = match task.stage {
-            Stage::Download => Phase::Download,
-            Stage::Train => Phase::Train,
-            Stage::Upload | Stage::Paused | Stage::Arrived => Phase::Upload,
-        };
         *self.totals.dropped.entry((reason, phase)).or_default() += 1;
         self.clients[task.client_id as usize].dropped += 1;
         self.tally.dropped += 1;
@@ -303,14 +299,7 @@ impl<'a> Journal<'a> {
     }
 
     pub(super) fn refuse(&mut self, now: SimTime, id: TaskId, task: &mut Task, why: Unused) -> Result<(), ReportError> {
-        let reason = match why {
-            Unused::Deadline => Reason::Deadline,
-            Unused::OverSelected => Reason::OverSelected,
-            Unused::Diverged => Reason::Diverged,
-            Unused::RoundFailed => Reason::RoundFailed,
-            Unused::Stale => Reason::Stale,
-            Unused::RunEnded => Reason::RunEnd,
-        };
+        let reason = Reason::from(why);
         self.record_stop(now, EventKind::Rejected, id, task, reason)?;
         match why {
             Unused::Deadline | Unused::OverSelected | Unused::RunEnded => {

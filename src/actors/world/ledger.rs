@@ -67,11 +67,11 @@ pub struct Totals {
     pub bytes_down: Bytes,
     /// Bytes moved to the server.
     pub bytes_up: Bytes,
-    /// Of both, bytes of tasks that did not end in an aggregated update.
+    /// Of both, bytes of tasks that did not end in an aggregated update, and of attempts at others that were begun anew.
     pub bytes_wasted: Bytes,
     /// Energy in joules that clients spent on tasks.
     pub energy_j: f64,
-    /// Of it, on tasks that did not end in an aggregated update.
+    /// Of it, on tasks that did not end in an aggregated update, and on attempts at others that were begun anew.
     pub energy_wasted_j: f64,
 }
 

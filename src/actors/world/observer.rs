@@ -91,7 +91,7 @@ pub struct RoundReport {
     pub bytes_down: Bytes,
     /// Bytes moved to the server.
     pub bytes_up: Bytes,
-    /// Of both, bytes of tasks whose update was not used.
+    /// Of both, bytes of tasks whose update was not used, and of attempts at others that were begun anew.
     pub bytes_wasted: Bytes,
     /// Bytes moved since the start of the run by transfers that are over; of tasks under way too, whose bytes the rounds in
     /// which they end will count.

@@ -4,10 +4,11 @@ use super::events::{Event, Transfer};
 use super::learning::submit;
 use super::tasks::{InFlight, Stage, Task};
 use super::{World, WorldError, sender_of};
-use crate::actors::messages::{ClientMessage, ServerMessage, TaskId, Unused};
+use crate::actors::messages::{Cause, ClientMessage, ServerMessage, TaskId, Unused};
+use crate::actors::plan::Plan;
 use crate::report::{EventKind, Reason};
 use crate::seed::Purpose;
-use crate::sim::{self, Direction, Flow, NEVER, Phase};
+use crate::sim::{self, Direction, Failure, Flow, NEVER, Phase};
 use crate::units::{Bandwidth, Bytes, SimTime};
 
 impl World<'_> {
@@ -170,7 +171,6 @@ impl World<'_> {
             Direction::Up => Phase::Upload,
         };
         if task.failure.is_some_and(|failure| failure.phase == phase) {
-            task.failure = None;
             if direction == Direction::Up && task.can_retry(&self.plan.uploads) {
                 return self.interrupt(id, Reason::Network, bytes).await;
             }
@@ -216,7 +216,7 @@ impl World<'_> {
             return Ok(());
         }
         self.calendar.push(end, sender_of(client_id), Event::TrainingEnds { task: id });
-        let is_doomed = (task.failure.is_some() && !task.can_retry(&plan.uploads))
+        let is_doomed = every_upload_fails(plan, task)
             || [task.offline_at, task.crash_at, empty_at.unwrap_or(NEVER)].iter().any(|at| *at <= end)
             || task.useful_until.is_some_and(|until| end > until);
         if let (Some(pool), Some(learning), false) = (&self.pool, &plan.learning, is_doomed) {
@@ -267,15 +267,20 @@ impl World<'_> {
         let task = self.tasks.get_mut(id).expect("only a task under way is interrupted");
         let at = self.plan.availability.next_online(task.client_id, self.now);
         self.journal.interrupt(self.now, id, task, reason, moved)?;
+        match self.plan.uploads.when_interrupted {
+            sim::WhenInterrupted::Resume => task.to_upload = task.to_upload - moved,
+            sim::WhenInterrupted::Restart | sim::WhenInterrupted::Fail => {
+                task.to_upload = self.plan.population.uplink_payload;
+                task.discarded.bytes += moved;
+                task.discarded.time += self.now.since(task.stage_start);
+            }
+        }
         task.enter(Stage::Paused, self.now);
         task.paused_at = self.now;
+        task.attempt += 1;
         self.change_draw(id);
         let task = self.tasks.get_mut(id).expect("it waits for its client");
-        task.attempt += 1;
-        task.to_upload = match self.plan.uploads.when_interrupted {
-            sim::WhenInterrupted::Resume => task.to_upload - moved,
-            sim::WhenInterrupted::Restart | sim::WhenInterrupted::Fail => self.plan.population.uplink_payload,
-        };
+        task.failure = upload_failure(self.plan, task, task.attempt);
         if at == NEVER {
             return self.fail(id, reason).await;
         }
@@ -317,28 +322,44 @@ impl World<'_> {
     /// Ends a task that has failed. A server that is down learns of it when it is up again.
     pub(super) async fn fail(&mut self, id: TaskId, reason: Reason) -> Result<(), WorldError> {
         match (self.drop_out(id, reason).await?, self.down_until) {
-            (true, None) => self.tell_server(ServerMessage::Failed { task: id }).await,
-            (true, Some(_)) => {
-                self.untold_failures.push_back(id);
+            (Some(cause), None) => self.tell_server(ServerMessage::Failed { task: id, cause }).await,
+            (Some(cause), Some(_)) => {
+                self.untold_failures.push_back((id, cause));
                 Ok(())
             }
-            (false, _) => Ok(()),
+            (None, _) => Ok(()),
         }
     }
 
-    /// Ends a task that has failed without telling the server. False when it is over already.
-    pub(super) async fn drop_out(&mut self, id: TaskId, reason: Reason) -> Result<bool, WorldError> {
-        let Some(mut task) = self.stop(id).await? else { return Ok(false) };
-        self.journal.drop_out(self.now, id, &mut task, reason)?;
-        Ok(true)
+    /// Ends a task that has failed without telling the server. Gives why; none when it is over already.
+    pub(super) async fn drop_out(&mut self, id: TaskId, reason: Reason) -> Result<Option<Cause>, WorldError> {
+        let Some(mut task) = self.stop(id).await? else { return Ok(None) };
+        let phase = task.stage.phase();
+        self.journal.drop_out(self.now, id, &mut task, reason, phase)?;
+        Ok(Some(Cause { reason, phase: Some(phase) }))
     }
 
     pub(super) async fn refuse(&mut self, id: TaskId, why: Unused) -> Result<(), WorldError> {
         match self.stop(id).await? {
             Some(mut task) => self.journal.refuse(self.now, id, &mut task, why)?,
             // It has failed, which the server need not be told any more.
-            None => self.untold_failures.retain(|task| *task != id),
+            None => self.untold_failures.retain(|(task, _)| *task != id),
         }
         Ok(())
     }
+}
+
+/// True when each attempt at the task's upload is going to fail.
+fn every_upload_fails(plan: &Plan, task: &Task) -> bool {
+    let retries = match plan.uploads.when_interrupted {
+        sim::WhenInterrupted::Fail => 0,
+        sim::WhenInterrupted::Restart | sim::WhenInterrupted::Resume => plan.uploads.retries,
+    };
+    task.failure.is_some() && (1..=retries).all(|attempt| upload_failure(plan, task, attempt).is_some())
+}
+
+/// How a further attempt at a task's upload is going to fail.
+fn upload_failure(plan: &Plan, task: &Task, attempt: u32) -> Option<Failure> {
+    let seeds = &plan.population.seeds;
+    plan.dropout.draw_upload(&mut seeds.step(Purpose::Dropout, task.client_id, task.address, attempt))
 }

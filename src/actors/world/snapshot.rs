@@ -10,11 +10,11 @@ use super::journal::{Journal, JournalState};
 use super::learning::{submit_evaluation, submit_missing, value_of};
 use super::observer::Observer;
 use super::tasks::{TaskState, Tasks};
-use super::{Outcome, World, WorldError, has_rounds, view_of};
+use super::{Outcome, World, WorldError, has_rounds, limit, view_of};
 use crate::actors::batteries::Batteries;
 use crate::actors::client::Client;
 use crate::actors::house::House;
-use crate::actors::messages::{Models, TaskId, UpdateValue};
+use crate::actors::messages::{Cause, Models, TaskId, UpdateValue};
 use crate::actors::plan::Plan;
 use crate::actors::pool::Pool;
 use crate::actors::server::{Server, ServerState};
@@ -45,7 +45,7 @@ pub struct Snapshot {
 struct WorldState {
     now: SimTime,
     down_until: Option<SimTime>,
-    untold_failures: VecDeque<TaskId>,
+    untold_failures: VecDeque<(TaskId, Cause)>,
     calendar: CalendarState<Event>,
     server: ServerState,
     /// Clients that have something to remember, dormant or not.
@@ -134,6 +134,7 @@ pub async fn resume(
     let power_of = |class: usize| plan.population.devices[class].model.power();
     let with_jobs: Vec<_> = state.tasks.iter().filter(|task| task.has_job).map(|task| task.id).collect();
     let mut tasks = Tasks::restore(state.tasks, &models, power_of);
+    let limit = limit(plan, state.server.last_progress());
     let server = Server::restore(plan.rounds.clone(), plan.population.seeds, state.server, &models, |next| {
         if let Some((pool, learning)) = at_work {
             submit_missing(pool, learning, &mut tasks, next, state.now);
@@ -164,6 +165,7 @@ pub async fn resume(
         batteries,
         network: plan.server_network.restore(&regions, &snapshot.network, state.now)?,
         now: state.now,
+        limit,
         has_rounds: has_rounds(plan),
         down_until: state.down_until,
         untold_failures: state.untold_failures,

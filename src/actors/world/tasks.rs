@@ -8,7 +8,7 @@ use crate::actors::messages::{GlobalModel, Models, TaskId};
 use crate::actors::pool::Job;
 use crate::actors::trainer::{LearningError, Trained};
 use crate::collections::Window;
-use crate::sim::{Direction, Failure, NEVER, PowerDraw, UploadConfig, WhenInterrupted};
+use crate::sim::{Direction, Failure, NEVER, Phase, PowerDraw, UploadConfig, WhenInterrupted};
 use crate::units::{Bytes, SimDuration, SimTime};
 
 /// How far a task has come.
@@ -22,6 +22,25 @@ pub(super) enum Stage {
     Paused,
     /// The update is at the server.
     Arrived,
+}
+
+impl Stage {
+    /// The part of the task that fails if it fails now.
+    pub(super) fn phase(self) -> Phase {
+        match self {
+            Self::Download => Phase::Download,
+            Self::Train => Phase::Train,
+            Self::Upload | Self::Paused | Self::Arrived => Phase::Upload,
+        }
+    }
+}
+
+/// What attempts at an upload took that broke off and were begun anew: nothing of them was of use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Discarded {
+    pub(super) bytes: Bytes,
+    pub(super) time: SimDuration,
 }
 
 /// A transfer in flight: its name in the network and what it is to move.
@@ -68,6 +87,7 @@ pub(super) struct Task {
     pub(super) moved_now: Bytes,
     pub(super) bytes_down: Bytes,
     pub(super) bytes_up: Bytes,
+    pub(super) discarded: Discarded,
     /// The client has the model and has not handed its update over.
     pub(super) is_known_to_client: bool,
     pub(super) job: Option<Job<Result<Trained, LearningError>>>,
@@ -107,6 +127,7 @@ impl Task {
             moved_now: Bytes::ZERO,
             bytes_down: Bytes::ZERO,
             bytes_up: Bytes::ZERO,
+            discarded: Discarded::default(),
             is_known_to_client: false,
             job: None,
         }
@@ -141,6 +162,11 @@ impl Task {
         let [download, train, upload] = self.spent.map(|spent| spent.as_secs_f64());
         let radio = download + upload;
         power.idle_w * (radio + train) + power.radio_w * radio + power.compute_w * train
+    }
+
+    /// Of that, what attempts at the upload took that were begun anew.
+    pub(super) fn discarded_energy_j(&self) -> f64 {
+        self.power.map_or(0.0, |power| (power.idle_w + power.radio_w) * self.discarded.time.as_secs_f64())
     }
 
     pub(super) fn moved(&mut self, direction: Direction, bytes: Bytes) {
@@ -181,6 +207,7 @@ pub(super) struct TaskState {
     moved_now: Bytes,
     bytes_down: Bytes,
     bytes_up: Bytes,
+    discarded: Discarded,
     is_known_to_client: bool,
     pub(super) has_job: bool,
 }
@@ -214,6 +241,7 @@ impl TaskState {
             moved_now,
             bytes_down,
             bytes_up,
+            discarded,
             is_known_to_client,
             ref job,
         } = *task;
@@ -243,6 +271,7 @@ impl TaskState {
             moved_now,
             bytes_down,
             bytes_up,
+            discarded,
             is_known_to_client,
             has_job: job.is_some(),
         }
@@ -275,6 +304,7 @@ impl TaskState {
             moved_now: self.moved_now,
             bytes_down: self.bytes_down,
             bytes_up: self.bytes_up,
+            discarded: self.discarded,
             is_known_to_client: self.is_known_to_client,
             job: None,
         }

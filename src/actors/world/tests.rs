@@ -6,6 +6,7 @@ mod books;
 mod ends_of_traces;
 mod interruptions;
 mod jobs;
+mod nothing_comes;
 mod snapshots;
 mod statements;
 mod streams;

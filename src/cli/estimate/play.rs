@@ -1,17 +1,14 @@
 //! A run without learning, cut off after some host time.
 
 use std::cell::Cell;
-use std::future::poll_fn;
-use std::pin::pin;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 
 use crate::actors::plan::{Plan, Population};
-use crate::actors::world::{self, HostWork, Observer, RoundReport};
+use crate::actors::world::{self, HostWork, Observer, RoundReport, WorldError};
 use crate::cli::{CliError, Exit};
 use crate::report::{EventKind, Record, ReportError, Stopwatch};
-use crate::units::SimTime;
+use crate::scenario::Scenario;
+use crate::units::{SimDuration, SimTime};
 
 /// How far a play came.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,7 +17,7 @@ pub(super) struct Played {
     pub(super) is_complete: bool,
     /// Rounds that ended.
     pub(super) rounds: u32,
-    /// End of the last of them, or of the run.
+    /// End of the last of them, or of the run; how far the play came, where none has ended.
     end: SimTime,
     /// Tasks.
     pub(super) selected: u64,
@@ -56,28 +53,38 @@ impl Played {
     }
 }
 
-/// Plays a plan without learning for at most `seconds` of host time, but for at least one round.
-pub(super) fn play(plan: &Plan, seconds: f64) -> Result<Played, CliError> {
-    let is_over = Rc::new(Cell::new(false));
+/// How much longer than it should a play may take to come to the end of its first round.
+const PATIENCE: f64 = 2.0;
+/// Events between two looks at this machine's clock.
+const EVENTS_PER_LOOK: u64 = 256;
+
+/// Plays a plan without learning for at most `seconds` of host time; twice as long where no round has ended by then.
+///
+/// # Errors
+/// Why the run cannot come to its end, as the run itself would say.
+pub(super) fn play(plan: &Plan, scenario: &Scenario, seconds: f64) -> Result<Played, CliError> {
     let mut count = Count {
         population: plan.population.clone(),
         played: Played::default(),
         watch: Stopwatch::start(),
         seconds,
-        n_records: 0,
-        is_over: is_over.clone(),
+        n_events: Cell::new(0),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|error| CliError::new(Exit::Environment, "runtime", error))?;
-    let outcome = runtime.block_on(async {
-        let mut run = pin!(world::run(plan, &mut count));
-        poll_fn(|context| if is_over.get() { Poll::Ready(None) } else { run.as_mut().poll(context).map(Some) }).await
-    });
+    let outcome = runtime.block_on(world::run(plan, &mut count));
     let mut played = count.played;
-    if let Some(outcome) = outcome.transpose()? {
-        played.is_complete = true;
-        played.end = outcome.end;
-        played.bytes = outcome.totals.bytes_up.get() + outcome.totals.bytes_down.get();
+    match outcome {
+        Ok(outcome) => {
+            played.is_complete = true;
+            played.end = outcome.end;
+            played.bytes = outcome.totals.bytes_up.get() + outcome.totals.bytes_down.get();
+        }
+        Err(WorldError::Stopped { seconds, .. }) if played.rounds == 0 => {
+            played.end = SimTime::ZERO + SimDuration::from_secs_f64(seconds).unwrap_or_default();
+        }
+        Err(WorldError::Stopped { .. }) => {}
+        Err(error) => return Err(CliError::of_run(error, scenario)),
     }
     Ok(played)
 }
@@ -87,16 +94,11 @@ struct Count {
     played: Played,
     watch: Stopwatch,
     seconds: f64,
-    n_records: u64,
-    is_over: Rc<Cell<bool>>,
+    n_events: Cell<u64>,
 }
 
 impl Observer for Count {
     fn record(&mut self, record: &Record) -> Result<(), ReportError> {
-        self.n_records += 1;
-        if self.n_records.is_multiple_of(256) && self.played.rounds > 0 && self.watch.seconds() > self.seconds {
-            self.is_over.set(true);
-        }
         if let (EventKind::Accepted, Some(client_id)) = (record.event, record.client_id) {
             let population = &self.population;
             let samples = f64::from(population.num_examples(client_id)) * population.n_epochs as f64;
@@ -117,5 +119,12 @@ impl Observer for Count {
 
     fn host(&mut self, _: u32, _: SimTime, _: &HostWork) -> Result<(), ReportError> {
         Ok(())
+    }
+
+    fn is_to_stop(&self) -> bool {
+        let n_events = self.n_events.get() + 1;
+        self.n_events.set(n_events);
+        let patience = if self.played.rounds > 0 { 1.0 } else { PATIENCE };
+        n_events.is_multiple_of(EVENTS_PER_LOOK) && self.watch.seconds() > self.seconds * patience
     }
 }

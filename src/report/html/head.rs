@@ -133,7 +133,7 @@ pub(super) fn insights(story: &Story) -> String {
     let causes = chronicle.unused.iter().filter(|((reason, _), _)| is_told(*reason));
     if let Some(((reason, stage), n)) = causes.max_by_key(|(cause, n)| (**n, std::cmp::Reverse(**cause))) {
         let all: u64 = chronicle.unused.values().sum();
-        let wasted = chronicle.down.wasted + chronicle.up.wasted;
+        let wasted = chronicle.down.wasted + chronicle.up.wasted - chronicle.discarded;
         sentences.push(format!(
             "{} tasks were not used, which wasted {}; the most frequent cause is <b>{}</b> {} ({} tasks).",
             words::count(all),

@@ -13,6 +13,8 @@
 //!
 //! Returns are the first point of a Poisson process of rate r(t), drawn by thinning (Lewis and Shedler, "Simulation of
 //! nonhomogeneous Poisson processes by thinning", 1979) under a bound of its own for each hour. Nothing is discretised.
+//! Where clients return once in many days, the next point under the bounds is found by inverting their integral, whole days
+//! at once, in place of asking each hour.
 
 use std::f64::consts::TAU;
 
@@ -23,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Availability, AvailabilityModel};
 use crate::registry::Problem;
-use crate::seed::{Purpose, Seeds};
+use crate::seed::{Purpose, Seeds, Stream};
 use crate::sim::local_time::{DAY_S, LocalTime, time_of_day_problem};
 use crate::sim::periods::{Lengths, MEAN_MIN, Periods, length_of};
 use crate::sim::{BuildContext, SimError};
@@ -51,6 +53,11 @@ pub struct DiurnalConfig {
 
 const PEAK_MAX: f64 = 0.99;
 const HOURS: usize = 24;
+const HOUR_S: f64 = DAY_S / HOURS as f64;
+/// With fewer points under the bounds in a day, days are skipped.
+const POINTS_A_DAY_MIN: f64 = 0.01;
+/// End of the clock's range: who returns later never does.
+const CLOCK_S: f64 = u64::MAX as f64 / 1e9;
 
 impl DiurnalConfig {
     fn local_time(&self) -> LocalTime {
@@ -112,13 +119,51 @@ struct Diurnal {
     seeds: Seeds,
     /// Highest rate of returning within each hour of the local day, per second.
     bounds: [f64; HOURS],
+    /// Their integral over a day: how many points a process of these rates has in a day on average.
+    points_a_day: f64,
 }
 
 impl Diurnal {
     fn new(config: DiurnalConfig, seeds: Seeds) -> Self {
-        let mut made = Self { config, seeds, bounds: [0.0; HOURS] };
+        let mut made = Self { config, seeds, bounds: [0.0; HOURS], points_a_day: 0.0 };
         made.bounds = std::array::from_fn(|hour| made.bound(hour));
+        made.points_a_day = made.bounds.iter().sum::<f64>() * HOUR_S;
         made
+    }
+
+    fn bound_at(&self, local_s: f64) -> f64 {
+        self.bounds[(local_s / HOUR_S).floor() as usize % HOURS]
+    }
+
+    /// The next point after `local_s` of a process that has the bounds for its rates, asked hour by hour.
+    fn next_point(&self, mut local_s: f64, stream: &mut Stream) -> f64 {
+        loop {
+            let wait = stream.sample::<f64, _>(Exp1) / self.bound_at(local_s);
+            let hour_end = hour_end(local_s);
+            if local_s + wait < hour_end {
+                return local_s + wait;
+            }
+            local_s = hour_end;
+        }
+    }
+
+    /// The same by one draw: the integral of the bounds up to the next point is exponential. Infinite beyond the clock's range.
+    fn next_rare_point(&self, local_s: f64, stream: &mut Stream) -> f64 {
+        let integral: f64 = stream.sample(Exp1);
+        let n_days = (integral / self.points_a_day).floor();
+        let mut local_s = local_s + n_days * DAY_S;
+        let mut left = integral - n_days * self.points_a_day;
+        // By rounding more may be left than a day has.
+        while local_s < CLOCK_S {
+            let (bound, hour_end) = (self.bound_at(local_s), hour_end(local_s));
+            let of_hour = bound * (hour_end - local_s);
+            if left < of_hour {
+                return local_s + left / bound;
+            }
+            left -= of_hour;
+            local_s = hour_end;
+        }
+        f64::INFINITY
     }
 
     fn mean_and_swing(&self) -> (f64, f64) {
@@ -150,12 +195,16 @@ impl Diurnal {
         let (mean, swing) = self.mean_and_swing();
         let leaving = 1.0 / self.config.mean_online.as_secs_f64();
         let turning = TAU / DAY_S;
-        let from = self.angle(hour as f64 * 3600.0);
+        let from = self.angle(hour as f64 * HOUR_S);
         let width = TAU / HOURS as f64;
         let numerator = mean * leaving + swing * leaving.hypot(turning) * cos_max(from + turning.atan2(leaving), width);
         // Lifted a little above rounding errors.
         numerator / (1.0 - mean - swing * cos_max(from, width)) * (1.0 + 1e-9)
     }
+}
+
+fn hour_end(local_s: f64) -> f64 {
+    ((local_s / HOUR_S).floor() + 1.0) * HOUR_S
 }
 
 /// Highest cosine in [from, from + width], for a width below a turn.
@@ -184,16 +233,14 @@ impl Lengths for Diurnal {
         let start_s = (origin_s + start.as_secs_f64()).rem_euclid(DAY_S);
         let mut local_s = start_s;
         loop {
-            let hour = (local_s / 3600.0).floor();
-            let bound = self.bounds[hour as usize % HOURS];
-            let wait: f64 = stream.sample::<f64, _>(Exp1) / bound;
-            let hour_end = (hour + 1.0) * 3600.0;
-            if local_s + wait >= hour_end {
-                local_s = hour_end;
-                continue;
+            local_s = match self.points_a_day < POINTS_A_DAY_MIN {
+                true => self.next_rare_point(local_s, &mut stream),
+                false => self.next_point(local_s, &mut stream),
+            };
+            if local_s - start_s >= CLOCK_S {
+                return length_of(f64::INFINITY);
             }
-            local_s += wait;
-            if stream.random::<f64>() * bound < self.rate_at(local_s) {
+            if stream.random::<f64>() * self.bound_at(local_s) < self.rate_at(local_s) {
                 return length_of(local_s - start_s);
             }
         }
@@ -201,142 +248,4 @@ impl Lengths for Diurnal {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sim::periods::{assert_fraction_is_a_sum, assert_queries_are_pure};
-    use proptest::prelude::*;
-
-    fn hours(hours: f64) -> SimDuration {
-        length_of(hours * 3600.0)
-    }
-
-    fn at(seconds: f64) -> SimTime {
-        SimTime::ZERO + length_of(seconds)
-    }
-
-    fn config() -> DiurnalConfig {
-        DiurnalConfig {
-            online_at_peak: 0.6,
-            online_at_trough: 0.1,
-            peak_at: hours(4.0),
-            mean_online: hours(0.5),
-            starts_at: SimDuration::ZERO,
-            time_zones: SimDuration::ZERO,
-        }
-    }
-
-    fn model(config: DiurnalConfig, seed: u64) -> Box<dyn AvailabilityModel> {
-        assert_eq!(config.problems(), []);
-        config.build(&BuildContext::new(Seeds::new(seed), 100)).unwrap()
-    }
-
-    #[test]
-    fn the_share_online_follows_the_hour_exactly() {
-        let model = model(config(), 1);
-        let n = 20_000;
-        for (hour, expected) in [(0.0, 0.475), (4.0, 0.6), (10.0, 0.35), (16.0, 0.1), (22.0, 0.35), (28.0, 0.6)] {
-            // 0.35 + 0.25 cos(2 pi (h - 4) / 24): 0.475 at midnight, where the cosine is that of 60 degrees.
-            let online = (0..n).filter(|client| model.is_online(*client, at(hour * 3600.0))).count();
-            let share = online as f64 / f64::from(n);
-            // Five standard deviations are at most 5 sqrt(0.25 / 20,000) = 0.018.
-            assert!((share - expected).abs() < 0.018, "{share} at {hour} h");
-        }
-    }
-
-    #[test]
-    fn sessions_are_exponential_and_the_mean_share_is_that_of_the_swing() {
-        let model = model(config(), 2);
-        let end = at(20.0 * DAY_S);
-        let (mut lengths, mut fraction) = (Vec::new(), 0.0);
-        for client in 0..100 {
-            fraction += model.online_fraction(client, end) / 100.0;
-            let mut time = model.next_change(client, SimTime::ZERO);
-            while time < end {
-                let next = model.next_change(client, time);
-                if model.is_online(client, time) {
-                    lengths.push(next.since(time).as_secs_f64() / 1800.0);
-                }
-                time = next;
-            }
-        }
-        let n = lengths.len() as f64;
-        let mean = lengths.iter().sum::<f64>() / n;
-        // About 2,000 days x 24 x 0.35 / 0.5 = 33,600 sessions; an exponential's deviation is its mean.
-        assert!(n > 30_000.0 && (mean - 1.0).abs() < 5.0 / n.sqrt(), "{mean}, n {n}");
-        let longer = lengths.iter().filter(|length| **length > 1.0).count() as f64 / n;
-        assert!((longer - (-1f64).exp()).abs() < 5.0 * (0.37 * 0.63 / n).sqrt(), "{longer}");
-        // The deviation of an online fraction over T is below sqrt(2 p (1 - p) L / T), with p (1 - p) <= 1/4 and T = 2,000
-        // days: 0.0023; five of them.
-        assert!((fraction - 0.35).abs() < 0.012, "{fraction}");
-    }
-
-    #[test]
-    fn time_zones_spread_the_peak() {
-        let flat = model(DiurnalConfig { time_zones: hours(24.0), ..config() }, 3);
-        let n = 20_000;
-        for hour in [4.0, 16.0] {
-            let online = (0..n).filter(|client| flat.is_online(*client, at(hour * 3600.0))).count();
-            // Averaged over the earth 0.35; 5 sqrt(0.35 x 0.65 / 20,000) = 0.017.
-            assert!((online as f64 / f64::from(n) - 0.35).abs() < 0.017, "{online} at {hour} h");
-        }
-        let later = model(DiurnalConfig { starts_at: hours(16.0), ..config() }, 3);
-        let online = (0..n).filter(|client| later.is_online(*client, SimTime::ZERO)).count();
-        assert!((online as f64 / f64::from(n) - 0.1).abs() < 0.011, "{online} at the trough");
-    }
-
-    #[test]
-    fn bounds_hold_and_are_tight() {
-        let steep = DiurnalConfig { online_at_peak: 0.95, online_at_trough: 0.3, peak_at: hours(13.5), ..config() };
-        for config in [config(), steep] {
-            let diurnal = Diurnal::new(config, Seeds::new(1));
-            for hour in 0..HOURS {
-                let rates = (0..=100).map(|step| diurnal.rate_at((hour as f64 + f64::from(step) / 100.0) * 3600.0));
-                let highest = rates.clone().fold(0.0, f64::max);
-                assert!(rates.clone().all(|rate| (0.0..=diurnal.bounds[hour]).contains(&rate)), "{hour} h");
-                assert!(highest > 0.3 * diurnal.bounds[hour], "{hour} h: {highest} under {}", diurnal.bounds[hour]);
-            }
-        }
-    }
-
-    #[test]
-    fn the_longest_possible_session_is_the_one_stated() {
-        // 2 sqrt(0.6 x 0.1) / 0.5 x 24 h / 2 pi = 3.742 h.
-        let longest = config().mean_online_max_s() / 3600.0;
-        assert!((longest - 3.7425).abs() < 1e-3, "{longest}");
-        let lowest = |mean_h: f64| {
-            let diurnal = Diurnal::new(DiurnalConfig { mean_online: hours(mean_h), ..config() }, Seeds::new(1));
-            (0..86_400).map(|second| diurnal.rate_at(f64::from(second))).fold(f64::INFINITY, f64::min)
-        };
-        assert!(lowest(longest) > -1e-9 && lowest(longest * 1.01) < 0.0);
-    }
-
-    #[test]
-    fn what_cannot_be_is_named() {
-        let paths =
-            |config: DiurnalConfig| config.problems().into_iter().map(|problem| problem.path).collect::<Vec<_>>();
-        assert_eq!(paths(DiurnalConfig { online_at_peak: 1.0, ..config() }), ["online_at_peak"]);
-        assert_eq!(paths(DiurnalConfig { online_at_trough: 0.0, ..config() }), ["online_at_trough"]);
-        assert_eq!(paths(DiurnalConfig { online_at_trough: 0.7, ..config() }), ["online_at_trough"]);
-        assert_eq!(paths(DiurnalConfig { mean_online: hours(4.0), ..config() }), ["mean_online"]);
-        assert_eq!(paths(DiurnalConfig { mean_online: SimDuration::ZERO, ..config() }), ["mean_online"]);
-        let clock = DiurnalConfig { peak_at: hours(24.0), starts_at: hours(30.0), time_zones: hours(25.0), ..config() };
-        assert_eq!(paths(clock), ["peak_at", "starts_at", "time_zones"]);
-        let help = DiurnalConfig { mean_online: hours(4.0), ..config() }.problems()[0].help.clone().unwrap();
-        assert_eq!(help, "at most `224 min`, or raise `online_at_trough`");
-        assert_eq!(paths(DiurnalConfig { online_at_trough: 0.6, mean_online: hours(90.0), ..config() }), [""; 0]);
-    }
-
-    #[test]
-    fn the_online_fraction_is_the_sum_of_the_online_periods() {
-        assert_fraction_is_a_sum(&*model(config(), 3), 5, at(3.0 * DAY_S));
-    }
-
-    proptest! {
-        #[test]
-        fn queries_are_pure(queries in prop::collection::vec((0u32..4, 0u32..200_000), 1..40)) {
-            let queries: Vec<_> = queries.into_iter().map(|(client, s)| (client, at(f64::from(s)))).collect();
-            let spread = DiurnalConfig { time_zones: hours(9.0), ..config() };
-            assert_queries_are_pure(|| model(spread, 9), &queries);
-        }
-    }
-}
+mod tests;

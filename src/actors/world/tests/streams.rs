@@ -225,13 +225,17 @@ fn a_server_between_two_rounds_asks_once_to_be_woken_at_a_time() {
         let commands = server.on(s(at), message, &view).unwrap();
         commands.iter().filter_map(|c| if let Command::Wake { at, .. } = c { Some(*at) } else { None }).collect()
     };
+    let failed = |task| {
+        let cause = Cause { reason: Reason::Offline, phase: Some(Phase::Train) };
+        ServerMessage::Failed { task, cause }
+    };
     let none: Vec<SimTime> = Vec::new();
     assert_eq!(wakes(0.0, ServerMessage::Start), [s(6.0)]);
     // The round fails with all four at work, so that nobody is left to begin the next with.
     assert_eq!(wakes(6.0, ServerMessage::Woken(Alarm::Deadline { round: 1 })), none);
-    assert_eq!(wakes(7.0, ServerMessage::Failed { task: 1 }), [s(100.0)]);
-    assert_eq!(wakes(7.0, ServerMessage::Failed { task: 2 }), none);
-    assert_eq!(wakes(8.0, ServerMessage::Failed { task: 3 }), none);
+    assert_eq!(wakes(7.0, failed(1)), [s(100.0)]);
+    assert_eq!(wakes(7.0, failed(2)), none);
+    assert_eq!(wakes(8.0, failed(3)), none);
     // The second round begins, with its deadline.
     assert_eq!(wakes(100.0, ServerMessage::Woken(Alarm::ClientsExpected { round: 2 })), [s(106.0)]);
 }
@@ -244,6 +248,10 @@ fn a_run_that_comes_to_nothing_says_so() {
     // Four at a time fail within the 1.1 s of their download: 100,000 failures take less than 27,500 s of the day.
     let error = try_simulate(&plan).0.err().expect("no update ever arrives").to_string();
     assert!(error.contains("tasks failed one after the other"), "{error}");
+    assert!(
+        error.ends_with("did so with `network` during the download; lower `clients.dropout.during_download`"),
+        "{error}"
+    );
     plan.rounds.give_up_after = "1 h".parse().unwrap();
     let error = try_simulate(&plan).0.err().expect("no update ever arrives").to_string();
     assert!(error.contains("give_up_after"), "{error}");

@@ -156,9 +156,8 @@ impl Method for LoraConfig {
         if !(self.lora_alpha > 0.0 && self.lora_alpha.is_finite()) {
             found.push(Problem::new("lora_alpha", format!("{} is not above 0", self.lora_alpha)));
         }
-        if !(0.0..1.0).contains(&self.lora_dropout) {
-            found.push(Problem::new("lora_dropout", format!("{} does not lie in [0, 1)", self.lora_dropout)));
-        }
+        let dropout = ops::Dropout::problem(self.lora_dropout);
+        found.extend(dropout.map(|message| Problem::new("lora_dropout", message)));
         if self.target_modules.is_empty() {
             let help = "name linear maps, such as [query, value]; to train the head alone use `tuning: head`";
             found.push(Problem::new("target_modules", "there is no target").help(help));

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::ops::Dropout;
 use crate::registry::Problem;
 
 /// Local training: `clients.train`.
@@ -84,9 +85,8 @@ impl TrainConfig {
             check(path, (0.0..1.0).contains(&value), value, "does not lie in [0, 1)");
         }
         check("warmup_ratio", (0.0..=1.0).contains(&self.warmup_ratio), self.warmup_ratio, "does not lie in [0, 1]");
-        if let Some(p) = self.dropout {
-            check("dropout", (0.0..1.0).contains(&p), p, "does not lie in [0, 1)");
-        }
+        let dropout = self.dropout.and_then(Dropout::problem);
+        problems.extend(dropout.map(|message| Problem::new("dropout", message)));
         problems
     }
 }

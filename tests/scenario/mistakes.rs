@@ -182,6 +182,10 @@ const MISTAKES: &[Mistake] = &[
     edit("unknown method in a list", &[("\n  lora: { r: 8 }", " [lora, bitfits]")]),
     edit("list in a list", &[("\n  lora: { r: 8 }", " [lora, [bitfit]]")]),
     edit("empty list of methods", &[("\n  lora: { r: 8 }", " []")]),
+    edit(
+        "dropout of all, and what is all in 32 bits",
+        &[("  total: 8", "  total: 8\n  train: { dropout: 1.0 }"), ("{ r: 8 }", "{ r: 8, lora_dropout: 0.99999999 }")],
+    ),
     edit("adapter that is not there", &[("tuning:", "init: results/gone\ntuning:")]),
     edit("tensors trained twice", &[("\n  lora: { r: 8 }", " [{ lora: { bias: all } }, bitfit]")]),
     edit(

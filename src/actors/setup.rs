@@ -164,7 +164,7 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
     let (learner, init) = match scenario.init() {
         None => (learner, None),
         Some(dir) => {
-            let (learner, init) = learner.starting_from(&dir, scenario.init_head())?;
+            let (learner, init) = learner.starting_from(&dir, scenario.init_head()).map_err(SetupError::Init)?;
             check_locked(scenario, "initial adapter", |lock| lock.init_hash.as_deref(), Some(&init.hash))?;
             (learner, Some(init))
         }

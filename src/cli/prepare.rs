@@ -6,6 +6,7 @@ use crate::actors::inputs::Inputs;
 use crate::actors::setup::{self, Setup, SetupError};
 use crate::hub::{HubError, RepoKind};
 use crate::model::ModelError;
+use crate::petuning::TuningError;
 use crate::scenario::Scenario;
 use crate::training::TrainingError;
 
@@ -16,7 +17,7 @@ pub(super) fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, Cli
 
 /// The error with file and line of the setting that is to be changed, where one decides about it.
 pub(super) fn placed(scenario: &Scenario, error: SetupError) -> CliError {
-    match setting_of(&error) {
+    match setting_of(scenario, &error) {
         Some((code, path)) => {
             let fitting = fitting_workers(&error);
             let error = CliError::from(error);
@@ -24,7 +25,7 @@ pub(super) fn placed(scenario: &Scenario, error: SetupError) -> CliError {
                 Some(workers) => error.help(flags_that_fit(scenario, workers)),
                 None => error,
             };
-            error.at(scenario, code, path)
+            error.at(scenario, code, &path)
         }
         None => error.into(),
     }
@@ -48,21 +49,38 @@ fn fitting_workers(error: &SetupError) -> Option<Option<usize>> {
 }
 
 /// The setting that decides about an error, where one does.
-fn setting_of(error: &SetupError) -> Option<(&'static str, &'static str)> {
-    match error {
-        SetupError::Model(ModelError::Device { .. }) => Some(("device", "compute.device")),
-        SetupError::Model(_) => Some(("model", "model.name")),
+fn setting_of(scenario: &Scenario, error: &SetupError) -> Option<(&'static str, String)> {
+    let (code, path) = match error {
+        SetupError::Model(ModelError::Device { .. }) => ("device", "compute.device"),
+        SetupError::Model(_) => ("model", "model.name"),
         SetupError::Data(_) | SetupError::TextsForImages { .. } | SetupError::ImagesForTexts { .. } => {
-            Some(("dataset", "dataset"))
+            ("dataset", "dataset")
         }
         // Where the network or the disk is at fault, no setting is.
-        SetupError::Hub { error, .. } if error.is_environment() => None,
-        SetupError::Hub { kind, error } => Some(("hub", hub_setting(*kind, error))),
-        SetupError::Partition(_) => Some(("partition", "dataset.partition")),
-        SetupError::Metric { .. } => Some(("metric", "evaluation.metric")),
-        SetupError::Tuning(_) => Some(("tuning", "tuning")),
-        SetupError::Training(TrainingError::TooLong { .. }) => Some(("training", "dataset.max_seq_length")),
-        SetupError::Memory { .. } => Some(("memory", "compute.memory_limit")),
+        SetupError::Hub { error, .. } if error.is_environment() => return None,
+        SetupError::Hub { kind, error } => ("hub", hub_setting(*kind, error)),
+        SetupError::Partition(_) => ("partition", "dataset.partition"),
+        SetupError::Metric { .. } => ("metric", "evaluation.metric"),
+        SetupError::Tuning(TuningError::Unfit(problem))
+        | SetupError::Training(TrainingError::Tuning(TuningError::Unfit(problem))) => ("tuning", problem.path.as_str()),
+        SetupError::Tuning(_) | SetupError::Training(TrainingError::Tuning(_)) => ("tuning", "tuning"),
+        SetupError::Training(error) => return training_setting(scenario, error).map(|path| ("training", path)),
+        SetupError::Init(_) => ("init", "init"),
+        SetupError::Memory { .. } => ("memory", "compute.memory_limit"),
+        _ => return None,
+    };
+    Some((code, path.into()))
+}
+
+/// The setting to change when the examples do not go with the model.
+fn training_setting(scenario: &Scenario, error: &TrainingError) -> Option<String> {
+    match error {
+        // A text that fits by itself is told where the tokens before it are asked for.
+        TrainingError::TooLong { found, max, .. } if found <= max => scenario.tuning().setting_of_virtual_tokens(),
+        TrainingError::TooLong { split: Some(_), .. } => Some("dataset.max_seq_length".into()),
+        TrainingError::TooLong { split: None, .. } => Some("clients.sequence_length".into()),
+        // Numbers that the model has no row for come from a tokenizer of another one.
+        TrainingError::OutsideTable { .. } => Some("model.name".into()),
         _ => None,
     }
 }

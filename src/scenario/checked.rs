@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::assertion::Assertion;
+use super::check;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::lock::LockHeader;
 use super::origins::Origins;
 use super::raw::Draft;
 use super::settings::{CompressionConfig, EvaluationConfig, Metric, Mode, OutputConfig, ShardSizeConfig, Workers};
 use crate::data::DatasetConfig;
-use crate::model::{HostDevice, ModelConfig, ModelSource};
+use crate::model::{EncoderConfig, HostDevice, ModelConfig, ModelSource};
 use crate::petuning::{InitialHead, TuningConfig};
 use crate::seed::Seeds;
 use crate::sim::{
@@ -90,6 +91,17 @@ impl Scenario {
     pub fn problem(&self, code: &'static str, path: &str, message: String, help: Option<String>) -> Diagnostics {
         let problem = Diagnostic { help, ..Diagnostic::new(code, message, self.origins.locate(path)) };
         self.origins.show(vec![problem])
+    }
+
+    /// Checks what [`load`](super::load) does of the model's shape, once a model on the hub has told it.
+    ///
+    /// # Errors
+    /// Every problem found, each with its place.
+    pub fn check_shape(&self, encoder: &EncoderConfig) -> Result<(), Diagnostics> {
+        let problems = self.origins.problems_of(|root, problems| {
+            check::check_shape(&self.raw, root, &self.base_dir, encoder, problems);
+        });
+        if problems.list().is_empty() { Ok(()) } else { Err(problems) }
     }
 
     pub(super) fn raw(&self) -> &Draft {

@@ -17,8 +17,8 @@ use crate::data::EncodedDataset;
 use crate::model::{Backbone, Hooks, Pass, backbone_tensors, classify, ops};
 use crate::params::{Layout, Params};
 use crate::petuning::{
-    GradientCheck, InitialHead, InitialValues, LocalForm, TrainableVars, TuningConfig, check_gradients, export_adapter,
-    initial_params, load_initial, stirred,
+    GradientCheck, InitialHead, InitialValues, LocalForm, TrainableVars, TuningConfig, TuningError, check_gradients,
+    export_adapter, initial_params, load_initial, stirred,
 };
 use crate::seed::{Purpose, Seeds};
 use crate::units::Flops;
@@ -103,7 +103,7 @@ impl Learner {
     ///
     /// # Panics
     /// When the values before the first round were [handed over](Self::hand_over).
-    pub fn starting_from(mut self, dir: &Path, head: InitialHead) -> Result<(Self, InitialValues), TrainingError> {
+    pub fn starting_from(mut self, dir: &Path, head: InitialHead) -> Result<(Self, InitialValues), TuningError> {
         let drawn = self.initial.take().expect("a learner that starts has its first values");
         let initial = load_initial(dir, &self.tuning, &self.backbone, &self.data.labels, head, &drawn)?;
         self.initial = Some(Arc::new(initial.params.clone()));

@@ -1,6 +1,7 @@
 //! From a checked scenario to a [`Plan`]: loads the model and the data, deals the shards, counts what a task costs.
 
 mod dataset;
+mod doubts;
 mod error;
 mod memory;
 mod plan;
@@ -17,6 +18,7 @@ use crate::data::{self, CacheUse, EncodedDataset, PartitionTable, RowOrigins, Tr
 use crate::model::{self, Backbone, EncoderConfig, HostDevice, Preprocessor};
 use crate::params::{Layout, Params};
 use crate::petuning::{trainable_tensors, travelling_tensors};
+use crate::registry::Problem;
 use crate::scenario::{Examples, LockHeader, Mode, Scenario, ShardSizeConfig};
 use crate::seed::Purpose;
 use crate::strategy::CodecConfig;
@@ -46,6 +48,8 @@ pub struct Setup {
     pub init_hash: Option<String>,
     /// What the user should know and cannot be an error.
     pub notes: Vec<String>,
+    /// What is right and probably not meant, with the paths of the settings; see [`Scenario::warnings_of`].
+    pub doubts: Vec<Problem>,
     /// Whether the token ids were kept from an earlier run.
     pub tokens: CacheUse,
     /// What the clients got, when there is a data set.
@@ -126,6 +130,7 @@ pub fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, SetupError
                 partition_hash: None,
                 init_hash: None,
                 notes: Vec::new(),
+                doubts: Vec::new(),
                 tokens: CacheUse::Unused,
                 partition: None,
                 unused_tensors: Vec::new(),
@@ -154,6 +159,10 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
     }
     let shards: Vec<Arc<[u32]>> = shards.into_iter().map(Arc::from).collect();
     let sizes = ShardSizes::Dealt(shards.iter().map(|shard| shard.len() as u32).collect());
+    let doubts = match scenario.mode() {
+        Mode::Real => doubts::warmup(scenario.train(), shards.iter().map(|shard| shard.len())).into_iter().collect(),
+        Mode::TimingOnly => Vec::new(),
+    };
 
     let tokenizer = match &preprocessor {
         Preprocessor::Texts(tokenizer) => Some(tokenizer.as_ref()),
@@ -211,6 +220,7 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
         partition_hash,
         init_hash: init.as_ref().map(|init| init.hash.clone()),
         notes: init.map(|init| init.notes).unwrap_or_default(),
+        doubts,
         tokens,
         partition: Some(partition),
         unused_tensors,

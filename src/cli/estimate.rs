@@ -53,6 +53,7 @@ pub(super) fn dry_run(args: &RunArgs, console: &Console) -> Result<(), CliError>
     console.warnings(&scenario);
     let inputs = fetch::from_cache(&scenario, console)?;
     let mut setup = prepare(&scenario, &inputs)?;
+    console.warn(&scenario.warnings_of(&setup.doubts));
     check_memory(&scenario, &setup)?;
     let estimate = estimate(&scenario, &mut setup, PLAY_S)?;
     match console.is_json() {

@@ -68,6 +68,7 @@ pub(super) fn prepare(
     let inputs = fetch::gather(scenario, hub, console)?;
     let setup = super::prepare::prepare(scenario, &inputs)?;
     console.warnings(scenario);
+    console.warn(&scenario.warnings_of(&setup.doubts));
     tell_notes(scenario, &setup, console);
     let header = LockHeader {
         straggler: env!("CARGO_PKG_VERSION").into(),

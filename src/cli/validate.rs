@@ -43,7 +43,9 @@ fn check(args: &ScenarioArgs, is_explained: bool, console: &Console) -> Result<(
     if is_explained {
         let inputs = fetch::from_cache(&scenario, console)?;
         console.result(format_args!("{}\n", table(&scenario::explain(&scenario))))?;
-        console.result(explain::text(&prepare(&scenario, &inputs)?))?;
+        let setup = prepare(&scenario, &inputs)?;
+        console.warn(&scenario.warnings_of(&setup.doubts));
+        console.result(explain::text(&setup))?;
     }
     console.result(format_args!("{} is valid", scenario.name()))
 }

@@ -13,6 +13,7 @@ use super::settings::{CompressionConfig, EvaluationConfig, Metric, Mode, OutputC
 use crate::data::DatasetConfig;
 use crate::model::{EncoderConfig, HostDevice, ModelConfig, ModelSource};
 use crate::petuning::{InitialHead, TuningConfig};
+use crate::registry::Problem;
 use crate::seed::Seeds;
 use crate::sim::{
     AvailabilityConfig, BuildContext, CrashConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, OutageConfig,
@@ -91,6 +92,15 @@ impl Scenario {
     pub fn problem(&self, code: &'static str, path: &str, message: String, help: Option<String>) -> Diagnostics {
         let problem = Diagnostic { help, ..Diagnostic::new(code, message, self.origins.locate(path)) };
         self.origins.show(vec![problem])
+    }
+
+    /// The same of what is right and probably not meant, where a setting's path is that of the whole scenario.
+    pub fn warnings_of(&self, doubts: &[Problem]) -> Diagnostics {
+        let warning = |Problem { path, message, help }: &Problem| {
+            let found = Diagnostic::new("no-effect", format!("`{path}`: {message}"), self.origins.locate(path));
+            Diagnostic { is_warning: true, help: help.clone(), ..found }
+        };
+        self.origins.show(doubts.iter().map(warning).collect())
     }
 
     /// Checks what [`load`](super::load) does of the model's shape, once a model on the hub has told it.

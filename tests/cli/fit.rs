@@ -99,3 +99,40 @@ error[training]: row 0 of the train split has token type 1, but the model has 1 
 ";
     assert_eq!(found, expected);
 }
+
+#[test]
+fn clients_for_whom_a_round_is_all_warm_up_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    // 16 rows for 4 clients in batches of 4: one step each, and ceil(0.1 x 1) = 1 of it warms up.
+    let warmup = [("per_device_train_batch_size: 4", "per_device_train_batch_size: 4\n    warmup_ratio: 0.1")];
+    let scenario = write(folder.path(), &rows(3), &warmup);
+    let expected = "\
+warning[no-effect]: `clients.train.warmup_ratio`: 4 of 4 clients take no more steps in a round than the warm-up has, and never reach `learning_rate`; 4 of them take a single step, whose size is 0, and train nothing
+  --> fit.yaml:13:19
+   |     warmup_ratio: 0.1
+   |                   ^^^ help: every round warms up anew: write `warmup_ratio: 0`, or give clients more steps by a smaller `per_device_train_batch_size` or more `num_train_epochs`
+";
+    let out = folder.path().join("out");
+    let run = ["run", &scenario, "--set", "server.rounds=2", "--out", out.to_str().unwrap()];
+    for args in [&["validate", "--explain", &scenario][..], &["run", &scenario, "--dry-run"], &run] {
+        let output = straggler(args);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let told = stderr(&output).replace(&scenario, "fit.yaml");
+        assert!(told.contains(expected), "{args:?}: {told}");
+    }
+    let results = out.join("fit/latest");
+    let log = std::fs::read_to_string(results.join("log.jsonl")).unwrap();
+    assert!(log.contains("and train nothing"), "{log}");
+    let losses = || -> Vec<f64> {
+        let rows = straggler::report::read_rounds(&results.join("rounds.csv")).unwrap().rows;
+        rows.iter().map(|row| row.eval_loss.unwrap()).collect()
+    };
+    let unchanged = losses();
+    assert_eq!(unchanged[0], unchanged[1], "nothing was learnt, as the warning says");
+    // With a batch of 2 there are two steps, the second of the full size.
+    let two_steps = straggler(&[&run[..], &["--set", "clients.train.per_device_train_batch_size=2"]].concat());
+    assert!(!stderr(&two_steps).contains("warning"), "{}", stderr(&two_steps));
+    assert_ne!(losses()[0], losses()[1]);
+    let timing = straggler(&["run", &scenario, "--dry-run", "--timing-only"]);
+    assert!(!stderr(&timing).contains("warning"), "{}", stderr(&timing));
+}

@@ -17,7 +17,7 @@ use super::trainer::{LearningError, Trained, Trainer};
 use crate::data::{self, CacheUse, EncodedDataset, PartitionTable, RowOrigins, TrainingRows};
 use crate::model::{self, Backbone, EncoderConfig, HostDevice, Preprocessor};
 use crate::params::{Layout, Params};
-use crate::petuning::{trainable_tensors, travelling_tensors};
+use crate::petuning::{TuningConfig, trainable_tensors, travelling_tensors};
 use crate::registry::Problem;
 use crate::scenario::{Examples, LockHeader, Mode, Scenario, ShardSizeConfig};
 use crate::seed::Purpose;
@@ -73,6 +73,20 @@ pub struct Workload {
     pub lengths: Vec<usize>,
 }
 
+impl Setup {
+    /// Whether the examples fit the encoder with what another method puts in front of them.
+    ///
+    /// # Errors
+    /// [`TooLong`](TrainingError::TooLong) when one does not.
+    pub fn check_examples(&self, tuning: &TuningConfig) -> Result<(), TrainingError> {
+        let Workload { encoder, lengths, .. } = &self.workload;
+        match &self.learner {
+            Some(learner) => learner.check_examples(tuning),
+            None => lengths.iter().try_for_each(|&length| check_length(tuning, encoder, length)),
+        }
+    }
+}
+
 /// The set of matrix kernels that this machine runs. Results of different sets differ in their last bits.
 pub fn kernel(device: HostDevice) -> &'static str {
     match device {
@@ -111,7 +125,7 @@ pub fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, SetupError
                 }
             };
             let length = synthetic.sequence_length;
-            check_length(scenario, &encoder, length)?;
+            check_length(scenario.tuning(), &encoder, length)?;
             let flops = training_flops(&encoder, scenario.tuning(), synthetic.num_labels, length)?;
             let costs = SampleCosts::Same {
                 per_sample: flops.per_example.total(),
@@ -308,10 +322,10 @@ fn n_trainable(scenario: &Scenario, encoder: &EncoderConfig, n_labels: usize) ->
 }
 
 /// Refuses texts that do not fit into the position table with what the tuning method puts in front of them.
-fn check_length(scenario: &Scenario, encoder: &EncoderConfig, found: usize) -> Result<(), SetupError> {
-    let (taken, max) = (scenario.tuning().implementation().positions(encoder), encoder.max_tokens());
+fn check_length(tuning: &TuningConfig, encoder: &EncoderConfig, found: usize) -> Result<(), TrainingError> {
+    let (taken, max) = (tuning.implementation().positions(encoder), encoder.max_tokens());
     match encoder.vision.is_none() && found + taken > max {
-        true => Err(TrainingError::TooLong { split: None, found, taken, max }.into()),
+        true => Err(TrainingError::TooLong { split: None, found, taken, max }),
         false => Ok(()),
     }
 }

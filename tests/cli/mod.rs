@@ -6,6 +6,7 @@ mod fit;
 mod import;
 mod init;
 mod pages;
+mod params;
 mod report;
 mod sweep;
 

@@ -16,6 +16,7 @@ use super::progress::{duration, size};
 use super::run::RunArgs;
 use super::{CliError, Console, Exit, fetch};
 use crate::actors::setup::Setup;
+use crate::petuning::TuningConfig;
 use crate::report::{available_memory, human_bytes};
 use crate::scenario::{self, Scenario};
 use crate::units::Bytes;
@@ -132,10 +133,11 @@ pub(super) fn flags_that_fit(scenario: &Scenario, workers: Option<usize>) -> Str
         Some(n) => format!("add `-j {n}`"),
         None => {
             let half = (scenario.train().per_device_train_batch_size / 2).max(1);
-            format!(
-                "add `-j 1` and `--set clients.train.per_device_train_batch_size={half}` or less; \
-                 `--set model.dtype=bf16` halves the frozen encoder"
-            )
+            let fewer = format!("add `-j 1` and `--set clients.train.per_device_train_batch_size={half}` or less");
+            match scenario.tuning() {
+                TuningConfig::Full(_) => fewer,
+                _ => format!("{fewer}; `--set model.dtype=bf16` halves the frozen encoder"),
+            }
         }
     }
 }

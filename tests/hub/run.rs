@@ -227,6 +227,13 @@ error[tuning]: `tuning.lora.target_modules.1`: the encoder has no linear map `q_
         assert_eq!(done.status.code(), Some(2), "{args:?}");
         assert_eq!(text(&done.stderr).replace(&scenario, "scenario.yaml"), expected, "{args:?}");
     }
+    // All that is wrong is told at once.
+    let prompt =
+        "tuning=[{ prompt: { num_virtual_tokens: 64 } }, { lora: { modules_to_save: [classifier, intermediate] } }]";
+    let args = ["fetch", &scenario, "--set", prompt, "--set", "model.dtype=bf16"];
+    let message = text(&straggler(&server.endpoint, folder.path(), &args).stderr);
+    assert!(message.contains("64 virtual tokens leave no room for a text"), "{message}");
+    assert!(message.contains("`model.dtype`: bf16 is for a frozen encoder"), "{message}");
     let asked: Vec<String> = server.gets().into_iter().map(|asked| asked.path).collect();
     assert!(asked.iter().any(|path| path.ends_with("/config.json")), "{asked:?}");
     assert!(!asked.iter().any(|path| path.contains("/large/") || path.contains("safetensors")), "{asked:?}");

@@ -199,6 +199,17 @@ const MISTAKES: &[Mistake] = &[
         )],
     ),
     edit(
+        "full tuning of an encoder in 16 bits",
+        &[("name: builtin:tiny-roberta", "name: builtin:tiny-roberta, dtype: bf16"), ("lora: { r: 8 }", "full: {}")],
+    ),
+    edit(
+        "a trained matrix of an encoder in 16 bits",
+        &[
+            ("name: builtin:tiny-roberta", "name: builtin:tiny-roberta, dtype: bf16"),
+            ("{ r: 8 }", "{ r: 8, modules_to_save: [classifier, intermediate] }"),
+        ],
+    ),
+    edit(
         "dropout of all, and what is all in 32 bits",
         &[("  total: 8", "  total: 8\n  train: { dropout: 1.0 }"), ("{ r: 8 }", "{ r: 8, lora_dropout: 0.99999999 }")],
     ),

@@ -3,8 +3,8 @@
 use serde_json::Value as Json;
 
 use super::{Checker, Mode, join};
-use crate::model::{EncoderConfig, ModelSource, load_config};
-use crate::petuning::{TrainableTensor, TuningError, trainable_tensors};
+use crate::model::{EncoderConfig, ModelDtype, ModelSource, load_config};
+use crate::petuning::{TrainableTensor, TuningError, trainable_tensors, trained_matrix};
 
 /// No module of a model is wider; sizes that are made of widths stay countable.
 pub(super) const WIDTH_MAX: u64 = 1 << 24;
@@ -76,10 +76,20 @@ impl Checker<'_> {
                 self.problems.push(problem);
             }
             Ok(trained) => {
+                self.frozen_dtype(&trained);
                 self.positions(encoder);
                 self.memory_of(&trained);
             }
         }
+    }
+
+    /// Only what is frozen can be kept in 16 bits.
+    fn frozen_dtype(&mut self, trained: &[TrainableTensor]) {
+        let Some(name) = trained_matrix(trained).filter(|_| self.raw.model.dtype == ModelDtype::Bf16) else { return };
+        let title = self.raw.tuning.title();
+        let message = format!("bf16 is for a frozen encoder, and `{title}` trains matrices of it, such as `{name}`");
+        let problem = self.at("conflict", "model.dtype", message).other(Some(self.root.locate("tuning")));
+        self.problems.push(problem.help("write `dtype: f32`, or choose a method that leaves the matrices as they are"));
     }
 
     /// What the tuning method puts before a text must leave room for it in the position table. How long the texts of a data

@@ -52,4 +52,5 @@ pub use repository::{description_files, weight_files};
 pub use shapes::ENTRIES as SHAPES;
 pub(crate) use shapes::example_of_each_family;
 pub use tensors::backbone_tensors;
+pub(crate) use tensors::is_kept_in_16_bits;
 pub use vocabulary::vocabulary_files;

@@ -45,7 +45,7 @@ pub use method::{InsertedMaps, Method, StepMaps, TrainableTensor, TrainableVars}
 pub use prefix::{PrefixConfig, Travels};
 pub use prompt::{PromptConfig, PromptTuningInit};
 
-use crate::model::{Backbone, EncoderConfig, head_tensors};
+use crate::model::{Backbone, EncoderConfig, head_tensors, is_kept_in_16_bits};
 use crate::one_of;
 use crate::params::{Layout, Params};
 use crate::seed::{Purpose, Seeds};
@@ -65,6 +65,9 @@ one_of! {
     }
 }
 
+/// Where a scenario says what is trained.
+const SETTING: &str = "tuning";
+
 impl TuningConfig {
     /// The methods of a list, or the one that there is.
     pub fn methods(&self) -> &[Self] {
@@ -78,6 +81,37 @@ impl TuningConfig {
     pub fn title(&self) -> String {
         self.methods().iter().map(Self::key).collect::<Vec<_>>().join(", ")
     }
+
+    /// The methods with their paths in a scenario, such as `tuning.lora` or `tuning.1.bitfit`.
+    pub fn with_paths(&self) -> impl Iterator<Item = (String, &Self)> {
+        let is_list = matches!(self, Self::Combined(_));
+        self.methods().iter().enumerate().map(move |(i, method)| match is_list {
+            true => (format!("{SETTING}.{i}.{}", method.key()), method),
+            false => (format!("{SETTING}.{}", method.key()), method),
+        })
+    }
+
+    /// The setting, as it is in a scenario, of the virtual tokens that stand before every input; where several methods have
+    /// some, of the one that has most.
+    pub fn setting_of_virtual_tokens(&self) -> Option<String> {
+        let n = |method: &Self| method.implementation().extra_tokens() + method.implementation().extra_keys();
+        let most = self.with_paths().filter(|(_, method)| n(method) > 0).max_by_key(|(_, method)| n(method));
+        most.map(|(path, _)| format!("{path}.num_virtual_tokens"))
+    }
+
+    /// The tensors that travel beside the head. The path of an error begins at the method's key, or at its number in a
+    /// list.
+    fn tensors(&self, config: &EncoderConfig) -> Result<Vec<TrainableTensor>, TuningError> {
+        self.implementation().tensors(config).map_err(|error| self.found_below(error))
+    }
+
+    /// An error of the implementation, as the setting sees it.
+    fn found_below(&self, error: TuningError) -> TuningError {
+        match self {
+            Self::Combined(_) => error,
+            one => error.below(one.key()),
+        }
+    }
 }
 
 /// All tensors that travel: the method's and those of the head for `n_labels` classes.
@@ -89,7 +123,7 @@ pub fn travelling_tensors(
     config: &EncoderConfig,
     n_labels: usize,
 ) -> Result<Vec<TrainableTensor>, TuningError> {
-    let mut tensors = tuning.implementation().tensors(config)?;
+    let mut tensors = tuning.tensors(config).map_err(|error| error.below(SETTING))?;
     let head = head_tensors(config, n_labels).into_iter();
     tensors.extend(head.map(|(spec, init)| TrainableTensor { spec, init: Some(init) }));
     Ok(tensors)
@@ -113,6 +147,13 @@ pub fn trainable_tensors(
     Ok(tensors)
 }
 
+/// The name of a matrix or table of the backbone among what is trained. Where there is one the backbone cannot be kept in 16
+/// bits: training would start from rounded values, and beside their copy in 32 bits it would lie in memory for nothing.
+pub fn trained_matrix(trained: &[TrainableTensor]) -> Option<&str> {
+    let found = trained.iter().find(|tensor| tensor.init.is_none() && is_kept_in_16_bits(&tensor.spec));
+    found.map(|tensor| tensor.spec.name.as_str())
+}
+
 /// What travels before the first round: drawn values, the backbone's own, or what the method makes of the backbone and the
 /// model's tokenizer.
 ///
@@ -129,7 +170,8 @@ pub fn initial_params(
     let layout = Layout::new(tensors.iter().map(|tensor| tensor.spec.clone()).collect());
     let mut params = Params::zeros(layout.clone());
     let mut made = local::initial_travelling(tuning.implementation(), backbone.config(), seeds)?;
-    made.extend(tuning.implementation().start(backbone, tokenizer, seeds)?);
+    let started = tuning.implementation().start(backbone, tokenizer, seeds);
+    made.extend(started.map_err(|error| tuning.found_below(error).below(SETTING))?);
     for TrainableTensor { spec, init } in &tensors {
         let made = made.iter().find(|(name, _)| *name == spec.name);
         let values = match (made, init, backbone.tensor(&spec.name)) {

@@ -42,6 +42,13 @@ impl Problem {
         self.help = Some(help.into());
         self
     }
+
+    /// The same problem, as settings see it that hold this config at `path`.
+    #[must_use]
+    pub fn below(mut self, path: &str) -> Self {
+        self.path = if self.path.is_empty() { path.into() } else { format!("{path}.{}", self.path) };
+        self
+    }
 }
 
 /// True when a config can be written as the bare key, because each of its fields has a default.

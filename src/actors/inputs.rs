@@ -51,7 +51,8 @@ fn of_model(model: ModelSource) -> Inputs {
 /// fetched at once. A scenario from a lock file takes the commits that are written there.
 ///
 /// # Errors
-/// When the hub or its cache has not got it, or it is not a model or data set that can be used.
+/// When the hub or its cache has not got it, it is not a model or data set that can be used, or the scenario does not fit the
+/// shape of the model.
 pub fn want<'a>(scenario: &Scenario, hub: &'a Hub, progress: &dyn Progress) -> Result<Wanted<'a>, SetupError> {
     let lock = scenario.lock();
     let at = |repo: &Repo, commit: Option<&String>| {
@@ -63,7 +64,7 @@ pub fn want<'a>(scenario: &Scenario, hub: &'a Hub, progress: &dyn Progress) -> R
         ModelSource::Hub(repo) => {
             let repo = at(repo, lock.and_then(|lock| lock.model_commit.as_ref()));
             let listing = hub.resolve(&repo, progress).map_err(of(RepoKind::Model))?;
-            Some(want_model(&listing, needs_weights(scenario), hub, progress)?)
+            Some(want_model(scenario, &listing, hub, progress)?)
         }
         _ => None,
     };
@@ -95,11 +96,14 @@ fn dataset_repo(scenario: &Scenario) -> Option<Repo> {
     }
 }
 
-fn want_model(listing: &Listing, needs_weights: bool, hub: &Hub, progress: &dyn Progress) -> Result<Plan, SetupError> {
+fn want_model(scenario: &Scenario, listing: &Listing, hub: &Hub, progress: &dyn Progress) -> Result<Plan, SetupError> {
     let (id, names) = (&listing.repo.id, listing.names());
     let mut files = model::description_files(id, &names)?;
     let folder = hub.get(listing, &files, progress).map_err(of(RepoKind::Model))?;
-    if needs_weights {
+    // What does not fit the model is told before its weights are brought.
+    let encoder = model::load_config(&ModelSource::Directory(folder.clone()), scenario.base_dir())?;
+    scenario.check_shape(&encoder).map_err(|problems| SetupError::Shape(Box::new(problems)))?;
+    if needs_weights(scenario) {
         files.extend(model::weight_files(id, &names, &folder)?);
     }
     hub.plan(listing, &files, progress).map_err(of(RepoKind::Model))

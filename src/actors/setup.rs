@@ -1,6 +1,7 @@
 //! From a checked scenario to a [`Plan`]: loads the model and the data, deals the shards, counts what a task costs.
 
 mod dataset;
+mod doubts;
 mod error;
 mod memory;
 mod plan;
@@ -17,7 +18,8 @@ use super::trainer::{LearningError, Trained, Trainer};
 use crate::data::{self, CacheUse, EncodedDataset, PartitionTable, RowOrigins, TrainingRows};
 use crate::model::{self, Backbone, EncoderConfig, HostDevice, Preprocessor};
 use crate::params::{Layout, Params};
-use crate::petuning::{trainable_tensors, travelling_tensors};
+use crate::petuning::{TuningConfig, trainable_tensors, travelling_tensors};
+use crate::registry::Problem;
 use crate::scenario::{Examples, LockHeader, Mode, Scenario, ShardSizeConfig};
 use crate::seed::Purpose;
 use crate::strategy::CodecConfig;
@@ -52,6 +54,8 @@ pub struct Setup {
     pub init_hash: Option<String>,
     /// What the user should know and cannot be an error.
     pub notes: Vec<String>,
+    /// What is right and probably not meant, with the paths of the settings; see [`Scenario::warnings_of`].
+    pub doubts: Vec<(&'static str, Problem)>,
     /// Whether the token ids were kept from an earlier run.
     pub tokens: CacheUse,
     /// What the clients got, when there is a data set.
@@ -73,6 +77,20 @@ pub struct Workload {
     pub n_labels: usize,
     /// Tokens of each training example; one entry where all have the same.
     pub lengths: Vec<usize>,
+}
+
+impl Setup {
+    /// Whether the examples fit the encoder with what another method puts in front of them.
+    ///
+    /// # Errors
+    /// [`TooLong`](TrainingError::TooLong) when one does not.
+    pub fn check_examples(&self, tuning: &TuningConfig) -> Result<(), TrainingError> {
+        let Workload { encoder, lengths, .. } = &self.workload;
+        match &self.learner {
+            Some(learner) => learner.check_examples(tuning),
+            None => lengths.iter().try_for_each(|&length| check_length(tuning, encoder, length)),
+        }
+    }
 }
 
 /// The set of matrix kernels that this machine runs. Results of different sets differ in their last bits.
@@ -120,7 +138,7 @@ pub fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, SetupError
                 }
             };
             let length = synthetic.sequence_length;
-            check_length(scenario, &encoder, length)?;
+            check_length(scenario.tuning(), &encoder, length)?;
             let flops = training_flops(&encoder, scenario.tuning(), synthetic.num_labels, length)?;
             let costs = SampleCosts::Same {
                 per_sample: flops.per_example.total(),
@@ -130,6 +148,7 @@ pub fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, SetupError
             let layout = layout_of(scenario, &encoder, synthetic.num_labels)?;
             let memory = memory_of(scenario, &encoder, synthetic.num_labels, length)?;
             let plan = plan(scenario, sizes, costs, memory.total(), &layout)?;
+            let doubts = doubts::memory(&plan.population).into_iter().map(|doubt| ("memory", doubt)).collect();
             Ok(Setup {
                 plan,
                 memory: RunMemory::new(memory, &layout),
@@ -140,6 +159,7 @@ pub fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, SetupError
                 partition_hash: None,
                 init_hash: None,
                 notes: Vec::new(),
+                doubts,
                 tokens: CacheUse::Unused,
                 partition: None,
                 unused_tensors: Vec::new(),
@@ -170,6 +190,10 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
     }
     let shards: Vec<Arc<[u32]>> = shards.into_iter().map(Arc::from).collect();
     let sizes = ShardSizes::Dealt(shards.iter().map(|shard| shard.len() as u32).collect());
+    let warmup = match scenario.mode() {
+        Mode::Real => doubts::warmup(scenario.train(), shards.iter().map(|shard| shard.len())),
+        Mode::TimingOnly => None,
+    };
 
     let tokenizer = match &preprocessor {
         Preprocessor::Texts(tokenizer) => Some(tokenizer.as_ref()),
@@ -180,7 +204,7 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
     let (learner, init) = match scenario.init() {
         None => (learner, None),
         Some(dir) => {
-            let (learner, init) = learner.starting_from(&dir, scenario.init_head())?;
+            let (learner, init) = learner.starting_from(&dir, scenario.init_head()).map_err(SetupError::Init)?;
             check_locked(scenario, "initial adapter", |lock| lock.init_hash.as_deref(), Some(&init.hash))?;
             (learner, Some(init))
         }
@@ -218,6 +242,7 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
         let initial = downlink.decode(&layout, &encoded)?;
         plan.learning = Some(Learning { trainer, initial: Arc::new(initial), workers });
     }
+    let memory_doubts = doubts::memory(&plan.population).into_iter().map(|doubt| ("memory", doubt)).collect::<Vec<_>>();
     Ok(Setup {
         plan,
         memory,
@@ -233,6 +258,7 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
         partition_hash,
         init_hash: init.as_ref().map(|init| init.hash.clone()),
         notes,
+        doubts: warmup.into_iter().map(|doubt| ("no-effect", doubt)).chain(memory_doubts).collect(),
         tokens,
         partition: Some(partition),
         unused_tensors,
@@ -320,10 +346,10 @@ fn n_trainable(scenario: &Scenario, encoder: &EncoderConfig, n_labels: usize) ->
 }
 
 /// Refuses texts that do not fit into the position table with what the tuning method puts in front of them.
-fn check_length(scenario: &Scenario, encoder: &EncoderConfig, found: usize) -> Result<(), SetupError> {
-    let (taken, max) = (scenario.tuning().implementation().positions(encoder), encoder.max_tokens());
+fn check_length(tuning: &TuningConfig, encoder: &EncoderConfig, found: usize) -> Result<(), TrainingError> {
+    let (taken, max) = (tuning.implementation().positions(encoder), encoder.max_tokens());
     match encoder.vision.is_none() && found + taken > max {
-        true => Err(TrainingError::TooLong { split: None, found, taken, max }.into()),
+        true => Err(TrainingError::TooLong { split: None, found, taken, max }),
         false => Ok(()),
     }
 }

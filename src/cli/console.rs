@@ -80,7 +80,7 @@ impl Console {
         self.warn(&scenario.left_out_sweep());
     }
 
-    /// Prints warnings to stderr, unless told to be quiet.
+    /// Prints what is right and probably not meant to stderr, unless told to be quiet.
     pub(super) fn warn(&self, warnings: &Diagnostics) {
         if !warnings.list().is_empty() {
             self.note(warnings.coloured());

@@ -203,13 +203,32 @@ impl From<SetupError> for CliError {
                 .help("write what the link carries, such as `20 Mbps`"),
             SetupError::Metric { .. } => CliError::new(Exit::BadInput, "metric", &error),
             SetupError::Partition(_) => CliError::new(Exit::BadInput, "partition", &error),
-            SetupError::Tuning(_) => CliError::new(Exit::BadInput, "tuning", &error),
-            SetupError::Training(TrainingError::Tuning(TuningError::Adapter { .. })) => {
-                CliError::new(Exit::BadInput, "init", &error)
-            }
+            SetupError::Shape(problems) => CliError::from((**problems).clone()),
+            SetupError::Tuning(tuning) | SetupError::Training(TrainingError::Tuning(tuning)) => tuning_error(tuning),
+            SetupError::Init(tuning) => CliError::new(exit_of(tuning), "init", &error),
             SetupError::Training(_) => CliError::new(Exit::BadInput, "training", &error),
             SetupError::Codec(_) => CliError::new(Exit::RunFailed, "codec", &error),
         }
+    }
+}
+
+fn tuning_error(error: &TuningError) -> CliError {
+    match error {
+        TuningError::Unfit(problem) => {
+            let found = CliError::new(Exit::BadInput, "tuning", format!("`{}`: {}", problem.path, problem.message));
+            problem.help.iter().fold(found, |found, help| found.help(help))
+        }
+        _ => CliError::new(exit_of(error), "tuning", error),
+    }
+}
+
+/// Whether the scenario or the machine is at fault.
+fn exit_of(error: &TuningError) -> Exit {
+    match error {
+        TuningError::Tensor(_) | TuningError::Model(ModelError::Tensor { .. } | ModelError::Device { .. }) => {
+            Exit::Environment
+        }
+        _ => Exit::BadInput,
     }
 }
 

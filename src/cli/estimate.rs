@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 
 use self::calibration::{Calibration, calibrate};
 use self::play::{Played, play};
-use super::prepare::{prepare, tell_of_memory};
+use super::prepare::prepare;
 use super::progress::{duration, size};
 use super::run::RunArgs;
 use super::{CliError, Console, Exit, fetch};
 use crate::actors::setup::Setup;
+use crate::petuning::TuningConfig;
 use crate::report::{available_memory, human_bytes};
 use crate::scenario::{self, Scenario};
 use crate::units::Bytes;
@@ -53,7 +54,7 @@ pub(super) fn dry_run(args: &RunArgs, console: &Console) -> Result<(), CliError>
     console.warnings(&scenario);
     let inputs = fetch::from_cache(&scenario, console)?;
     let mut setup = prepare(&scenario, &inputs)?;
-    tell_of_memory(&scenario, &setup, console);
+    console.warn(&scenario.warnings_of(&setup.doubts));
     check_memory(&scenario, &setup)?;
     let estimate = estimate(&scenario, &mut setup, PLAY_S)?;
     match console.is_json() {
@@ -139,10 +140,11 @@ pub(super) fn flags_that_fit(scenario: &Scenario, workers: Option<usize>) -> Str
         Some(n) => format!("add `-j {n}`"),
         None => {
             let half = (scenario.train().per_device_train_batch_size / 2).max(1);
-            format!(
-                "add `-j 1` and `--set clients.train.per_device_train_batch_size={half}` or less; \
-                 `--set model.dtype=bf16` halves the frozen encoder"
-            )
+            let fewer = format!("add `-j 1` and `--set clients.train.per_device_train_batch_size={half}` or less");
+            match scenario.tuning() {
+                TuningConfig::Full(_) => fewer,
+                _ => format!("{fewer}; `--set model.dtype=bf16` halves the frozen encoder"),
+            }
         }
     }
 }

@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 use super::args::ScenarioArgs;
 use super::prepare::prepare;
 use super::{CliError, Console, Exit, fetch};
-use crate::actors::setup::{Setup, SetupError};
-use crate::petuning::TuningConfig;
+use crate::actors::setup::{Setup, SetupError, Workload};
+use crate::model::ModelDtype;
+use crate::petuning::{TuningConfig, trainable_tensors, trained_matrix};
 use crate::scenario::{self, Scenario};
+use crate::strategy::CodecConfig;
 use crate::training::{MethodCost, method_cost};
 use crate::units::Bytes;
 
@@ -33,25 +35,18 @@ pub(super) fn execute(args: &ParamsArgs, console: &Console) -> Result<(), CliErr
     let scenario = scenario::load(&args.scenario.input(), &args.scenario.overrides())?;
     let inputs = fetch::gather(&scenario, args.scenario.hub(), console)?;
     let setup = prepare(&scenario, &inputs)?;
-    let own = row(&scenario, &setup, scenario.tuning(), true)?;
-    // What the table says of the scenario's own method is what its run charges.
-    assert_eq!(
-        (own.bytes_down, own.bytes_up),
-        (setup.plan.population.downlink_payload, setup.plan.population.uplink_payload)
-    );
-    let mut rows = vec![own];
+    let mut rows = vec![row(&scenario, &setup, scenario.tuning(), true)?];
     let mut left_out = Vec::new();
     for tuning in others(scenario.tuning()) {
-        match row(&scenario, &setup, &tuning, false) {
-            Ok(row) => rows.push(row),
-            // Such as a prompt on an encoder whose position table is full.
-            Err(error) => left_out.push((tuning.key(), error.to_string())),
+        match obstacle(&scenario, &setup, &tuning) {
+            None => rows.push(row(&scenario, &setup, &tuning, false)?),
+            Some(reason) => left_out.push((tuning.title(), reason)),
         }
     }
     let full: TuningConfig = from_key("full")?;
-    let full = row(&scenario, &setup, &full, false).map_err(CliError::from)?;
+    let full = row(&scenario, &setup, &full, false)?;
     if console.is_json() {
-        return console.result(as_json(&scenario, &setup, &rows, &full));
+        return console.result(as_json(&scenario, &setup, &rows, &full, &left_out));
     }
     console.result(heading(&scenario, &setup))?;
     console.result(as_table(&rows, &full))?;
@@ -71,14 +66,30 @@ fn from_key(key: &str) -> Result<TuningConfig, CliError> {
     serde_json::from_value(Value::String(key.into())).map_err(|error| CliError::new(Exit::BadInput, "tuning", error))
 }
 
+/// Why a method cannot be had on this model with these examples, such as a prompt where the position table is full.
+fn obstacle(scenario: &Scenario, setup: &Setup, tuning: &TuningConfig) -> Option<String> {
+    let Workload { encoder, n_labels, .. } = &setup.workload;
+    let trained = match trainable_tensors(tuning, encoder, *n_labels) {
+        Ok(trained) => trained,
+        Err(error) => return Some(error.to_string()),
+    };
+    if let Some(name) = trained_matrix(&trained).filter(|_| scenario.model().dtype == ModelDtype::Bf16) {
+        return Some(format!("`model.dtype: bf16` is for a frozen encoder, and it trains `{name}`"));
+    }
+    setup.check_examples(tuning).err().map(|error| error.to_string())
+}
+
 fn row(scenario: &Scenario, setup: &Setup, tuning: &TuningConfig, is_chosen: bool) -> Result<Row, SetupError> {
     let workload = &setup.workload;
     let (lengths, dtype) = (&workload.lengths, scenario.model().dtype);
     let cost = method_cost(&workload.encoder, tuning, workload.n_labels, lengths, scenario.train(), dtype)?;
-    let compression = scenario.compression();
-    let bytes_down = compression.downlink.implementation().encoded_len(&cost.travelling)?;
-    let bytes_up = compression.uplink.implementation().encoded_len(&cost.travelling)?;
-    Ok(Row { method: tuning.key().to_string(), is_chosen, cost, bytes_down, bytes_up })
+    let payload = |codec: &CodecConfig| codec.implementation().encoded_len(&cost.travelling);
+    let (bytes_down, bytes_up) = match is_chosen {
+        // What its run charges.
+        true => (setup.plan.population.downlink_payload, setup.plan.population.uplink_payload),
+        false => (payload(&scenario.compression().downlink)?, payload(&scenario.compression().uplink)?),
+    };
+    Ok(Row { method: tuning.title(), is_chosen, cost, bytes_down, bytes_up })
 }
 
 fn heading(scenario: &Scenario, setup: &Setup) -> String {
@@ -141,7 +152,8 @@ fn as_table(rows: &[Row], full: &Row) -> String {
     )
 }
 
-fn as_json(scenario: &Scenario, setup: &Setup, rows: &[Row], full: &Row) -> Value {
+fn as_json(scenario: &Scenario, setup: &Setup, rows: &[Row], full: &Row, left_out: &[(String, String)]) -> Value {
+    let reason = |(method, reason): &(String, String)| json!({ "method": method, "reason": reason });
     let row = |row: &Row| {
         json!({
             "method": row.method,
@@ -161,6 +173,7 @@ fn as_json(scenario: &Scenario, setup: &Setup, rows: &[Row], full: &Row) -> Valu
         "model": scenario.model().name,
         "num_labels": setup.workload.n_labels,
         "methods": rows.iter().map(row).collect::<Vec<_>>(),
+        "left_out": left_out.iter().map(reason).collect::<Vec<_>>(),
     })
 }
 

@@ -1,12 +1,12 @@
 //! Loads what a scenario names; what does not fit is shown with file and line of the setting.
 
 use super::estimate::flags_that_fit;
-use super::{CliError, Console};
+use super::CliError;
 use crate::actors::inputs::Inputs;
 use crate::actors::setup::{self, Setup, SetupError};
 use crate::hub::{HubError, RepoKind};
 use crate::model::ModelError;
-use crate::report::human_bytes;
+use crate::petuning::TuningError;
 use crate::scenario::Scenario;
 use crate::training::TrainingError;
 
@@ -15,27 +15,10 @@ pub(super) fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, Cli
     setup::prepare(scenario, inputs).map_err(|error| placed(scenario, error))
 }
 
-/// Tells of device classes of which no client has the memory to train: it is asked all the same, again and again.
-pub(super) fn tell_of_memory(scenario: &Scenario, setup: &Setup, console: &Console) {
-    let population = &*setup.plan.population;
-    let need = human_bytes(population.training_memory);
-    for (class, n, most) in population.classes_that_cannot_train() {
-        let path = format!("clients.devices.{}.memory", population.devices[class].name);
-        let message = format!(
-            "`{path}`: none of the class's {n} clients can train, which takes {need} where they have {}; each that is asked \
-             fails after its download",
-            human_bytes(most)
-        );
-        let help = "raise it, lower `clients.train.per_device_train_batch_size`, or leave the class out".into();
-        console.warn(&scenario.warning("memory", &path, message, help));
-    }
-}
-
 /// The error with file and line of the setting that is to be changed, where one decides about it.
 pub(super) fn placed(scenario: &Scenario, error: SetupError) -> CliError {
-    match setting_of(&error) {
+    match setting_of(scenario, &error) {
         Some((code, path)) => {
-            let path = path.to_owned();
             let fitting = fitting_workers(&error);
             let error = CliError::from(error);
             let error = match fitting {
@@ -66,22 +49,39 @@ fn fitting_workers(error: &SetupError) -> Option<Option<usize>> {
 }
 
 /// The setting that decides about an error, where one does.
-fn setting_of(error: &SetupError) -> Option<(&'static str, &str)> {
-    match error {
-        SetupError::Rate { setting, .. } => Some(("out-of-range", setting)),
-        SetupError::Model(ModelError::Device { .. }) => Some(("device", "compute.device")),
-        SetupError::Model(_) => Some(("model", "model.name")),
+fn setting_of(scenario: &Scenario, error: &SetupError) -> Option<(&'static str, String)> {
+    let (code, path) = match error {
+        SetupError::Rate { setting, .. } => ("out-of-range", setting.as_str()),
+        SetupError::Model(ModelError::Device { .. }) => ("device", "compute.device"),
+        SetupError::Model(_) => ("model", "model.name"),
         SetupError::Data(_) | SetupError::TextsForImages { .. } | SetupError::ImagesForTexts { .. } => {
-            Some(("dataset", "dataset"))
+            ("dataset", "dataset")
         }
         // Where the network or the disk is at fault, no setting is.
-        SetupError::Hub { error, .. } if error.is_environment() => None,
-        SetupError::Hub { kind, error } => Some(("hub", hub_setting(*kind, error))),
-        SetupError::Partition(_) => Some(("partition", "dataset.partition")),
-        SetupError::Metric { .. } => Some(("metric", "evaluation.metric")),
-        SetupError::Tuning(_) => Some(("tuning", "tuning")),
-        SetupError::Training(TrainingError::TooLong { .. }) => Some(("training", "dataset.max_seq_length")),
-        SetupError::Memory { .. } => Some(("memory", "compute.memory_limit")),
+        SetupError::Hub { error, .. } if error.is_environment() => return None,
+        SetupError::Hub { kind, error } => ("hub", hub_setting(*kind, error)),
+        SetupError::Partition(_) => ("partition", "dataset.partition"),
+        SetupError::Metric { .. } => ("metric", "evaluation.metric"),
+        SetupError::Tuning(TuningError::Unfit(problem))
+        | SetupError::Training(TrainingError::Tuning(TuningError::Unfit(problem))) => ("tuning", problem.path.as_str()),
+        SetupError::Tuning(_) | SetupError::Training(TrainingError::Tuning(_)) => ("tuning", "tuning"),
+        SetupError::Training(error) => return training_setting(scenario, error).map(|path| ("training", path)),
+        SetupError::Init(_) => ("init", "init"),
+        SetupError::Memory { .. } => ("memory", "compute.memory_limit"),
+        _ => return None,
+    };
+    Some((code, path.into()))
+}
+
+/// The setting to change when the examples do not go with the model.
+fn training_setting(scenario: &Scenario, error: &TrainingError) -> Option<String> {
+    match error {
+        // A text that fits by itself is told where the tokens before it are asked for.
+        TrainingError::TooLong { found, max, .. } if found <= max => scenario.tuning().setting_of_virtual_tokens(),
+        TrainingError::TooLong { split: Some(_), .. } => Some("dataset.max_seq_length".into()),
+        TrainingError::TooLong { split: None, .. } => Some("clients.sequence_length".into()),
+        // Numbers that the model has no row for come from a tokenizer of another one.
+        TrainingError::OutsideTable { .. } => Some("model.name".into()),
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use super::CliError;
 use super::simulate::{Found, check_assertions};
 use crate::actors::setup::{self, Setup};
 use crate::report::{LogCheckpoint, LogEntry, ReportError, RunLog, Status};
-use crate::scenario::{Mode, Scenario};
+use crate::scenario::{Diagnostics, Mode, Scenario};
 use crate::units::SimTime;
 
 /// Says what begins, or goes on from a checkpoint. `hash` is that of the run's lock file.
@@ -27,8 +27,8 @@ pub(super) fn begin(
         rounds: scenario.rounds(),
         from,
     })?;
-    let (warnings, left_out) = (scenario.warnings(), scenario.left_out_sweep());
-    let of_scenario = warnings.list().iter().chain(left_out.list()).map(|warning| warning.message().to_owned());
+    let told = [scenario.warnings(), scenario.left_out_sweep(), scenario.warnings_of(&setup.doubts)];
+    let of_scenario = told.iter().flat_map(Diagnostics::list).map(|warning| warning.message().to_owned());
     for message in of_scenario.chain(setup.notes.iter().map(ToString::to_string)) {
         log.write(&LogEntry::Warning { message })?;
     }

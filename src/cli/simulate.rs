@@ -68,7 +68,7 @@ pub(super) fn prepare(
     let inputs = fetch::gather(scenario, hub, console)?;
     let setup = super::prepare::prepare(scenario, &inputs)?;
     console.warnings(scenario);
-    super::prepare::tell_of_memory(scenario, &setup, console);
+    console.warn(&scenario.warnings_of(&setup.doubts));
     tell_notes(scenario, &setup, console);
     let header = LockHeader {
         straggler: env!("CARGO_PKG_VERSION").into(),

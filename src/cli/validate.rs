@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::args::ScenarioArgs;
-use super::prepare::{prepare, tell_of_memory};
+use super::prepare::prepare;
 use super::{CliError, Console, explain, fetch};
 use crate::scenario::{self, Diagnostics, ResolvedValue, Scenario};
 
@@ -44,7 +44,7 @@ fn check(args: &ScenarioArgs, is_explained: bool, console: &Console) -> Result<(
         let inputs = fetch::from_cache(&scenario, console)?;
         console.result(format_args!("{}\n", table(&scenario::explain(&scenario))))?;
         let setup = prepare(&scenario, &inputs)?;
-        tell_of_memory(&scenario, &setup, console);
+        console.warn(&scenario.warnings_of(&setup.doubts));
         console.result(explain::text(&setup))?;
     }
     console.result(format_args!("{} is valid", scenario.name()))

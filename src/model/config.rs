@@ -25,7 +25,8 @@ pub struct ModelConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
     /// The number type in which the frozen encoder is kept: `f32`, or `bf16` for half the memory. Arithmetic and whatever
-    /// is trained are in 32 bits under both.
+    /// is trained are in 32 bits under both, so `bf16` is refused with a method that trains the encoder's matrices, such as
+    /// `full`.
     #[serde(default)]
     pub dtype: ModelDtype,
 }

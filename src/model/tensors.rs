@@ -34,7 +34,7 @@ pub(super) fn initialised(config: &EncoderConfig) -> Tensors {
 
 /// Whether `dtype: bf16` keeps this tensor in 16 bits: matrices and tables, which make up nearly all of an encoder.
 /// Biases, scales and single vectors stay as they are.
-pub(super) fn is_kept_in_16_bits(spec: &TensorSpec) -> bool {
+pub(crate) fn is_kept_in_16_bits(spec: &TensorSpec) -> bool {
     spec.shape.iter().filter(|n| **n > 1).count() > 1
 }
 

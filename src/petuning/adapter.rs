@@ -75,8 +75,8 @@ impl AdapterConfig {
             (None, factor) => hidden.checked_div(factor.unwrap_or(REDUCTION_FACTOR)).unwrap_or(0),
         };
         if width == 0 {
-            let message = format!("nothing is left of the width {hidden}; divide by {hidden} or less");
-            return Err(TuningError::Unfit { setting: "tuning.adapter", message });
+            let problem = Problem::new("reduction_factor", format!("nothing is left of the width {hidden}"));
+            return Err(problem.help(format!("divide by {hidden} or less")).into());
         }
         Ok(width)
     }

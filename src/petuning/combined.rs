@@ -77,11 +77,8 @@ impl Method for CombinedConfig {
                 _ => {}
             }
             seen.push(key);
-            for mut problem in method.implementation().problems() {
-                let below = if problem.path.is_empty() { String::new() } else { format!(".{}", problem.path) };
-                problem.path = format!("{i}.{key}{below}");
-                problems.push(problem);
-            }
+            let own = method.implementation().problems().into_iter();
+            problems.extend(own.map(|problem| problem.below(&format!("{i}.{key}"))));
         }
         if problems.is_empty() {
             problems.extend(self.overlaps());
@@ -92,11 +89,12 @@ impl Method for CombinedConfig {
     fn tensors(&self, config: &EncoderConfig) -> std::result::Result<Vec<TrainableTensor>, TuningError> {
         let mut owners: BTreeMap<String, &'static str> = BTreeMap::new();
         let mut tensors = Vec::new();
-        for method in &self.methods {
-            for tensor in method.implementation().tensors(config)? {
+        for (i, method) in self.methods.iter().enumerate() {
+            for tensor in method.tensors(config).map_err(|error| error.below(&i.to_string()))? {
                 if let Some(first) = owners.insert(tensor.spec.name.clone(), method.key()) {
                     let (second, name) = (method.key(), tensor.spec.name);
-                    return Err(TuningError::SameTensor { first, second, name });
+                    let problem = Problem::new(i.to_string(), format!("`{first}` and `{second}` both train `{name}`"));
+                    return Err(problem.help("leave it to one of them").into());
                 }
                 tensors.push(tensor);
             }
@@ -114,7 +112,11 @@ impl Method for CombinedConfig {
         tokenizer: Option<&Tokenizer>,
         seeds: &Seeds,
     ) -> std::result::Result<Vec<(String, Vec<f32>)>, TuningError> {
-        let starts = self.methods.iter().map(|method| method.implementation().start(backbone, tokenizer, seeds));
+        let start = |(i, method): (usize, &TuningConfig)| {
+            let started = method.implementation().start(backbone, tokenizer, seeds);
+            started.map_err(|error| error.below(&format!("{i}.{}", method.key())))
+        };
+        let starts = self.methods.iter().enumerate().map(start);
         Ok(starts.collect::<std::result::Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
@@ -249,6 +251,6 @@ mod tests {
             "[{ lora: { bias: lora_only, target_modules: [value] } }, { bitfit: { biases: query_and_intermediate } }]";
         assert_eq!(paths(apart), Vec::<String>::new());
         let message = tensors("[{ lora: { bias: all } }, bitfit]").unwrap_err();
-        assert!(message.starts_with("`lora` and `bitfit` both train"), "{message}");
+        assert!(message.starts_with("`1`: `lora` and `bitfit` both train"), "{message}");
     }
 }

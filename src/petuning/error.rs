@@ -3,49 +3,17 @@
 use std::path::PathBuf;
 
 use crate::model::ModelError;
+use crate::registry::Problem;
 
 /// Why a tuning method cannot be applied, exported or imported.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TuningError {
-    /// A list of targets names something that the encoder does not have.
-    #[error("`{setting}`: the encoder has no linear map `{target}`; it has {known}")]
-    UnknownTarget {
-        /// The setting of the list.
-        setting: &'static str,
-        /// As written.
-        target: String,
-        /// What there is.
-        known: String,
-    },
-    /// A list of modules names something that the model does not have.
-    #[error("`{setting}`: the model has no module `{module}`; it has {known}")]
-    UnknownModule {
-        /// The setting of the list.
-        setting: &'static str,
-        /// As written.
-        module: String,
-        /// What there is.
-        known: String,
-    },
-    /// Two methods of a list train the same tensor.
-    #[error("`{first}` and `{second}` both train `{name}`; leave it to one of them")]
-    SameTensor {
-        /// The method named first.
-        first: &'static str,
-        /// The other.
-        second: &'static str,
-        /// The tensor.
-        name: String,
-    },
-    /// A setting asks for something that cannot be had with this encoder.
-    #[error("`{setting}`: {message}")]
-    Unfit {
-        /// The setting.
-        setting: &'static str,
-        /// What is wrong and what to do.
-        message: String,
-    },
+    /// A setting asks for something that cannot be had with this encoder. Its path begins at the settings of the
+    /// [`Method`](super::Method) that found it; what takes a [`TuningConfig`](super::TuningConfig) gives it as it is in a
+    /// scenario, such as `tuning.lora.target_modules.1`.
+    #[error("{}", in_words(.0))]
+    Unfit(Box<Problem>),
     /// A file cannot be read.
     #[error("cannot read `{}`: {source}", path.display())]
     Read {
@@ -76,4 +44,26 @@ pub enum TuningError {
     /// The arithmetic library refuses.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
+}
+
+impl TuningError {
+    /// The same error, as settings see it that hold the method's own at `path`.
+    pub(super) fn below(self, path: &str) -> Self {
+        match self {
+            Self::Unfit(problem) => problem.below(path).into(),
+            other => other,
+        }
+    }
+}
+
+impl From<Problem> for TuningError {
+    fn from(problem: Problem) -> Self {
+        Self::Unfit(Box::new(problem))
+    }
+}
+
+fn in_words(problem: &Problem) -> String {
+    let Problem { path, message, help } = problem;
+    let remedy = help.as_ref().map_or(String::new(), |help| format!("; {help}"));
+    format!("`{path}`: {message}{remedy}")
 }

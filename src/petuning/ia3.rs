@@ -30,8 +30,6 @@ impl Default for Ia3Config {
     }
 }
 
-const TARGETS: &str = "tuning.ia3.target_modules";
-
 impl Method for Ia3Config {
     fn problems(&self) -> Vec<Problem> {
         let mut found = Vec::new();
@@ -57,7 +55,7 @@ impl Method for Ia3Config {
             let shape = if is_target(&self.feedforward_modules, site) { [1, n_in] } else { [n_out, 1] };
             TrainableTensor { spec: TensorSpec::new(name_of(site), shape), init: Some(Init::Ones) }
         };
-        Ok(sites(TARGETS, &self.target_modules, config)?.into_iter().map(vector).collect())
+        Ok(sites("target_modules", &self.target_modules, config)?.into_iter().map(vector).collect())
     }
 
     fn hooks(&self, values: TrainableVars) -> Box<dyn Hooks> {

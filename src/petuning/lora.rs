@@ -80,8 +80,6 @@ const R_MAX: usize = 1 << 16;
 const HEAD: &str = "classifier";
 /// Other names under which PEFT or a family knows parts of the head; they say nothing new.
 const HEAD_ALIASES: [&str; 3] = [HEAD, "pre_classifier", "score"];
-const TARGETS: &str = "tuning.lora.target_modules";
-const SAVED: &str = "tuning.lora.modules_to_save";
 
 impl LoraConfig {
     /// The linear maps that get an update, in the order in which the encoder uses them.
@@ -89,7 +87,7 @@ impl LoraConfig {
     /// # Errors
     /// When a target names none of the encoder's linear maps.
     pub fn sites(&self, config: &EncoderConfig) -> std::result::Result<Vec<Site>, TuningError> {
-        sites(TARGETS, &self.target_modules, config)
+        sites("target_modules", &self.target_modules, config)
     }
 
     /// The backbone with the updates added to its weights, `W + s B A`, and with its trained tensors in place. It gives
@@ -130,11 +128,15 @@ impl LoraConfig {
                 backbone_tensors(config).into_iter().filter(|spec| names.contains(&spec.name)).collect()
             }
         };
-        for module in self.modules_to_save.iter().filter(|module| !HEAD_ALIASES.contains(&module.as_str())) {
-            let found = tensors_of_module(SAVED, module, config)?;
+        for (i, module) in self.modules_to_save.iter().enumerate() {
+            if HEAD_ALIASES.contains(&module.as_str()) {
+                continue;
+            }
+            let path = format!("modules_to_save.{i}");
+            let found = tensors_of_module(&path, module, config)?;
             if let Some(site) = sites.iter().find(|site| found.iter().any(|s| s.name == format!("{site}.weight"))) {
-                let message = format!("`{module}` holds `{site}`, which is a target too; take one of them off");
-                return Err(TuningError::Unfit { setting: SAVED, message });
+                let problem = Problem::new(path, format!("`{module}` holds `{site}`, which is a target too"));
+                return Err(problem.help("take one of them off").into());
             }
             replaced.extend(found);
         }
@@ -156,9 +158,8 @@ impl Method for LoraConfig {
         if !(self.lora_alpha > 0.0 && self.lora_alpha.is_finite()) {
             found.push(Problem::new("lora_alpha", format!("{} is not above 0", self.lora_alpha)));
         }
-        if !(0.0..1.0).contains(&self.lora_dropout) {
-            found.push(Problem::new("lora_dropout", format!("{} does not lie in [0, 1)", self.lora_dropout)));
-        }
+        let dropout = ops::Dropout::problem(self.lora_dropout);
+        found.extend(dropout.map(|message| Problem::new("lora_dropout", message)));
         if self.target_modules.is_empty() {
             let help = "name linear maps, such as [query, value]; to train the head alone use `tuning: head`";
             found.push(Problem::new("target_modules", "there is no target").help(help));

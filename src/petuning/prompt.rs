@@ -50,7 +50,7 @@ impl Default for PromptConfig {
     }
 }
 
-const INIT: &str = "tuning.prompt.prompt_tuning_init";
+const INIT: &str = "prompt_tuning_init";
 
 /// `[n, hidden]`, at the input.
 const EMBEDDING: &str = "prompt.embedding.weight";
@@ -87,16 +87,17 @@ impl Method for PromptConfig {
         let (n, hidden) = (self.num_virtual_tokens, config.hidden_size);
         let Some(vision) = &config.vision else {
             if self.deep {
-                let message = "deep prompts are for images; for texts use `tuning: prefix`, which acts in every layer";
-                return Err(TuningError::Unfit { setting: "tuning.prompt.deep", message: message.into() });
+                let problem = Problem::new("deep", "deep prompts are for images");
+                let help = "for texts use `tuning: prefix`, which acts in every layer";
+                return Err(problem.help(help).into());
             }
             // As PEFT's and PyTorch's embedding.
             let spec = TensorSpec::new(EMBEDDING, [n, hidden]);
             return Ok(vec![TrainableTensor { spec, init: Some(Init::Normal { sd: 1.0 }) }]);
         };
         if self.prompt_tuning_init != PromptTuningInit::Random {
-            let message = "prompts of images start random, since there is no vocabulary; write RANDOM, or leave it out";
-            return Err(TuningError::Unfit { setting: INIT, message: message.into() });
+            let problem = Problem::new(INIT, "prompts of images start random, since there is no vocabulary");
+            return Err(problem.help("write RANDOM, or leave it out").into());
         }
         // The authors' code: uniform with the bound of Glorot and Bengio for a map from a patch to a vector.
         let inputs = vision.num_channels * vision.patch_size * vision.patch_size;
@@ -117,7 +118,7 @@ impl Method for PromptConfig {
         if self.prompt_tuning_init == PromptTuningInit::Random {
             return Ok(Vec::new());
         }
-        let refuse = |message: String| TuningError::Unfit { setting: INIT, message };
+        let refuse = |message: String| Problem::new(INIT, message).into();
         let words = backbone.tensor(WORD_EMBEDDINGS);
         let words = words.ok_or_else(|| refuse("the encoder has no word embeddings to start from".into()))?;
         let tokens = match tokenizer {

@@ -46,20 +46,16 @@ pub(super) fn is_target(targets: &[String], site: Site) -> bool {
     targets.iter().any(|target| matches_site(target, site))
 }
 
-/// The linear maps that the targets name, in the order in which the encoder uses them. `setting` is the targets' own
-/// name, for the error.
+/// The linear maps that the targets name, in the order in which the encoder uses them. `path` is that of their setting.
 ///
 /// # Errors
 /// When a target names none of the encoder's linear maps.
-pub(super) fn sites(
-    setting: &'static str,
-    targets: &[String],
-    config: &EncoderConfig,
-) -> Result<Vec<Site>, TuningError> {
-    for target in targets {
+pub(super) fn sites(path: &str, targets: &[String], config: &EncoderConfig) -> Result<Vec<Site>, TuningError> {
+    for (i, target) in targets.iter().enumerate() {
         if !Site::all(config).any(|site| matches_site(target, site)) {
-            let known = known_targets(config.kind);
-            return Err(TuningError::UnknownTarget { setting, target: target.clone(), known });
+            let message = format!("the encoder has no linear map `{target}`");
+            let problem = Problem::new(format!("{path}.{i}"), message);
+            return Err(problem.help(format!("use {}", known_targets(config.kind))).into());
         }
     }
     Ok(Site::all(config).filter(|site| is_target(targets, *site)).collect())
@@ -143,12 +139,12 @@ pub(super) fn task_type(config: &EncoderConfig) -> Option<&'static str> {
 }
 
 /// The backbone's tensors of the modules called `module`, by their full name or by its end behind a dot, in the names of
-/// the checkpoint or of transformers' modules.
+/// the checkpoint or of transformers' modules. `path` is that of the setting which names it.
 ///
 /// # Errors
 /// When the backbone has no such module.
 pub(super) fn tensors_of_module(
-    setting: &'static str,
+    path: &str,
     module: &str,
     config: &EncoderConfig,
 ) -> Result<Vec<TensorSpec>, TuningError> {
@@ -161,7 +157,8 @@ pub(super) fn tensors_of_module(
         known.extend(all.iter().filter_map(|spec| spec.name.split('.').next().map(String::from)));
         known.dedup();
         let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        return Err(TuningError::UnknownModule { setting, module: module.into(), known });
+        let problem = Problem::new(path, format!("the model has no module `{module}`"));
+        return Err(problem.help(format!("it has {known}")).into());
     }
     Ok(found)
 }
@@ -212,7 +209,7 @@ mod tests {
 
     fn names(targets: &[&str], kind: EncoderKind) -> Result<Vec<String>, String> {
         let targets: Vec<String> = targets.iter().map(|target| target.to_string()).collect();
-        let found = sites("tuning.lora.target_modules", &targets, fixture::backbone(kind).config());
+        let found = sites("target_modules", &targets, fixture::backbone(kind).config());
         found.map(|sites| sites.iter().map(Site::to_string).collect()).map_err(|error| error.to_string())
     }
 
@@ -224,7 +221,8 @@ mod tests {
         assert_eq!(sites(&["output.dense"]).unwrap().len(), 4);
         assert_eq!(sites(&["query", "value"]).unwrap().len(), 4);
         let message = sites(&["query", "q_proj"]).unwrap_err();
-        assert!(message.contains("`q_proj`") && message.contains("`attention.self.query`"), "{message}");
+        assert!(message.starts_with("`target_modules.1`: the encoder has no linear map `q_proj`; use "), "{message}");
+        assert!(message.contains("`attention.self.query`"), "{message}");
         assert!(sites(&["uery"]).is_err());
     }
 
@@ -254,14 +252,14 @@ mod tests {
     fn modules_are_found_by_their_end() {
         let config = fixture::backbone(EncoderKind::Bert).config().clone();
         let names = |module: &str| -> Vec<String> {
-            let specs = tensors_of_module("tuning.lora.modules_to_save", module, &config).unwrap();
+            let specs = tensors_of_module("modules_to_save.0", module, &config).unwrap();
             specs.into_iter().map(|spec| spec.name).collect()
         };
         assert_eq!(names("pooler"), ["pooler.dense.bias", "pooler.dense.weight"]);
         assert_eq!(names("layer.0.output.LayerNorm").len(), 2);
         // One after the embeddings and two in each of the two layers.
         assert_eq!(names("LayerNorm").len(), 2 * 5);
-        let error = tensors_of_module("tuning.lora.modules_to_save", "ooler", &config).unwrap_err().to_string();
+        let error = tensors_of_module("modules_to_save.0", "ooler", &config).unwrap_err().to_string();
         assert!(error.contains("`ooler`") && error.contains("`pooler`"), "{error}");
     }
 }

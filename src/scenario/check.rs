@@ -18,7 +18,7 @@ use super::raw::Draft;
 use super::schema::join;
 use super::settings::{Mode, ShardSizeConfig, Workers};
 use crate::data::DatasetSource;
-use crate::model::{EncoderKind, ModelSource, find_weights, load_config, vocabulary_files};
+use crate::model::{EncoderConfig, EncoderKind, ModelSource, find_weights, load_config, vocabulary_files};
 use crate::report::{available_memory, human_bytes, name_problem};
 use crate::units::Bytes;
 
@@ -28,16 +28,27 @@ pub(super) fn check(raw: &Draft, root: &Node, base_dir: &Path, problems: &mut Ve
     checker.header();
     checker.model();
     checker.shape_only();
-    checker.tuning();
+    checker.widths();
     checker.dataset();
     checker.init();
     checker.synthetic_examples();
-    checker.sequence_length();
+    checker.shape();
     checker.clients();
     checker.server();
     checker.pace();
     checker.evaluation();
     checker.rooms();
+}
+
+/// Collects what goes against the shape of a model that [`check`] could not look at: one on the hub.
+pub(super) fn check_shape(
+    raw: &Draft,
+    root: &Node,
+    base_dir: &Path,
+    encoder: &EncoderConfig,
+    problems: &mut Vec<Diagnostic>,
+) {
+    Checker { raw, root, base_dir, problems }.fits(encoder);
 }
 
 /// Where the examples come from, once [`check`] found nothing.
@@ -225,7 +236,6 @@ impl Checker<'_> {
                 self.problems.push(problem.help("paths start from the folder of the scenario file"));
             }
         }
-        self.kind_of_examples(dataset);
     }
 
     /// The adapter to start from.

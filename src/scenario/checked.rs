@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::assertion::Assertion;
+use super::check;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::lock::LockHeader;
 use super::origins::Origins;
 use super::raw::Draft;
 use super::settings::{CompressionConfig, EvaluationConfig, Metric, Mode, OutputConfig, ShardSizeConfig, Workers};
 use crate::data::DatasetConfig;
-use crate::model::{HostDevice, ModelConfig, ModelSource};
+use crate::model::{EncoderConfig, HostDevice, ModelConfig, ModelSource};
 use crate::petuning::{InitialHead, TuningConfig};
+use crate::registry::Problem;
 use crate::seed::Seeds;
 use crate::sim::{
     AvailabilityConfig, BuildContext, CrashConfig, DeviceClassConfig, DropoutConfig, NetworkClassConfig, OutageConfig,
@@ -92,11 +94,24 @@ impl Scenario {
         self.origins.show(vec![problem])
     }
 
-    /// The same for what is right and probably not meant; empty where nobody knows where the settings were written.
-    pub fn warning(&self, code: &'static str, path: &str, message: String, help: String) -> Diagnostics {
-        let place = self.origins.locate(path);
-        let warnings = place.map(|place| Diagnostic::warning(code, message, place).help(help));
-        self.origins.show(warnings.into_iter().collect())
+    /// The same of what is right and probably not meant, by code, where a setting's path is that of the whole scenario.
+    pub fn warnings_of(&self, doubts: &[(&'static str, Problem)]) -> Diagnostics {
+        let warning = |(code, Problem { path, message, help }): &(&'static str, Problem)| {
+            let found = Diagnostic::new(code, format!("`{path}`: {message}"), self.origins.locate(path));
+            Diagnostic { is_warning: true, help: help.clone(), ..found }
+        };
+        self.origins.show(doubts.iter().map(warning).collect())
+    }
+
+    /// Checks what [`load`](super::load) does of the model's shape, once a model on the hub has told it.
+    ///
+    /// # Errors
+    /// Every problem found, each with its place.
+    pub fn check_shape(&self, encoder: &EncoderConfig) -> Result<(), Diagnostics> {
+        let problems = self.origins.problems_of(|root, problems| {
+            check::check_shape(&self.raw, root, &self.base_dir, encoder, problems);
+        });
+        if problems.list().is_empty() { Ok(()) } else { Err(problems) }
     }
 
     pub(super) fn raw(&self) -> &Draft {

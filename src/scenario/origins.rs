@@ -47,6 +47,15 @@ impl Origins {
         Diagnostics { sources: self.0.as_ref().map(|written| written.sources.clone()).unwrap_or_default(), list }
     }
 
+    /// What a check of the tree finds, with the texts that it is shown in; nothing where there is no tree.
+    pub(super) fn problems_of(&self, check: impl FnOnce(&Node, &mut Vec<Diagnostic>)) -> Diagnostics {
+        let mut problems = Vec::new();
+        if let Some(written) = &self.0 {
+            check(&written.root, &mut problems);
+        }
+        Diagnostics::sorted(self.show(Vec::new()).sources, problems)
+    }
+
     pub(super) fn left_out(&self) -> Diagnostics {
         self.show(self.0.iter().flat_map(|written| written.left_out.clone()).collect())
     }

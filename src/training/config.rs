@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::ops::Dropout;
 use crate::registry::Problem;
 
 /// Local training: `clients.train`.
@@ -29,7 +30,8 @@ pub struct TrainConfig {
     pub max_grad_norm: f64,
     /// How the step size changes over the steps of one round.
     pub lr_scheduler_type: LrSchedule,
-    /// Fraction of the steps, in [0, 1], over which the step size rises linearly from 0.
+    /// Fraction of the steps of a round, in [0, 1], over which the step size rises linearly from 0. Above 0 at least the
+    /// first step warms up, with a step size of 0: a client with a single step then trains nothing.
     pub warmup_ratio: f64,
     /// Puts examples of like length into a batch, so that little padding is computed: within windows of 50 batches of the
     /// shuffled shard, as Hugging Face's trainer does.
@@ -60,6 +62,11 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
+    /// Steps that a client with so many examples takes in one round.
+    pub fn n_steps(&self, n_examples: usize) -> usize {
+        self.num_train_epochs.saturating_mul(n_examples.div_ceil(self.per_device_train_batch_size))
+    }
+
     /// What is wrong with the settings.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -84,9 +91,8 @@ impl TrainConfig {
             check(path, (0.0..1.0).contains(&value), value, "does not lie in [0, 1)");
         }
         check("warmup_ratio", (0.0..=1.0).contains(&self.warmup_ratio), self.warmup_ratio, "does not lie in [0, 1]");
-        if let Some(p) = self.dropout {
-            check("dropout", (0.0..1.0).contains(&p), p, "does not lie in [0, 1)");
-        }
+        let dropout = self.dropout.and_then(Dropout::problem);
+        problems.extend(dropout.map(|message| Problem::new("dropout", message)));
         problems
     }
 }

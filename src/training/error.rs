@@ -62,7 +62,9 @@ pub enum TrainingError {
         max: usize,
     },
     /// An example has a token or segment number that the encoder has no row for.
-    #[error("row {row} of the {split} split has {what} {found}, but the model has {rows} of them")]
+    #[error(
+        "row {row} of the {split} split has {what} {found}, but the model has {rows} of them; use the tokenizer that belongs to the weights"
+    )]
     OutsideTable {
         /// Which split.
         split: Split,

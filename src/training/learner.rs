@@ -14,11 +14,11 @@ use super::cost::{TrainingMemory, flops_of_length, training_memory};
 use super::optimizer::{self, Optimizer, clip_factor};
 use super::{Cancel, Evaluation, Schedule, Split, TrainConfig, TrainingError, evaluation, examples};
 use crate::data::EncodedDataset;
-use crate::model::{Backbone, Hooks, Pass, backbone_tensors, classify, ops};
+use crate::model::{Backbone, EncoderConfig, Hooks, Pass, backbone_tensors, classify, ops};
 use crate::params::{Layout, Params};
 use crate::petuning::{
-    GradientCheck, InitialHead, InitialValues, LocalForm, TrainableVars, TuningConfig, check_gradients, export_adapter,
-    initial_params, load_initial, stirred,
+    GradientCheck, InitialHead, InitialValues, LocalForm, TrainableVars, TuningConfig, TuningError, check_gradients,
+    export_adapter, initial_params, load_initial, stirred,
 };
 use crate::seed::{Purpose, Seeds};
 use crate::units::Flops;
@@ -83,12 +83,7 @@ impl Learner {
         seeds: Seeds,
     ) -> Result<Self, TrainingError> {
         ops::keep_freed_memory();
-        let (encoder, taken) = (backbone.config(), tuning.implementation().positions(backbone.config()));
-        examples::check(encoder, &data.train, Split::Train, taken)?;
-        examples::check(encoder, &data.validation, Split::Validation, taken)?;
-        if let Some(test) = &data.test {
-            examples::check(encoder, test, Split::Test, taken)?;
-        }
+        check_examples(backbone.config(), &tuning, &data)?;
         let initial = initial_params(&tuning, &backbone, tokenizer, data.labels.len(), &seeds)?;
         let local = LocalForm::new(&tuning, backbone.config(), data.labels.len(), &seeds)?;
         let layout = initial.layout().clone();
@@ -103,11 +98,19 @@ impl Learner {
     ///
     /// # Panics
     /// When the values before the first round were [handed over](Self::hand_over).
-    pub fn starting_from(mut self, dir: &Path, head: InitialHead) -> Result<(Self, InitialValues), TrainingError> {
+    pub fn starting_from(mut self, dir: &Path, head: InitialHead) -> Result<(Self, InitialValues), TuningError> {
         let drawn = self.initial.take().expect("a learner that starts has its first values");
         let initial = load_initial(dir, &self.tuning, &self.backbone, &self.data.labels, head, &drawn)?;
         self.initial = Some(Arc::new(initial.params.clone()));
         Ok((self, initial))
+    }
+
+    /// Whether the examples would fit the encoder with what another method puts in front of them.
+    ///
+    /// # Errors
+    /// When one does not.
+    pub fn check_examples(&self, tuning: &TuningConfig) -> Result<(), TrainingError> {
+        check_examples(self.backbone.config(), tuning, &self.data)
     }
 
     /// Gives the values before the first round away, and with them all of the encoder that they stand for: from now on
@@ -358,4 +361,12 @@ impl Learner {
         }
         Ok((f64::from(loss.to_scalar::<f32>()?), gradients))
     }
+}
+
+/// Refuses examples that the encoder cannot take with what the method puts in front of them.
+fn check_examples(config: &EncoderConfig, tuning: &TuningConfig, data: &EncodedDataset) -> Result<(), TrainingError> {
+    let taken = tuning.implementation().positions(config);
+    examples::check(config, &data.train, Split::Train, taken)?;
+    examples::check(config, &data.validation, Split::Validation, taken)?;
+    data.test.iter().try_for_each(|test| examples::check(config, test, Split::Test, taken))
 }

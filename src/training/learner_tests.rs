@@ -249,7 +249,9 @@ fn data_that_does_not_fit_the_model_is_refused() {
     };
     let message = new(vec![5; 19]);
     assert!(message.contains("19 tokens") && message.contains("dataset.max_seq_length to 18"), "{message}");
-    assert_eq!(new(vec![2, 45]), "row 0 of the train split has token 45, but the model has 40 of them");
+    let expected = "row 0 of the train split has token 45, but the model has 40 of them; use the tokenizer that belongs to the \
+                    weights";
+    assert_eq!(new(vec![2, 45]), expected);
 }
 
 #[test]

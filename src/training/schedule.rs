@@ -17,6 +17,11 @@ impl Schedule {
         Self { kind: config.lr_scheduler_type, n_steps, n_warmup }
     }
 
+    /// True when every step warms up, so that none has the peak step size.
+    pub fn is_all_warmup(&self) -> bool {
+        self.n_warmup >= self.n_steps
+    }
+
     /// The factor, in [0, 1], at step `step` from 0.
     pub fn factor(&self, step: usize) -> f64 {
         if step < self.n_warmup {
@@ -40,6 +45,22 @@ mod tests {
         let config = TrainConfig { lr_scheduler_type: kind, warmup_ratio, ..TrainConfig::default() };
         let schedule = Schedule::new(&config, 4);
         (0..4).map(|step| (schedule.factor(step) * 1e6).round() / 1e6).collect()
+    }
+
+    #[test]
+    fn few_steps_are_all_of_the_warmup() {
+        let is_all_warmup = |warmup_ratio: f64, n_steps: usize| {
+            let config = TrainConfig { warmup_ratio, ..TrainConfig::default() };
+            Schedule::new(&config, n_steps).is_all_warmup()
+        };
+        // ceil(0.1 x 1) = 1 of 1, ceil(0.1 x 2) = 1 of 2; ceil(0.6 x 2) = 2 of 2, ceil(0.6 x 3) = 2 of 3.
+        assert_eq!(
+            [(0.1, 1), (0.1, 2), (0.6, 2), (0.6, 3)].map(|(ratio, n)| is_all_warmup(ratio, n)),
+            [true, false, true, false]
+        );
+        assert!(!is_all_warmup(0.0, 1));
+        let config = TrainConfig { warmup_ratio: 0.1, ..TrainConfig::default() };
+        assert_eq!(Schedule::new(&config, 1).factor(0), 0.0, "a single step trains nothing");
     }
 
     #[test]

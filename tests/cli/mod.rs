@@ -2,9 +2,11 @@
 
 mod colours;
 mod estimate;
+mod fit;
 mod import;
 mod init;
 mod pages;
+mod params;
 mod report;
 mod sweep;
 
@@ -124,18 +126,6 @@ fn gradients_of_a_scenario_are_checked_and_listed() {
         assert!(tensors.len() > 8 && tensors.iter().all(|tensor| tensor["state"] == "ok"), "{found}");
     }
     assert!(!stdout(&straggler(&["--help"])).contains("check-grads"), "it is for developers");
-}
-
-#[test]
-fn a_prompt_that_leaves_no_room_for_a_text_is_refused_with_the_numbers() {
-    let prompt = |n: usize| format!("tuning={{prompt: {{num_virtual_tokens: {n}}}}}");
-    let output = straggler(&["run", "quickstart", "--set", &prompt(60)]);
-    assert_eq!(output.status.code(), Some(2));
-    let expected =
-        "puts 60 virtual tokens before it, but the model takes at most 64 together; set dataset.max_seq_length to 4";
-    assert!(stderr(&output).contains(expected), "{}", stderr(&output));
-    let output = straggler(&["run", "quickstart", "--set", &prompt(64)]);
-    assert!(stderr(&output).contains("has 64 positions in all; lower `num_virtual_tokens`"), "{}", stderr(&output));
 }
 
 #[test]

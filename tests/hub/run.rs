@@ -209,6 +209,37 @@ fn weights_in_pieces_are_fetched_through_their_index() {
 }
 
 #[test]
+fn what_does_not_fit_a_model_of_the_hub_is_told_before_its_weights_are_fetched() {
+    let server = hub();
+    let (folder, scenario, out) = folder();
+    let changed = SCENARIO.replace("{ r: 2 }", "{ r: 2, target_modules: [query, q_lin] }");
+    std::fs::write(&scenario, &changed).unwrap();
+    assert!(straggler(&server.endpoint, folder.path(), &["validate", &scenario]).status.success(), "nobody is asked");
+    let expected = "\
+error[tuning]: `tuning.lora.target_modules.1`: the encoder has no linear map `q_lin`
+  --> scenario.yaml:5:52
+   | tuning: { lora: { r: 2, target_modules: [query, q_lin] } }
+   |                                                 ^^^^^ help: use `attention.self.query`, `attention.self.key`, `attention.self.value`, `attention.output.dense`, `intermediate.dense`, `output.dense`
+".replace(":52", &format!(":{}", changed.lines().nth(4).unwrap().find("q_lin").unwrap() + 1));
+    // The last has the description of the model from the cache.
+    for args in [&["fetch", &scenario][..], &["run", &scenario, "--out", &out], &["validate", &scenario, "--offline"]] {
+        let done = straggler(&server.endpoint, folder.path(), args);
+        assert_eq!(done.status.code(), Some(2), "{args:?}");
+        assert_eq!(text(&done.stderr).replace(&scenario, "scenario.yaml"), expected, "{args:?}");
+    }
+    // All that is wrong is told at once.
+    let prompt =
+        "tuning=[{ prompt: { num_virtual_tokens: 64 } }, { lora: { modules_to_save: [classifier, intermediate] } }]";
+    let args = ["fetch", &scenario, "--set", prompt, "--set", "model.dtype=bf16"];
+    let message = text(&straggler(&server.endpoint, folder.path(), &args).stderr);
+    assert!(message.contains("64 virtual tokens leave no room for a text"), "{message}");
+    assert!(message.contains("`model.dtype`: bf16 is for a frozen encoder"), "{message}");
+    let asked: Vec<String> = server.gets().into_iter().map(|asked| asked.path).collect();
+    assert!(asked.iter().any(|path| path.ends_with("/config.json")), "{asked:?}");
+    assert!(!asked.iter().any(|path| path.contains("/large/") || path.contains("safetensors")), "{asked:?}");
+}
+
+#[test]
 fn offline_without_a_cache_is_code_3() {
     let (folder, scenario, out) = folder();
     for args in [

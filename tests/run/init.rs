@@ -55,6 +55,26 @@ fn an_adapter_that_does_not_fit_is_refused_before_anything_runs() {
         refusal(&["--set", "dataset.name=builtin:sentiment", "--set", "dataset.partition=iid"])
             .contains("labels, the data set 2")
     );
+    // A damaged adapter is told at the setting, in a file by its line.
+    let weights = adapter.join("adapter_model.safetensors");
+    let whole = std::fs::read(&weights).unwrap();
+    let scenario = folder.path().join("started.yaml");
+    let quickstart = std::fs::read_to_string("scenarios/quickstart.yaml").unwrap();
+    std::fs::write(&scenario, format!("init: {}\n{quickstart}", adapter.display())).unwrap();
+    let refused = || {
+        let done = straggler(&[&["run", scenario.to_str().unwrap()], &SHORT[..]].concat());
+        assert_eq!(done.status.code(), Some(2), "{}", text(&done.stderr));
+        text(&done.stderr)
+    };
+    std::fs::write(&weights, &whole[..whole.len() / 2]).unwrap();
+    for message in [refused(), refusal(&[])] {
+        assert!(message.starts_with("error[init]: ") && message.contains("adapter_model.safetensors"), "{message}");
+    }
+    assert!(refused().contains("started.yaml:1:7\n"), "{}", refused());
+    assert!(refusal(&[]).contains("  --> --set init="), "{}", refusal(&[]));
+    std::fs::remove_file(&weights).unwrap();
+    let message = refused();
+    assert!(message.starts_with("error[init]: cannot read `") && message.contains("started.yaml:1:7\n"), "{message}");
     let missing = straggler(&["run", "quickstart", "--init", "nowhere"]);
     assert_eq!(missing.status.code(), Some(2));
     assert!(text(&missing.stderr).contains("`nowhere` is not a directory"), "{}", text(&missing.stderr));

@@ -5,6 +5,7 @@ mod init;
 mod log;
 mod minilm;
 mod partition;
+mod precision;
 mod program;
 mod random_scenarios;
 mod replay;

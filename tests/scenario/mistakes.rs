@@ -166,6 +166,14 @@ const MISTAKES: &[Mistake] = &[
         ],
     ),
     edit("unknown target", &[("{ r: 8 }", "{ r: 8, target_modules: [query, c_attn] }")]),
+    edit("target of another family", &[("{ r: 8 }", "{ r: 8, target_modules: [query, q_lin] }")]),
+    edit(
+        "target of another family, in a list of methods",
+        &[("\n  lora: { r: 8 }", " [bitfit, { ia3: { target_modules: [key, v_lin], feedforward_modules: [] } }]")],
+    ),
+    edit("module that the model has not", &[("{ r: 8 }", "{ r: 8, modules_to_save: [classifier, pooler] }")]),
+    edit("width of which nothing is left", &[("lora: { r: 8 }", "adapter: { reduction_factor: 256 }")]),
+    edit("prompt of layers for texts", &[("lora: { r: 8 }", "prompt: { deep: true }")]),
     edit("head not saved", &[("{ r: 8 }", "{ r: 8, modules_to_save: [pooler] }")]),
     edit("adapter of no width", &[("lora: { r: 8 }", "adapter: { bottleneck_dim: 0 }")]),
     edit("adapter of two widths", &[("lora: { r: 8 }", "adapter: { bottleneck_dim: 16, reduction_factor: 48 }")]),
@@ -182,6 +190,29 @@ const MISTAKES: &[Mistake] = &[
     edit("unknown method in a list", &[("\n  lora: { r: 8 }", " [lora, bitfits]")]),
     edit("list in a list", &[("\n  lora: { r: 8 }", " [lora, [bitfit]]")]),
     edit("empty list of methods", &[("\n  lora: { r: 8 }", " []")]),
+    edit("prompt that leaves no room for a text", &[("lora: { r: 8 }", "prompt: { num_virtual_tokens: 64 }")]),
+    edit(
+        "prefix and prompt that leave no room for a text",
+        &[(
+            "\n  lora: { r: 8 }",
+            " [{ prefix: { num_virtual_tokens: 30 } }, lora, { prompt: { num_virtual_tokens: 34 } }]",
+        )],
+    ),
+    edit(
+        "full tuning of an encoder in 16 bits",
+        &[("name: builtin:tiny-roberta", "name: builtin:tiny-roberta, dtype: bf16"), ("lora: { r: 8 }", "full: {}")],
+    ),
+    edit(
+        "a trained matrix of an encoder in 16 bits",
+        &[
+            ("name: builtin:tiny-roberta", "name: builtin:tiny-roberta, dtype: bf16"),
+            ("{ r: 8 }", "{ r: 8, modules_to_save: [classifier, intermediate] }"),
+        ],
+    ),
+    edit(
+        "dropout of all, and what is all in 32 bits",
+        &[("  total: 8", "  total: 8\n  train: { dropout: 1.0 }"), ("{ r: 8 }", "{ r: 8, lora_dropout: 0.99999999 }")],
+    ),
     edit("adapter that is not there", &[("tuning:", "init: results/gone\ntuning:")]),
     edit("tensors trained twice", &[("\n  lora: { r: 8 }", " [{ lora: { bias: all } }, bitfit]")]),
     edit(
@@ -335,6 +366,17 @@ const MISTAKES: &[Mistake] = &[
         )],
     ),
     set(
+        "longer than the model's positions with its prompt",
+        &[
+            "compute.mode=timing_only",
+            "dataset=null",
+            "clients.num_examples=100",
+            "clients.num_labels=10",
+            "clients.sequence_length=50",
+            "tuning={prompt: {num_virtual_tokens: 20}}",
+        ],
+    ),
+    set(
         "longer than the model's positions",
         &[
             "model.name=shape-only:bert-base-uncased",
@@ -381,13 +423,19 @@ fn every_mistake_is_explained() {
 fn what_takes_more_memory_than_any_machine_has_is_told_at_its_setting() {
     // 2²⁴ is the largest width: maps of 2 layers with two adapters of some 128 inputs and outputs and three copies make more
     // than 200 GB; of clients, 4.3 thousand million with 64 bytes each make 275 GB.
-    for (setting, at) in
-        [("tuning={adapter: {bottleneck_dim: 16777216}}", "`tuning`"), ("clients.total=4294967295", "`clients.total`")]
-    {
+    // A network of a prefix with 2²⁴ inputs and outputs makes 2⁴⁸ numbers, more than 10¹⁵ bytes: its values are drawn for a
+    // data set also when nothing is trained.
+    let network = "tuning={prefix: {prefix_projection: true, travels: mlp, embedding_size: 16777216, \
+                   encoder_hidden_size: 16777216}}";
+    for (settings, at) in [
+        (&["tuning={adapter: {bottleneck_dim: 16777216}}"][..], "`tuning`"),
+        (&["clients.total=4294967295"], "`clients.total`"),
+        (&[network, "compute.mode=timing_only"], "`tuning`"),
+    ] {
         let input = Input::Embedded { name: "small.yaml".into(), text: RIGHT.into() };
-        let overrides = Overrides { profiles: Vec::new(), set: vec![setting.into()] };
-        let problems = load(&input, &overrides).expect_err(setting);
-        let found = problems.list().iter().find(|problem| problem.code() == "memory").expect(setting);
+        let set = settings.iter().map(ToString::to_string).collect();
+        let problems = load(&input, &Overrides { profiles: Vec::new(), set }).expect_err(at);
+        let found = problems.list().iter().find(|problem| problem.code() == "memory").expect(at);
         assert!(found.message().starts_with(&format!("{at}: takes ")), "{problems}");
         assert!(found.message().contains(" of memory or more, and ") && found.remedy().is_some(), "{problems}");
         assert!(problems.lacks_only_features(), "with more memory it would do: {problems}");

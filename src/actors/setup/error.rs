@@ -5,6 +5,7 @@ use crate::data::{DataError, PartitionError};
 use crate::hub::{HubError, RepoKind};
 use crate::model::ModelError;
 use crate::petuning::TuningError;
+use crate::scenario::Diagnostics;
 use crate::sim::SimError;
 use crate::strategy::CodecError;
 use crate::training::TrainingError;
@@ -25,6 +26,9 @@ pub enum SetupError {
         /// Why it cannot be had.
         error: HubError,
     },
+    /// The scenario does not fit the shape of a model on the hub.
+    #[error("{0}")]
+    Shape(Box<Diagnostics>),
     /// The data set.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -64,6 +68,9 @@ pub enum SetupError {
     /// Model, method and data do not fit together.
     #[error(transparent)]
     Training(#[from] TrainingError),
+    /// The adapter that the scenario starts from.
+    #[error(transparent)]
+    Init(TuningError),
     /// A payload.
     #[error(transparent)]
     Codec(#[from] CodecError),

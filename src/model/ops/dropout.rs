@@ -18,6 +18,15 @@ pub struct Dropout {
 }
 
 impl Dropout {
+    /// What is wrong with the probability `p` of a setting, if anything is. Masks are drawn with 32-bit numbers, so it must
+    /// lie in `[0, 1)` as one of these too.
+    pub fn problem(p: f64) -> Option<String> {
+        if !(0.0..1.0).contains(&p) {
+            return Some(format!("{p} does not lie in [0, 1)"));
+        }
+        (p as f32 >= 1.0).then(|| format!("{p} is 1 in the 32-bit numbers that masks are drawn with; it must be less"))
+    }
+
     /// Refuses a probability outside `[0, 1)` and masks of more elements than a 32-bit index counts.
     pub(super) fn check(self, n_elements: usize) -> Result<()> {
         if !(0.0..1.0).contains(&self.p) {
@@ -109,6 +118,20 @@ mod tests {
     fn mask(p: f32, key: u64) -> Vec<f32> {
         let ones = Tensor::ones(N, DType::F32, &Device::Cpu).unwrap();
         dropout(&ones, Dropout { p, key }).unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn a_probability_must_be_below_one_in_32_bits_too() {
+        // The largest number below 1 of 24 significant bits is 1 - 2^-24; half way from there to 1, 1 - 2^-25, rounds to 1.
+        for p in [0.0, 0.1, 0.99999, 1.0 - 2f64.powi(-24)] {
+            assert_eq!(Dropout::problem(p), None, "{p}");
+        }
+        for p in [-1e-9, 1.0, f64::NAN] {
+            assert!(Dropout::problem(p).unwrap().ends_with("does not lie in [0, 1)"), "{p}");
+        }
+        for p in [0.99999999, 1.0 - 2f64.powi(-25)] {
+            assert!(Dropout::problem(p).unwrap().contains("is 1 in the 32-bit numbers"), "{p}");
+        }
     }
 
     #[test]

@@ -90,7 +90,9 @@ impl File<'_> {
     }
 
     fn params(&self, n_labels: usize) -> Result<Params, TuningError> {
-        let tensors = travelling_tensors(self.tuning, self.config, n_labels)?;
+        let tensors = travelling_tensors(self.tuning, self.config, n_labels);
+        // The settings are the adapter's own, and not those of a scenario.
+        let tensors = tensors.map_err(|error| self.refuse(error.to_string()))?;
         let mut specs: Vec<TensorSpec> = tensors.into_iter().map(|tensor| tensor.spec).collect();
         // The order of values in a layout.
         specs.sort_by(|a, b| a.name.cmp(&b.name));

@@ -126,11 +126,7 @@ fn compare(ours: &TuningConfig, theirs: &TuningConfig, config: &EncoderConfig) -
         let message = format!("the adapter was trained with `tuning: {their_keys}`, here it is `{our_keys}`");
         return Err(format!("{message}; write the same method"));
     }
-    for (i, (ours_one, theirs_one)) in ours.methods().iter().zip(theirs.methods()).enumerate() {
-        let path = match ours {
-            TuningConfig::Combined(_) => format!("tuning.{i}.{}", ours_one.key()),
-            _ => format!("tuning.{}", ours_one.key()),
-        };
+    for ((path, ours_one), theirs_one) in ours.with_paths().zip(theirs.methods()) {
         let meanings = [ours_one, theirs_one].map(|method| method.implementation().meaning(config));
         for ((setting, here), (_, there)) in meanings[0].iter().zip(&meanings[1]) {
             if here != there {

@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::data::{DatasetConfig, ImageFormat};
-use crate::model::load_config;
+use crate::model::EncoderConfig;
 
 /// What lies at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +33,8 @@ pub(super) fn paths_of(dataset: &DatasetConfig) -> Vec<(String, &String, PathKin
 }
 
 impl Checker<'_> {
-    /// Texts go with an encoder of texts, pictures with one of pictures. A model that cannot be read is reported elsewhere.
-    pub(super) fn kind_of_examples(&mut self, dataset: &DatasetConfig) {
-        let Ok(source) = self.raw.model.source(self.base_dir) else { return };
-        let Ok(encoder) = load_config(&source, self.base_dir) else { return };
+    /// Texts go with an encoder of texts, pictures with one of pictures.
+    pub(super) fn kind_of_examples(&mut self, dataset: &DatasetConfig, encoder: &EncoderConfig) {
         let (holds, takes, remedy) = match (dataset.holds_images(), encoder.vision.is_some()) {
             (Some(true), false) => {
                 ("pictures", "texts", "name a ViT, such as `builtin:tiny-vit`, or a data set of texts")

@@ -3,12 +3,12 @@
 use serde_json::Value as Json;
 
 use super::{Checker, Mode, join};
-use crate::model::{ModelSource, load_config};
-use crate::petuning::{TrainableTensor, trainable_tensors};
+use crate::model::{EncoderConfig, ModelDtype, ModelSource, load_config};
+use crate::petuning::{TrainableTensor, TuningError, trainable_tensors, trained_matrix};
 
 /// No module of a model is wider; sizes that are made of widths stay countable.
 pub(super) const WIDTH_MAX: u64 = 1 << 24;
-/// The server's values, and those of one client with their gradients.
+/// In training: the server's values, and those of one client with their gradients.
 const COPIES: u128 = 3;
 
 impl Checker<'_> {
@@ -31,39 +31,108 @@ impl Checker<'_> {
         }
     }
 
-    /// The tuning method must fit the encoder: what it names is there, and nothing is trained twice.
-    pub(super) fn tuning(&mut self) {
+    /// Sizes of the tuning method must be countable.
+    pub(super) fn widths(&mut self) {
+        if let Some((path, width)) = self.too_wide() {
+            self.require(false, &path, format!("{width} is more than {WIDTH_MAX}"), "lower it");
+        }
+    }
+
+    fn too_wide(&self) -> Option<(String, u64)> {
         let tuning = &self.raw.tuning;
-        if !tuning.implementation().problems().is_empty() {
+        let is_right = tuning.implementation().problems().is_empty();
+        is_right.then(|| too_wide("tuning", &serde_json::json!(tuning))).flatten()
+    }
+
+    /// What the encoder's shape says, where it is at hand: a model on the hub has to be asked for it first. What is wrong
+    /// with the model itself is told with its own setting.
+    pub(super) fn shape(&mut self) {
+        let Ok(source) = self.raw.model.source(self.base_dir) else { return };
+        if let Ok(encoder) = load_config(&source, self.base_dir) {
+            self.fits(&encoder);
+        }
+    }
+
+    /// Tuning method and examples must fit the encoder.
+    pub(super) fn fits(&mut self, encoder: &EncoderConfig) {
+        self.tuning(encoder);
+        if let Some(dataset) = &self.raw.dataset {
+            self.kind_of_examples(dataset, encoder);
+        }
+        self.sequence_length(encoder);
+    }
+
+    /// What the tuning method names is there, nothing is trained twice, and there is room for all.
+    fn tuning(&mut self, encoder: &EncoderConfig) {
+        let tuning = &self.raw.tuning;
+        if !tuning.implementation().problems().is_empty() || self.too_wide().is_some() {
             return;
         }
-        let Ok(source) = self.raw.model.source(self.base_dir) else { return };
-        let Ok(encoder) = load_config(&source, self.base_dir) else { return };
-        if let Some((path, width)) = too_wide("tuning", &serde_json::json!(tuning)) {
-            return self.require(false, &path, format!("{width} is more than {WIDTH_MAX}"), "lower it");
-        }
         // the number of labels sizes the head alone, and every method trains that
-        match trainable_tensors(tuning, &encoder, 2) {
+        match trainable_tensors(tuning, encoder, 2) {
+            Err(TuningError::Unfit(problem)) => self.room("tuning", "", vec![*problem]),
             Err(error) => {
                 let problem = self.at("tuning", "tuning", error);
                 self.problems.push(problem);
             }
-            Ok(tensors) if self.raw.compute.mode == Mode::Real => {
-                let size = |tensor: &TrainableTensor| tensor.spec.shape.iter().map(|n| *n as u128).product::<u128>();
-                let values: u128 = tensors.iter().map(size).sum();
-                let bytes = COPIES * values * size_of::<f32>() as u128;
-                self.require_memory("tuning", bytes, "lower the size of the module");
+            Ok(trained) => {
+                self.frozen_dtype(&trained);
+                self.positions(encoder);
+                self.memory_of(&trained);
             }
-            Ok(_) => {}
         }
     }
 
+    /// Only what is frozen can be kept in 16 bits.
+    fn frozen_dtype(&mut self, trained: &[TrainableTensor]) {
+        let Some(name) = trained_matrix(trained).filter(|_| self.raw.model.dtype == ModelDtype::Bf16) else { return };
+        let title = self.raw.tuning.title();
+        let message = format!("bf16 is for a frozen encoder, and `{title}` trains matrices of it, such as `{name}`");
+        let problem = self.at("conflict", "model.dtype", message).other(Some(self.root.locate("tuning")));
+        self.problems.push(problem.help("write `dtype: f32`, or choose a method that leaves the matrices as they are"));
+    }
+
+    /// What the tuning method puts before a text must leave room for it in the position table. How long the texts of a data
+    /// set are shows only when they are read.
+    fn positions(&mut self, encoder: &EncoderConfig) {
+        let tuning = &self.raw.tuning;
+        let (taken, max) = (tuning.implementation().positions(encoder), encoder.max_tokens());
+        let Some(path) = tuning.setting_of_virtual_tokens().filter(|_| taken > 0) else { return };
+        match self.raw.clients.sequence_length {
+            _ if taken >= max => {
+                let message = format!("{taken} virtual tokens leave no room for a text: the model has {max} positions");
+                self.require(false, &path, message, "lower it");
+            }
+            // A text that is too long by itself is told with its own setting.
+            Some(length) if length <= max && taken + length > max => {
+                let message = format!(
+                    "{taken} virtual tokens and texts of {length} are more than the {max} positions of the model"
+                );
+                let length_place = self.root.locate("clients.sequence_length");
+                let problem = self.at("out-of-range", &path, message).other(Some(length_place));
+                self.problems
+                    .push(problem.help(format!("lower it to {} or less, or shorten the examples", max - length)));
+            }
+            _ => {}
+        }
+    }
+
+    /// The values that a run holds must fit into the machine.
+    fn memory_of(&mut self, trained: &[TrainableTensor]) {
+        let copies = match (self.raw.compute.mode, &self.raw.dataset) {
+            (Mode::Real, _) => COPIES,
+            // The values before the first round, which are made of model and data set without training too.
+            (Mode::TimingOnly, Some(_)) => 1,
+            (Mode::TimingOnly, None) => return,
+        };
+        let size = |tensor: &TrainableTensor| tensor.spec.shape.iter().map(|n| *n as u128).product::<u128>();
+        let values: u128 = trained.iter().map(size).sum();
+        self.require_memory("tuning", copies * values * size_of::<f32>() as u128, "lower the size of the module");
+    }
+
     /// The length that is given in place of a data set must be one that the encoder takes.
-    pub(super) fn sequence_length(&mut self) {
+    fn sequence_length(&mut self, encoder: &EncoderConfig) {
         let Some(length) = self.raw.clients.sequence_length else { return };
-        let Ok(source) = self.raw.model.source(self.base_dir) else { return };
-        // What is wrong with the model itself is told with its own setting.
-        let Ok(encoder) = load_config(&source, self.base_dir) else { return };
         let max = encoder.max_tokens();
         let path = "clients.sequence_length";
         if encoder.vision.is_some() && length != max {

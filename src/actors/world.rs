@@ -62,12 +62,16 @@ pub enum WorldError {
     Observer(#[from] ReportError),
     /// The clock has come to where a trace of availability ends that is not to be looped or held.
     #[error(
-        "the trace in `clients.availability` ends at {seconds} s of simulated time, before the run does; record a longer \
-         one, or write `end: loop` or `end: hold`"
+        "{place}: the availability trace of client {client_id} is over at {seconds} s of simulated time and the run is not; \
+         write `end: loop` or `end: hold`, or record for longer"
     )]
     EndOfTrace {
         /// Simulated seconds.
         seconds: f64,
+        /// A client that follows it.
+        client_id: u32,
+        /// File and line that say when the recording ends.
+        place: String,
     },
     /// The observer wanted the run to stop; its state has been told.
     #[error("stopped in round {round} at {seconds} s of simulated time")]
@@ -187,11 +191,14 @@ fn has_rounds(plan: &Plan) -> bool {
 
 impl World<'_> {
     async fn run(&mut self) -> Result<(), WorldError> {
-        let known_until = self.plan.availability.known_until();
+        let end_of_trace = self.plan.availability.end_of_trace();
         while self.last_model.is_none() {
             let next = (self.network.next(), self.calendar.next_time());
-            if [next.0, next.1].into_iter().flatten().min().is_some_and(|next| next >= known_until) {
-                return Err(WorldError::EndOfTrace { seconds: known_until.as_secs_f64() });
+            if let Some(end) = end_of_trace
+                && [next.0, next.1].into_iter().flatten().min().is_some_and(|next| next >= end.at)
+            {
+                let (seconds, client_id, place) = (end.at.as_secs_f64(), end.client_id, end.place.clone());
+                return Err(WorldError::EndOfTrace { seconds, client_id, place });
             }
             match next {
                 (Some(at), next) if next.is_none_or(|next| at <= next) => {

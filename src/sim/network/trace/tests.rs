@@ -150,7 +150,7 @@ fn bad_files_are_told_by_line() {
     assert_eq!(told("0,0,1,1\n7,0,1,1\n", 1), ["b.csv:3: there is no client `7`; clients are 0 to 0"]);
     assert_eq!(told("0,0,1,1\nlte,0,1,1\n", 1), ["b.csv:3: there is no client `lte`; clients are 0 to 0"]);
     assert_eq!(told("0,0,1,1\n", 3), ["b.csv: client 1 has no series, nor have 1 others"]);
-    let spelled_twice = "b.csv:3: client 1 is already there under another spelling than `1`";
+    let spelled_twice = "b.csv:4: client 1 is already there under another spelling than `01`";
     assert_eq!(told("0,0,1,1\n1,0,1,1\n01,0,1,1\n", 2)[0], spelled_twice);
     assert_eq!(faults("client_id,time_s,down_kbps\n", by_id(), 1).len(), 1);
     assert_eq!(

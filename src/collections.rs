@@ -2,8 +2,10 @@
 //!
 //! Both go through their items in order, as the results need it, and find one in constant time, as a busy run needs it.
 
+mod changes;
 mod id_set;
 mod window;
 
+pub use changes::Changes;
 pub use id_set::IdSet;
 pub use window::Window;

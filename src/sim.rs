@@ -25,8 +25,8 @@ use std::path::PathBuf;
 use crate::seed::Seeds;
 
 pub use availability::{
-    AlwaysConfig, Assign, Availability, AvailabilityConfig, AvailabilityModel, DiurnalConfig, MarkovConfig, NEVER,
-    TraceConfig, TraceEnd, WeibullConfig, WeibullLength,
+    AlwaysConfig, Assign, Availability, AvailabilityConfig, AvailabilityModel, DiurnalConfig, EndOfTrace, MarkovConfig,
+    NEVER, TraceConfig, TraceEnd, WeibullConfig, WeibullLength,
 };
 pub use battery::{Battery, BatteryConfig, BatteryState, ChargingConfig, DrawnLevel, InitialLevel};
 pub use calendar::{Calendar, CalendarState};

@@ -14,6 +14,6 @@ pub use aggregation::{
 };
 pub use compression::{Codec, CodecConfig, CodecError, NoneConfig};
 pub use selection::{
-    Candidates, Census, FastestFirstConfig, History, Learnt, Observed, OortConfig, PowerOfChoiceConfig,
+    AtWork, Candidates, Census, FastestFirstConfig, History, Learnt, Observed, OortConfig, PowerOfChoiceConfig,
     RoundRobinConfig, Selection, SelectionConfig, TierPolicy, TiflConfig, UniformConfig, WeightedConfig,
 };

@@ -62,12 +62,16 @@ pub enum WorldError {
     Observer(#[from] ReportError),
     /// The clock has come to where a trace of availability ends that is not to be looped or held.
     #[error(
-        "the trace in `clients.availability` ends at {seconds} s of simulated time, before the run does; record a longer \
-         one, or write `end: loop` or `end: hold`"
+        "{place}: the availability trace of client {client_id} is over at {seconds} s of simulated time and the run is not; \
+         write `end: loop` or `end: hold`, or record for longer"
     )]
     EndOfTrace {
         /// Simulated seconds.
         seconds: f64,
+        /// A client that follows it.
+        client_id: u32,
+        /// File and line that say when the recording ends.
+        place: String,
     },
     /// The observer wanted the run to stop; its state has been told.
     #[error("stopped in round {round} at {seconds} s of simulated time")]
@@ -194,7 +198,7 @@ fn view_of(plan: &Plan, batteries: Option<Arc<Batteries>>) -> View {
 /// Where the clock must not come, if the newest model was made at `last_model_at`.
 fn limit(plan: &Plan, last_model_at: SimTime) -> SimTime {
     let patience_ends = last_model_at + plan.rounds.give_up_after + SimDuration::from_nanos(1);
-    patience_ends.min(plan.availability.known_until())
+    patience_ends.min(plan.availability.end_of_trace().map_or(NEVER, |end| end.at))
 }
 
 fn has_rounds(plan: &Plan) -> bool {
@@ -230,9 +234,9 @@ impl World<'_> {
 
     /// Why a run ends whose next event is beyond the limit.
     async fn beyond_limit(&mut self, next: SimTime) -> WorldError {
-        let known_until = self.plan.availability.known_until();
-        if known_until <= self.limit && known_until != NEVER {
-            return WorldError::EndOfTrace { seconds: known_until.as_secs_f64() };
+        if let Some(end) = self.plan.availability.end_of_trace().filter(|end| end.at <= self.limit) {
+            let (seconds, client_id, place) = (end.at.as_secs_f64(), end.client_id, end.place.clone());
+            return WorldError::EndOfTrace { seconds, client_id, place };
         }
         self.now = next;
         let told = self.tell_server(ServerMessage::OutOfPatience).await;

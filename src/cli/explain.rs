@@ -27,6 +27,10 @@ pub(super) fn text(setup: &Setup) -> String {
         population.networks.iter().map(|class| (&class.name, class.config.share)),
         Population::network_class,
     );
+    if !population.regions.is_empty() {
+        let shares = population.regions.iter().map(|(name, region)| (name, region.share));
+        out += &classes("region", population, shares, Population::region);
+    }
     out += &task(setup);
     out
 }

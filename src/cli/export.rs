@@ -54,6 +54,14 @@ pub(super) fn execute(args: &ExportArgs, console: &Console) -> Result<(), CliErr
     if args.peft {
         written.extend(copy_adapter(&run, &to("peft"))?);
     }
+    if args.peft && !written.iter().any(|path| path.ends_with("adapter_config.json")) {
+        let names: Vec<_> = written.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+        console.note(format_args!(
+            "PEFT cannot load this adapter: it has no type for what was trained. Written are {}: `delta.safetensors` has the \
+             tensors under the names of transformers, to be put over those of the model; `straggler run FILE --init DIR` reads it",
+            names.join(", ")
+        ));
+    }
     match console.is_json() {
         true => console.result(json!({ "run": run, "written": written })),
         false => {

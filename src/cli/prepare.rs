@@ -1,7 +1,7 @@
 //! Loads what a scenario names; what does not fit is shown with file and line of the setting.
 
-use super::estimate::flags_that_fit;
 use super::CliError;
+use super::estimate::flags_that_fit;
 use crate::actors::inputs::Inputs;
 use crate::actors::setup::{self, Setup, SetupError};
 use crate::hub::{HubError, RepoKind};

@@ -41,11 +41,14 @@ pub(super) fn simulate(
     let lock = scenario.to_lock_yaml(header);
     let hash = hash_of(&lock);
     let metric = scenario.metric();
-    let writer = match place {
+    let mut writer = match place {
         Place::Under(out) => ResultsWriter::create(out, scenario.name(), &hash, metric.key()),
         Place::Exactly(directory) => ResultsWriter::create_exactly(directory, metric.key()),
     }
     .map_err(CliError::of_place)?;
+    if !setup.plan.population.regions.is_empty() {
+        writer.add_regions()?;
+    }
     let log = RunLog::open(writer.directory())?;
     writer.file("scenario.lock.yaml", lock.as_bytes())?;
     run_log::begin(&log, scenario, &setup, &hash, None)?;
@@ -179,6 +182,14 @@ fn results(
         let rows = perfetto::ROWS_MAX;
         let export = format!("straggler export {} --perfetto", quoted(&found.directory));
         let message = format!("no trace.json: the timeline has more than {rows} rows; `{export}` writes it");
+        console.note(&message);
+        log.write(&LogEntry::Warning { message })?;
+    }
+    if found.n_unknown_availabilities > 0 {
+        let n = found.n_unknown_availabilities;
+        let message = format!(
+            "clients.csv leaves `availability` empty for {n} clients: too many on and off periods would have to be gone through"
+        );
         console.note(&message);
         log.write(&LogEntry::Warning { message })?;
     }

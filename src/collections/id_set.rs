@@ -62,6 +62,18 @@ impl IdSet {
         self.len = 0;
     }
 
+    /// The first number from `from` on that is no member.
+    pub fn next_absent(&self, from: u32) -> u32 {
+        let (mut word, bit) = place(from);
+        let absent = |word: usize| !self.words.get(word).copied().unwrap_or(0);
+        let mut bits = absent(word) & bit.wrapping_neg();
+        while bits == 0 {
+            word += 1;
+            bits = absent(word);
+        }
+        word as u32 * 64 + bits.trailing_zeros()
+    }
+
     /// The members, rising.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
         (0u32..)

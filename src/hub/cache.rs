@@ -89,7 +89,7 @@ impl RepoCache {
                     folders.push(path);
                 } else if let (Ok(meta), Ok(name)) = (fs::metadata(&path), path.strip_prefix(&root)) {
                     let name = name.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
-                    found.push(RepoFile { name, size: Some(meta.len()) });
+                    found.push(RepoFile { name, size: Some(meta.len()), checksum: None });
                 }
             }
         }

@@ -26,6 +26,11 @@ fn kind(etag: &str) -> Option<Kind> {
     }
 }
 
+/// True for what can be checked.
+pub(super) fn is_one(etag: &str) -> bool {
+    kind(etag).is_some()
+}
+
 /// The checksum of the file, if the etag is one, in its form.
 pub(super) fn of_file(path: &Path, etag: &str) -> io::Result<Option<String>> {
     let mut file = File::open(path)?;

@@ -10,7 +10,7 @@ use super::cache::{self, RepoCache};
 use super::download::{self, Interruption};
 use super::error::listed;
 use super::http::{Failure, Follow, Http, Reply, encoded};
-use super::{HubError, HubSettings, Progress, Repo, is_commit};
+use super::{HubError, HubSettings, Progress, Repo, checksum, is_commit};
 
 /// The hub, reached through its cache.
 pub struct Hub {
@@ -25,6 +25,9 @@ pub struct RepoFile {
     pub name: String,
     /// Its length in bytes, where the hub says so.
     pub size: Option<u64>,
+    /// SHA-256 of a large file, or git's SHA-1 of another, in hexadecimal digits; where the hub tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
 }
 
 /// A repository at a commit.
@@ -87,6 +90,9 @@ pub struct PlannedFile {
     pub name: String,
     /// The hub's name of its content, in most cases a checksum.
     pub etag: String,
+    /// What its content must have: the etag where that is a checksum, else the one of the list of files; `None` where the
+    /// hub tells none.
+    pub checksum: Option<String>,
     /// Bytes of the whole.
     pub size: u64,
     /// Bytes that are already here, from a download that was cut or from another commit.
@@ -173,7 +179,9 @@ impl Hub {
                 true => size,
                 false => std::fs::metadata(cache.incomplete(&etag)).map_or(0, |meta| meta.len()).min(size),
             };
-            files.push(PlannedFile { name, etag, size, received });
+            let listed = || listing.files.iter().find(|file| file.name == name).and_then(|file| file.checksum.clone());
+            let checksum = if checksum::is_one(&etag) { Some(etag.clone()) } else { listed() };
+            files.push(PlannedFile { name, etag, checksum, size, received });
         }
         Ok(Plan { listing: listing.clone(), wanted: names.to_vec(), files })
     }
@@ -308,7 +316,9 @@ fn commit_and_files(answer: &Value) -> Result<(String, Vec<RepoFile>), String> {
         if !cache::is_safe_name(name) {
             return Err(format!("a file is called `{name}`, which leads out of its folder"));
         }
-        files.push(RepoFile { name: name.into(), size: sibling["size"].as_u64() });
+        let checksum = sibling["lfs"]["sha256"].as_str().or(sibling["blobId"].as_str());
+        let checksum = checksum.filter(|checksum| checksum::is_one(checksum)).map(str::to_ascii_lowercase);
+        files.push(RepoFile { name: name.into(), size: sibling["size"].as_u64(), checksum });
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok((commit.into(), files))

@@ -68,13 +68,17 @@ pub(super) fn fetch(
             Some(found) => {
                 fs::remove_file(incomplete).map_err(|source| failed(incomplete, source))?;
                 if is_trusted {
-                    let (file, expected) = (file.name.clone(), file.etag.clone());
+                    let expected = file.checksum.as_ref().unwrap_or(&file.etag).clone();
+                    let file = file.name.clone();
                     return Err(HubError::Checksum { file, expected, found }.into());
                 }
                 progress.note(&format!("the earlier part of `{}` was damaged; starting over", file.name));
                 is_trusted = true;
             }
         }
+    }
+    if file.checksum.is_none() {
+        progress.note(&format!("`{}` came without a checksum: nothing but its length was compared", file.name));
     }
     fs::rename(incomplete, blob).map_err(|source| failed(blob, source).into())
 }
@@ -96,8 +100,9 @@ fn mismatch(file: &PlannedFile, path: &Path) -> Result<Option<String>, HubError>
     if length != file.size {
         return Ok(Some(format!("of {length} bytes in place of {}", file.size)));
     }
-    let found = checksum::of_file(path, &file.etag).map_err(|source| failed(path, source))?;
-    Ok(found.filter(|found| *found != file.etag))
+    let Some(expected) = &file.checksum else { return Ok(None) };
+    let found = checksum::of_file(path, expected).map_err(|source| failed(path, source))?;
+    Ok(found.filter(|found| !found.eq_ignore_ascii_case(expected)))
 }
 
 /// Appends what is missing to `incomplete`.

@@ -33,6 +33,8 @@ pub use record::Record;
 
 const ADAPTER_CONFIG: &str = "adapter_config.json";
 const ADAPTER_MODEL: &str = "adapter_model.safetensors";
+/// The same as older versions of PEFT, and `safe_serialization=False`, save it.
+const ADAPTER_PICKLE: &str = "adapter_model.bin";
 const DELTA: &str = "delta.safetensors";
 const RECORD: &str = "straggler.json";
 

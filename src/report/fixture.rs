@@ -134,7 +134,8 @@ fn client(client_id: u32) -> ClientRow {
         bytes_down: Bytes::ZERO,
         bytes_up: Bytes::ZERO,
         energy_j: None,
-        availability: 0.75,
+        availability: Some(0.75),
+        region: None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
 
-use super::rows::{CLIENT_COLUMNS, ROUND_COLUMNS, parse_seconds};
+use super::rows::{CLIENT_COLUMNS, REGION_COLUMN, ROUND_COLUMNS, parse_seconds};
 use super::timeline::TIMELINE_COLUMNS;
 use super::{ClientRow, Record, ReportError, RoundRow};
 use crate::units::{Bytes, SimDuration, SimTime};
@@ -62,7 +62,8 @@ pub(super) fn client_rows(
 ) -> Result<impl Iterator<Item = Result<ClientRow, ReportError>> + use<>, ReportError> {
     let mut reader = open(path, tail)?;
     let header = header(path, &mut reader)?;
-    check_header(path, &header, &CLIENT_COLUMNS)?;
+    let columns = header.strip_suffix(&[REGION_COLUMN.to_owned()]).unwrap_or(&header);
+    check_header(path, columns, &CLIENT_COLUMNS)?;
     Ok(rows_by_position(path, reader))
 }
 
@@ -265,6 +266,28 @@ mod tests {
             "round,host_s,train_s,eval_s,wait_s,events,events_per_s,workers,jobs,inline_jobs,cancelled_jobs,\
              peak_rss_mib\n"
         );
+    }
+
+    #[test]
+    fn regions_are_a_last_column_where_there_are_any() {
+        let out = tempfile::tempdir().unwrap();
+        let mut writer = ResultsWriter::create(out.path(), "demo", "abcd", "accuracy").unwrap();
+        writer.add_regions().unwrap();
+        let row = &run().clients[0];
+        let rows = [(Some(0.5), "north"), (None, "south, far")].map(|(availability, region)| ClientRow {
+            availability,
+            region: Some(region.into()),
+            ..row.clone()
+        });
+        rows.iter().for_each(|row| writer.client(row).unwrap());
+        writer.flush().unwrap();
+        let path = writer.directory().join("clients.csv");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].ends_with(",energy_j,availability,region"), "{text}");
+        assert!(lines[1].ends_with(",0.5,north") && lines[2].ends_with(",,\"south, far\""), "{text}");
+        let told = read_clients(&path).unwrap().into_iter().map(|row| (row.availability, row.region));
+        assert!(told.eq(rows.into_iter().map(|row| (row.availability, row.region))), "{text}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::perf::{PERF_COLUMNS, utc_stamp};
 use super::row_file::{FileMark, RowFile};
-use super::rows::{CLIENT_COLUMNS, ROUND_COLUMNS};
+use super::rows::{CLIENT_COLUMNS, REGION_COLUMN, ROUND_COLUMNS};
 use super::timeline::TimelineMark;
 use super::{ClientRow, PerfRow, Record, ReportError, RoundRow, Summary, TimelineWriter};
 use crate::registry::Problem;
@@ -75,6 +75,18 @@ impl ResultsWriter {
             perf: TableWriter::create(&directory.join("perf.csv"), &PERF_COLUMNS)?,
             directory,
         })
+    }
+
+    /// Gives `clients.csv`, before its first row, a column for regions.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn add_regions(&mut self) -> Result<(), ReportError> {
+        let path = self.directory.join("clients.csv");
+        let columns: Vec<&str> = CLIENT_COLUMNS.into_iter().chain([REGION_COLUMN]).collect();
+        fs::remove_file(&path).map_err(ReportError::write(&path))?;
+        self.clients = TableWriter::create(&path, &columns)?;
+        Ok(())
     }
 
     /// Goes on with the files of a run in its directory: what was written after the mark is cut off. `perf.csv` stays, since

@@ -86,7 +86,7 @@ pub struct RoundRow {
     pub eval_metric: Option<f64>,
 }
 
-/// The columns of `clients.csv`.
+/// The columns of `clients.csv`; [`REGION_COLUMN`] follows where there are regions.
 pub(super) const CLIENT_COLUMNS: [&str; 15] = [
     "client_id",
     "device_class",
@@ -104,6 +104,9 @@ pub(super) const CLIENT_COLUMNS: [&str; 15] = [
     "energy_j",
     "availability",
 ];
+
+/// The last column of `clients.csv` in a run with regions.
+pub(super) const REGION_COLUMN: &str = "region";
 
 /// A row of `clients.csv`: one client over the whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -141,8 +144,11 @@ pub struct ClientRow {
     pub bytes_up: Bytes,
     /// Energy in joules that it spent on tasks; `None` where its device states no power.
     pub energy_j: Option<f64>,
-    /// Fraction of simulated time that it was online, in [0, 1].
-    pub availability: f64,
+    /// Fraction of simulated time that it was online, in [0, 1]; `None` where its periods are too many to go through.
+    pub availability: Option<f64>,
+    /// Name of its region; `None` in a run without regions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<Arc<str>>,
 }
 
 /// Reads seconds with up to 6 decimals, as [`Line::push_seconds`] writes them.

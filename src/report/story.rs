@@ -19,26 +19,39 @@ pub(super) struct ClassSums {
     pub(super) download: SimDuration,
     pub(super) train: SimDuration,
     pub(super) upload: SimDuration,
+    /// Sum over those whose availability is known, and how many they are.
     pub(super) availability: f64,
+    pub(super) n_availabilities: u64,
+}
+
+/// What a client is: the names of its device class, its network class, and of its region where there are regions.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ClassNames {
+    pub(super) device: String,
+    pub(super) network: String,
+    pub(super) region: Option<String>,
 }
 
 /// What `clients.csv` comes to.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct People {
     pub(super) clients: u64,
-    /// By names of device class and network class.
-    pub(super) classes: BTreeMap<(String, String), ClassSums>,
+    pub(super) classes: BTreeMap<ClassNames, ClassSums>,
     /// How many clients were asked so many times.
     pub(super) times_asked: BTreeMap<u32, u64>,
     /// Classes of the clients that are named on the page.
-    pub(super) named: BTreeMap<u32, (String, String)>,
+    pub(super) named: BTreeMap<u32, ClassNames>,
 }
 
 impl People {
     fn take(&mut self, row: &ClientRow, wanted: &BTreeSet<u32>) {
         self.clients += 1;
         *self.times_asked.entry(row.selected).or_default() += 1;
-        let class = (row.device_class.to_string(), row.network_class.to_string());
+        let class = ClassNames {
+            device: row.device_class.to_string(),
+            network: row.network_class.to_string(),
+            region: row.region.as_deref().map(str::to_owned),
+        };
         if wanted.contains(&row.client_id) {
             self.named.insert(row.client_id, class.clone());
         }
@@ -51,7 +64,8 @@ impl People {
         sums.download += row.download;
         sums.train += row.train;
         sums.upload += row.upload;
-        sums.availability += row.availability;
+        sums.availability += row.availability.unwrap_or(0.0);
+        sums.n_availabilities += u64::from(row.availability.is_some());
     }
 }
 
@@ -100,8 +114,8 @@ impl Story {
         Ok(Self { rounds, summary, lock, chronicle, people, missing })
     }
 
-    /// Device class and network class of a client, where they are known.
-    pub(super) fn class_of(&self, client_id: u32) -> Option<&(String, String)> {
+    /// The classes of a client, where they are known.
+    pub(super) fn class_of(&self, client_id: u32) -> Option<&ClassNames> {
         self.people.as_ref()?.named.get(&client_id)
     }
 }

@@ -57,6 +57,17 @@ pub trait Availability {
     fn build(&self, context: &BuildContext) -> Result<Box<dyn AvailabilityModel>, SimError>;
 }
 
+/// Where a recording is over that is neither to begin anew nor to be held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndOfTrace {
+    /// When, in the run.
+    pub at: SimTime,
+    /// A client that follows it, the one of the smallest number.
+    pub client_id: u32,
+    /// File and line that say when the recording ends.
+    pub place: String,
+}
+
 /// When each client is online.
 ///
 /// All queries are pure: an answer depends on the client and the time alone, never on what was asked before. Periods
@@ -73,9 +84,15 @@ pub trait AvailabilityModel: Send + Sync {
     /// 1 if it is online, else 0.
     fn online_fraction(&self, client_id: u32, until: SimTime) -> f64;
 
-    /// From when on nothing is known: a run that comes here must end with an error. [`NEVER`] for a model without an end.
-    fn known_until(&self) -> SimTime {
-        NEVER
+    /// About how many periods must be gone through to tell [`online_fraction`](Self::online_fraction) of a client that was not
+    /// asked about before; 0 where it follows at once.
+    fn periods_until(&self, _until: SimTime) -> f64 {
+        0.0
+    }
+
+    /// From when on nothing is known: a run that comes there must end with an error. None for a model without an end.
+    fn end_of_trace(&self) -> Option<&EndOfTrace> {
+        None
     }
 
     /// Until when a client that is online at `time` stays so; `time` itself if it is offline.

@@ -276,12 +276,20 @@ mod tests {
             from_table(&text, serde_json::json!({}), 3).err().unwrap_or_default()
         };
         assert_eq!(faults("0,1,\n1,1,\n2,1,\n"), [""; 0]);
-        assert_eq!(faults("0,0,\n"), ["devices.csv:2: time_per_sample_ms is 0"]);
+        assert_eq!(faults("0,0,\n1,1,\n2,1,\n"), ["devices.csv:2: time_per_sample_ms is 0"]);
+        // Whatever else is wrong, who is nobody and who is missing is told.
+        let several = [
+            "devices.csv:2: time_per_sample_ms is 0",
+            "devices.csv:3: there is no client `9`; clients are 0 to 2",
+            "devices.csv: client 1 has no row, nor have 1 others",
+        ];
+        assert_eq!(faults("0,0,\n9,1,\n"), several);
         let no_memory = ["devices.csv:2: memory_mib is 0, which holds no training"];
         assert_eq!(faults("0,1,0\n1,1,\n2,1,\n"), no_memory);
-        assert_eq!(faults("0,1,x\n"), ["devices.csv:2: memory_mib `x` is not a number"]);
-        assert_eq!(faults("0,1,\n0,2,\n"), ["devices.csv:3: `0` has a row in line 2 already"]);
-        assert_eq!(faults("7,1,\n"), ["devices.csv:2: there is no client `7`; clients are 0 to 2"]);
+        assert_eq!(faults("0,1,x\n1,1,\n2,1,\n"), ["devices.csv:2: memory_mib `x` is not a number"]);
+        assert_eq!(faults("0,1,\n0,2,\n1,1,\n2,1,\n"), ["devices.csv:3: `0` has a row in line 2 already"]);
+        let nobody = ["devices.csv:5: there is no client `7`; clients are 0 to 2"];
+        assert_eq!(faults("0,1,\n1,1,\n2,1,\n7,1,\n"), nobody);
         assert_eq!(faults("1,1,\n"), ["devices.csv: client 0 has no row, nor have 1 others"]);
     }
 

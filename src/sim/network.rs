@@ -32,10 +32,11 @@ use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerNetworkConfig {
-    /// Rate out of the server, shared by all downloads, > 0. None: no limit.
+    /// Rate out of the server, shared by all downloads, > 0, of payload: what headers and loss take of clients' own links takes
+    /// nothing here. None: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uplink: Option<Bandwidth>,
-    /// Rate into the server, shared by all uploads, > 0. None: no limit.
+    /// Rate into the server, shared by all uploads, > 0, of payload. None: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downlink: Option<Bandwidth>,
     /// How transfers share the link.

@@ -22,6 +22,9 @@ pub(in crate::sim) trait Lengths: Send + Sync {
     /// Whether a client is on at time zero, and what remains of that period.
     fn first(&self, client_id: u32) -> (bool, SimDuration);
 
+    /// Mean length of a period, on and off ones together, in seconds.
+    fn mean_s(&self) -> f64;
+
     /// Length of the client's period of this number, 1 or more, which begins at `start`.
     fn length(&self, client_id: u32, number: u32, is_on: bool, start: SimTime) -> SimDuration;
 }
@@ -115,6 +118,10 @@ impl Lengths for ExponentialPeriods {
         (is_on, self.drawn(stream.sample(Exp1), is_on))
     }
 
+    fn mean_s(&self) -> f64 {
+        f64::midpoint(self.mean_on.as_secs_f64(), self.mean_off.as_secs_f64())
+    }
+
     /// Drawn from a stream of its own: nothing but its number has to be remembered.
     fn length(&self, client_id: u32, number: u32, is_on: bool, _start: SimTime) -> SimDuration {
         self.drawn(self.seeds.step(self.purpose, client_id, 0, number).sample(Exp1), is_on)
@@ -141,6 +148,10 @@ impl<L: Lengths> AvailabilityModel for Periods<L> {
             return f64::from(u8::from(period.is_on));
         }
         period.on_by(until).as_nanos() as f64 / until.as_nanos() as f64
+    }
+
+    fn periods_until(&self, until: SimTime) -> f64 {
+        until.as_secs_f64() / self.lengths.mean_s()
     }
 }
 

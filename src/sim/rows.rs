@@ -1,5 +1,6 @@
 //! Rows of CSV files with a header, and what is wrong with them: always with file and line.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -7,10 +8,11 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 
 use super::SimError;
+use crate::collections::IdSet;
 use crate::registry::Problem;
 
 /// So many faults of a file are told one by one.
-const TOLD_MAX: usize = 3;
+const TOLD_MAX: usize = 5;
 
 /// What is wrong with one file.
 #[derive(Debug)]
@@ -111,45 +113,62 @@ impl Row<'_> {
     }
 }
 
-/// For each client the place of its id in the list, where the ids are the clients' numbers; none for a client without one.
-/// Each id comes with a line of it, none for one that has no row.
-pub(in crate::sim) fn ids_as_clients<'a>(
-    ids: impl Iterator<Item = (&'a str, Option<u64>)>,
+/// The clients that a file's ids name, where ids are the clients' numbers. Ids are told of as their rows are read, whatever
+/// else is wrong with the row.
+pub(in crate::sim) struct ClientIds {
     n_clients: u32,
-    help: &str,
-    faults: &mut Faults,
-) -> Vec<Option<u32>> {
-    let mut places: Vec<Option<u32>> = vec![None; n_clients as usize];
-    for (place, (id, line)) in (0u32..).zip(ids) {
-        let client = id.parse::<u32>().ok().filter(|client| *client < n_clients);
-        let (message, help) = match client {
-            Some(client) if places[client as usize].is_none() => {
-                places[client as usize] = Some(place);
-                continue;
-            }
-            Some(client) => (
-                format!("client {client} is already there under another spelling than `{id}`"),
-                "write each id in one way",
-            ),
-            None => {
-                let last = n_clients.saturating_sub(1);
-                (format!("there is no client `{id}`; clients are 0 to {last}"), help)
-            }
-        };
-        match line {
-            Some(line) => faults.at(line, message, help),
-            None => faults.whole(format!("{message} (it is listed without a row)"), help),
-        }
-    }
-    places
+    help: &'static str,
+    /// The client of each spelling; none for one that is nobody's.
+    by_spelling: BTreeMap<String, Option<u32>>,
+    named: IdSet,
 }
 
-/// Tells of clients without `what`.
-pub(in crate::sim) fn refuse_missing(places: &[Option<u32>], what: &str, help: &str, faults: &mut Faults) {
-    let n_missing = places.iter().filter(|place| place.is_none()).count();
-    if let Some(first) = places.iter().position(Option::is_none) {
-        let rest = if n_missing > 1 { format!(", nor have {} others", n_missing - 1) } else { String::new() };
-        faults.whole(format!("client {first} has no {what}{rest}"), help);
+impl ClientIds {
+    /// None are named so far; `help` is for ids that are nobody's.
+    pub(in crate::sim) fn new(n_clients: u32, help: &'static str) -> Self {
+        Self { n_clients, help, by_spelling: BTreeMap::new(), named: IdSet::new() }
+    }
+
+    /// A row of this line has this id.
+    pub(in crate::sim) fn see(&mut self, id: &str, line: u64, faults: &mut Faults) {
+        if self.by_spelling.contains_key(id) {
+            return;
+        }
+        let client = id.parse::<u32>().ok().filter(|client| *client < self.n_clients);
+        let is_new = client.is_some_and(|client| self.named.insert(client));
+        self.by_spelling.insert(id.to_string(), client.filter(|_| is_new));
+        match client {
+            Some(_) if is_new => {}
+            Some(client) => {
+                let message = format!("client {client} is already there under another spelling than `{id}`");
+                faults.at(line, message, "write each id in one way");
+            }
+            None => {
+                let last = self.n_clients.saturating_sub(1);
+                faults.at(line, format!("there is no client `{id}`; clients are 0 to {last}"), self.help);
+            }
+        }
+    }
+
+    /// For each client the place of its id in the list; none for a client whose id is not there.
+    pub(in crate::sim) fn places<'a>(&self, ids: impl Iterator<Item = &'a str>) -> Vec<Option<u32>> {
+        let mut places = vec![None; self.n_clients as usize];
+        for (place, id) in (0u32..).zip(ids) {
+            if let Some(client) = self.by_spelling.get(id).copied().flatten() {
+                places[client as usize] = Some(place);
+            }
+        }
+        places
+    }
+
+    /// Tells of clients without `what`, unless the file has no rows at all, which is told already.
+    pub(in crate::sim) fn refuse_missing(&self, what: &str, faults: &mut Faults) {
+        let n_missing = self.n_clients as usize - self.named.len();
+        let first = (0..self.n_clients).find(|client| !self.named.contains(*client));
+        if let Some(first) = first.filter(|_| !self.by_spelling.is_empty()) {
+            let rest = if n_missing > 1 { format!(", nor have {} others", n_missing - 1) } else { String::new() };
+            faults.whole(format!("client {first} has no {what}{rest}"), self.help);
+        }
     }
 }
 
@@ -307,11 +326,13 @@ mod tests {
 
     #[test]
     fn faults_have_places_and_only_the_first_are_told() {
-        let text = b"client_id,start_s\n0,x\n1,-1\n2,\n3,nan\n4\n";
+        let text = b"client_id,start_s\n0,x\n1,-1\n2,\n3,nan\n4\n5,x\n6,x\n";
         let expected = [
             "a.csv:2: start_s `x` is not a number",
             "a.csv:3: start_s `-1` is not a number of at least 0",
-            "a.csv:4: start_s is empty (+2 more rows)",
+            "a.csv:4: start_s is empty",
+            "a.csv:5: start_s `nan` is not a number of at least 0",
+            "a.csv:6: the row has 1 fields, the header 2 (+2 more rows)",
         ];
         assert_eq!(read_all("a.csv", text).1, expected);
         assert_eq!(read_all("a.csv", b"").1, ["a.csv: it is empty"]);

@@ -1,5 +1,6 @@
 //! Who the server asks in a round.
 
+mod at_work;
 mod census;
 mod draws;
 mod fastest_first;
@@ -13,6 +14,7 @@ mod tifl;
 mod uniform;
 mod weighted;
 
+pub use at_work::AtWork;
 pub use census::Census;
 pub use fastest_first::FastestFirstConfig;
 pub use history::{History, Learnt, Observed};
@@ -34,6 +36,8 @@ pub struct Candidates<'a> {
     pub n_clients: u32,
     /// Whether a client can be asked now: online, and not at work.
     pub is_available: &'a dyn Fn(u32) -> bool,
+    /// Who is at work, and so not available.
+    pub at_work: &'a AtWork,
     /// Training examples that a client holds.
     pub num_examples: &'a dyn Fn(u32) -> u32,
     /// Seconds that a client itself would state for a task: its links and its device at their nominal speed, nobody else

@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use straggler::hub::{Hub, HubSettings, Repo, RepoKind, Silent};
+use straggler::hub::{Hub, HubSettings, Progress, Repo, RepoKind, Silent};
 
 use super::server::{COMMIT, closed_port};
 use super::{Served, Server, fetch, hub, model};
@@ -30,6 +30,53 @@ fn a_wrong_checksum_deletes_what_came() {
     assert!(!cache.path().join("models--org--name/refs/main").exists());
 }
 
+/// Keeps the notes.
+#[derive(Default)]
+struct Notes(std::sync::Mutex<Vec<String>>);
+
+impl Progress for Notes {
+    fn begin(&self, _: &str, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn note(&self, text: &str) {
+        self.0.lock().unwrap().push(text.to_owned());
+    }
+}
+
+#[test]
+fn where_an_etag_is_no_checksum_that_of_the_list_is_compared() {
+    for file in [Served::small("right"), Served::large("right")] {
+        let checksum = file.etag();
+        let plain = Served { has_plain_etag: true, ..file };
+        let bad = Served { swapped: Some(b"evil!".to_vec()), ..plain.clone() };
+        for (served, tells) in [(plain.clone(), true), (bad.clone(), true), (bad, false)] {
+            let is_right = served.swapped.is_none();
+            let server = Server::with_model(&[("a", served)]);
+            if tells {
+                server.tell_checksums();
+            }
+            let cache = tempfile::tempdir().unwrap();
+            let hub = hub(&server.endpoint, cache.path());
+            let notes = Notes::default();
+            let listing = hub.resolve(&model("main"), &notes).unwrap();
+            let plan = hub.plan(&listing, &["a".into()], &notes).unwrap();
+            let done = hub.download(&plan, &notes);
+            let notes = notes.0.into_inner().unwrap();
+            match tells {
+                true if is_right => assert!(done.is_ok() && notes.is_empty(), "{notes:?}"),
+                true => {
+                    let message = done.unwrap_err().to_string();
+                    assert!(message.contains(&format!("the hub promised {checksum}")), "{message}");
+                }
+                // Nothing to compare with: it is taken, and said.
+                false => {
+                    assert!(done.is_ok());
+                    assert_eq!(notes, ["`a` came without a checksum: nothing but its length was compared"]);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn content_of_another_length_is_not_taken() {
     let file = Served { swapped: Some(b"longer than right".to_vec()), ..Served::small("right") };
@@ -51,6 +98,11 @@ fn what_is_private_asks_for_a_token() {
     let wrong = Hub::new(HubSettings { token: Some("other".into()), ..without.settings().clone() });
     let message = refusal(&wrong, &["a"]);
     assert!(message.contains("the token may not read it") && !message.contains("other"), "{message}");
+    // As the hub itself answers a token that it does not know.
+    server.refuse_tokens_with(401);
+    let message = refusal(&wrong, &["a"]);
+    assert!(message.contains("(401)") && message.contains("the token is not valid: set HF_TOKEN"), "{message}");
+    assert!(!message.contains("other"), "{message}");
 }
 
 #[test]

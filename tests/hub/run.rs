@@ -11,6 +11,11 @@ use super::{Served, Server};
 
 /// The program with a hub and caches of its own, whatever the caller's environment says.
 fn straggler(endpoint: &str, home: &Path, args: &[&str]) -> Output {
+    straggler_where(endpoint, home, &[], args)
+}
+
+/// The same, where more is said by the environment.
+fn straggler_where(endpoint: &str, home: &Path, variables: &[(&str, &str)], args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_straggler"));
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy().to_ascii_uppercase();
@@ -18,6 +23,7 @@ fn straggler(endpoint: &str, home: &Path, args: &[&str]) -> Output {
             command.env_remove(name);
         }
     }
+    command.envs(variables.iter().copied());
     command.args(args).env("NO_COLOR", "1").env("HF_ENDPOINT", endpoint).env("HF_HOME", home.join("hf"));
     command.env("STRAGGLER_CACHE", home.join("cache")).output().unwrap()
 }
@@ -122,6 +128,18 @@ fn a_model_and_a_data_set_are_fetched_and_run_and_the_lock_repeats_it_offline() 
     let n_rows: usize =
         clients.lines().skip(1).map(|line| line.split(',').nth(3).unwrap().parse::<usize>().unwrap()).sum();
     assert_eq!(n_rows, 80, "100 training rows, a fifth of them held back");
+
+    // The same is said by the environment; a port that is asked would refuse, and not be the cache's fault.
+    let elsewhere = folder.path().join("elsewhere");
+    let run = ["run", &scenario, "--quiet", "--out", elsewhere.to_str().unwrap()];
+    let done = straggler_where(&closed_port(), folder.path(), &[("HF_HUB_OFFLINE", "1")], &run);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let summary = |results: &Path| std::fs::read(results.join("summary.json")).unwrap();
+    assert_eq!(summary(&elsewhere.join("from-the-hub/latest")), summary(&results));
+    let empty = tempfile::tempdir().unwrap();
+    let done = straggler_where(&closed_port(), empty.path(), &[("HF_HUB_OFFLINE", "1")], &run);
+    assert_eq!(done.status.code(), Some(3), "{}", text(&done.stderr));
+    assert!(text(&done.stderr).contains("error[hub]: offline, and the cache"), "{}", text(&done.stderr));
 
     // The lock's commits need no hub, and give the same bytes.
     let again = folder.path().join("again");

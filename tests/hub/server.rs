@@ -25,6 +25,8 @@ pub(crate) struct Served {
     pub(crate) swapped: Option<Vec<u8>>,
     /// Ranges are ignored.
     pub(crate) ignores_ranges: bool,
+    /// The etag is no checksum, as mirrors have it.
+    pub(crate) has_plain_etag: bool,
 }
 
 impl Served {
@@ -61,8 +63,11 @@ pub(crate) struct Asked {
 struct State {
     /// Files by repository (`models/org/name`) and name.
     repos: BTreeMap<String, BTreeMap<String, Served>>,
-    /// The token that is asked for.
+    /// The token that is asked for, and the answer to another one.
     token: Option<String>,
+    refuses_with: Option<u16>,
+    /// The list of files has their checksums.
+    tells_checksums: bool,
     /// Where large files lie, when not on this server.
     large_files_at: Option<String>,
     /// The next descriptions of repositories end after so many bytes.
@@ -109,6 +114,16 @@ impl Server {
 
     pub(crate) fn ask_for_token(&self, token: &str) {
         self.state.lock().unwrap().token = Some(token.into());
+    }
+
+    /// Answers a wrong token with this status instead of 403.
+    pub(crate) fn refuse_tokens_with(&self, status: u16) {
+        self.state.lock().unwrap().refuses_with = Some(status);
+    }
+
+    /// Tells checksums in the list of files.
+    pub(crate) fn tell_checksums(&self) {
+        self.state.lock().unwrap().tells_checksums = true;
     }
 
     pub(crate) fn cut_descriptions(&self, cuts: &[usize]) {
@@ -213,7 +228,8 @@ fn answer(state: &mut State, asked: &Asked) -> Reply {
     }
     let wanted = state.token.as_ref().map(|token| format!("Bearer {token}"));
     if wanted.is_some() && asked.token != wanted {
-        return Reply::status(if asked.token.is_some() { 403 } else { 401 }, "GatedRepo");
+        let of_wrong = state.refuses_with.unwrap_or(403);
+        return Reply::status(if asked.token.is_some() { of_wrong } else { 401 }, "GatedRepo");
     }
     if let Some(rest) = path.strip_prefix("/api/") {
         let (repo, tail) = rest.split_once("/revision/").or(rest.split_once("/refs")).unwrap_or((rest, ""));
@@ -221,7 +237,17 @@ fn answer(state: &mut State, asked: &Asked) -> Reply {
         let body = match (rest.ends_with("/refs"), tail) {
             (true, _) => serde_json::json!({ "branches": [{ "name": "main" }], "tags": [{ "name": "v1.0" }] }),
             (false, "main" | COMMIT) => {
-                let sibling = |(name, file): (&String, &Served)| serde_json::json!({ "rfilename": name, "size": file.content.len() });
+                let tells = state.tells_checksums;
+                let sibling = |(name, file): (&String, &Served)| {
+                    let mut told = serde_json::json!({ "rfilename": name, "size": file.content.len() });
+                    if tells {
+                        told["blobId"] = Served { is_large: false, ..file.clone() }.etag().into();
+                    }
+                    if tells && file.is_large {
+                        told["lfs"] = serde_json::json!({ "sha256": file.etag(), "size": file.content.len() });
+                    }
+                    told
+                };
                 serde_json::json!({ "sha": COMMIT, "siblings": files.iter().map(sibling).collect::<Vec<_>>() })
             }
             (false, _) => return Reply::status(404, "RevisionNotFound"),
@@ -238,7 +264,10 @@ fn answer(state: &mut State, asked: &Asked) -> Reply {
     if file.is_large {
         let headers = vec![
             ("X-Repo-Commit", COMMIT.to_string()),
-            ("X-Linked-Etag", format!("\"{}\"", file.etag())),
+            (
+                "X-Linked-Etag",
+                if file.has_plain_etag { "\"version-2\"".into() } else { format!("\"{}\"", file.etag()) },
+            ),
             ("X-Linked-Size", file.content.len().to_string()),
             ("Location", format!("{large_files_at}/large/{}", file.etag())),
         ];
@@ -248,7 +277,7 @@ fn answer(state: &mut State, asked: &Asked) -> Reply {
 }
 
 fn content(file: &mut Served, asked: &Asked) -> Reply {
-    let etag = format!("\"{}\"", file.etag());
+    let etag = if file.has_plain_etag { "\"version-1\"".into() } else { format!("\"{}\"", file.etag()) };
     let mut headers = vec![("X-Repo-Commit", COMMIT.to_string()), ("ETag", etag)];
     if asked.method == "HEAD" {
         headers.push(("Content-Length", file.content.len().to_string()));

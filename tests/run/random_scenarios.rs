@@ -232,7 +232,8 @@ fn violations(scenario: &Scenario, books: &Books, outcome: &Outcome) -> Vec<Stri
             bytes_down: ledger.bytes_down,
             bytes_up: ledger.bytes_up,
             energy_j: None,
-            availability: 1.0,
+            availability: Some(1.0),
+            region: None,
         })
         .collect();
     let totals = &outcome.totals;

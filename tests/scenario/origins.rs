@@ -134,3 +134,35 @@ warning[no-effect]: `clients.uploads.retries`: an upload that breaks off fails, 
     assert_eq!(warnings(&sound, &uploads("retries: 2"), &[], &[]), expected);
     assert_eq!(warnings(&sound, &uploads("retries: 2, when_interrupted: resume"), &[], &[]), "");
 }
+
+#[test]
+fn charging_by_another_clock_than_that_of_the_owners_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clocks.yaml");
+    let warnings = |of_charging: &str, of_owners: &str| {
+        let text = format!(
+            "version: 1\nname: clocks\nmodel: {{ name: builtin:tiny-roberta }}\ndataset: {{ name: builtin:intents }}\n\
+             tuning: {{ lora: {{ r: 2 }} }}\n\
+             clients:\n  total: 8\n  devices:\n    phone:\n      share: 1\n      compute: {{ time_per_sample: 90 ms }}\n      \
+             energy: {{ idle: 0.3 W, compute: 4 W, radio: 1.2 W }}\n      battery:\n        capacity: 15 Wh\n        \
+             start_above: 0.3\n        charging: {{ power: 10 W, from: 22 h, for: 8 h{of_charging} }}\n  networks:\n    \
+             lte: {{ share: 1, downlink: 5 Mbps, uplink: 1 Mbps, latency: 60 ms }}\n  availability:\n    \
+             diurnal: {{ online_at_peak: 0.3, online_at_trough: 0.1, peak_at: 4 h, mean_online: 30 min{of_owners} }}\n\
+             server: {{ rounds: 2, clients_per_round: 2 }}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        let scenario = load(&Input::File(path.clone()), &Overrides::default()).unwrap();
+        scenario.warnings().to_string().replace(&format!("{}/", folder.path().display()), "")
+    };
+    assert_eq!(warnings("", ""), "");
+    assert_eq!(warnings(", starts_at: 720 min, time_zones: 3 h", ", starts_at: 12 h, time_zones: 3 h"), "");
+    let one = warnings("", ", starts_at: 12 h");
+    let message = "warning[two-clocks]: `clients.devices.phone.battery.charging.starts_at` is 0 h, but \
+                   `clients.availability.diurnal.starts_at` is 12 h: clients have two times of day\n  --> clocks.yaml:16";
+    assert!(
+        one.starts_with(message) && one.contains(":20") && one.contains("write `starts_at: 12 h` in both"),
+        "{one}"
+    );
+    let both = warnings(", starts_at: 3 h, time_zones: 2 h", ", starts_at: 12 h");
+    assert_eq!(both.matches("warning[two-clocks]").count(), 2, "{both}");
+}

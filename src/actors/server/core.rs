@@ -1,7 +1,10 @@
 //! What the server knows and does in every way of making models: who is at work, the model, whom to ask.
 
+mod arrivals;
 mod presence;
 mod waiting;
+
+pub(super) use self::arrivals::Arrivals;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +18,7 @@ use crate::collections::{IdSet, Window};
 use crate::params::Params;
 use crate::seed::{Purpose, Seeds};
 use crate::sim::NEVER;
-use crate::strategy::{Candidates, Census, History};
+use crate::strategy::{AtWork, Candidates, Census, History};
 use crate::units::{SimDuration, SimTime};
 
 /// Failures in a row, without a single arrival, after which a run is given up.
@@ -45,8 +48,7 @@ pub(super) struct Core {
     tasks: Window<Asked>,
     /// Of these, tasks whose update has not arrived.
     n_running: usize,
-    /// Clients at work.
-    busy: IdSet,
+    busy: AtWork,
     history: History,
     census: Census,
     /// How often clients were selected in this round.
@@ -118,7 +120,7 @@ impl Core {
             next_task: self.next_task,
             running: states(false),
             waiting: states(true),
-            busy: self.busy.clone(),
+            busy: self.busy.clients().clone(),
             history: self.history.clone(),
             n_selections: self.n_selections,
             last_progress: self.last_progress,
@@ -146,7 +148,7 @@ impl Core {
             next_task: state.next_task,
             tasks: tasks.into_iter().collect(),
             n_running,
-            busy: state.busy,
+            busy: AtWork::of(state.busy),
             history: state.history,
             census: Census::default(),
             n_selections: state.n_selections,
@@ -166,7 +168,7 @@ impl Core {
             next_task: 1,
             tasks: Window::default(),
             n_running: 0,
-            busy: IdSet::new(),
+            busy: AtWork::default(),
             history: History::default(),
             census: Census::default(),
             n_selections: 0,
@@ -219,6 +221,7 @@ impl Core {
         let candidates = Candidates {
             n_clients: view.population.n_clients,
             is_available: &is_available,
+            at_work: &self.busy,
             num_examples: &|client_id| view.population.num_examples(client_id),
             stated_seconds: &|client_id| view.population.stated_seconds(client_id),
             history: &self.history,
@@ -230,6 +233,16 @@ impl Core {
         let chosen = selection.select(n, &candidates, &mut stream);
         self.n_selections += 1;
         chosen
+    }
+
+    /// As [`choose`](Self::choose), where it is known who can be chosen.
+    pub(super) fn choose_among(&mut self, available: Vec<u32>, n: usize, turn: &Turn<'_>) -> Vec<u32> {
+        // Of one there is no choice to make, by whatever policy.
+        if available.len() <= n.min(1) {
+            self.n_selections += 1;
+            return available;
+        }
+        self.choose(n, turn)
     }
 
     /// Sends the model to a client.

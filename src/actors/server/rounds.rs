@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::core::Core;
+use super::core::{Arrivals, Core};
 use super::intake::Intake;
 use super::{Policy, ServerError, Turn};
 use crate::actors::messages::{Alarm, Command, TaskId, Unused, UpdateValue};
@@ -164,8 +164,9 @@ impl Policy for Rounds {
     fn begin(&mut self, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         let cohort = core.choose(core.settings.dispatches_per_round, turn);
         if cohort.len() < core.min_updates() {
+            let arrival = Arrivals::of_all(core, turn).next(core, turn);
             let is_set = |at| self.expects_clients_at.contains(&at);
-            let at = core.wait_for_clients(core.min_updates(), is_set, turn)?;
+            let at = core.wait_for_clients(core.min_updates(), arrival, is_set, turn)?;
             self.expects_clients_at.extend(at);
             return Ok(());
         }

@@ -6,12 +6,10 @@
 //! arrived makes a model; slower clients go on into the next period. A round is the time between two models. At the end of the run, tasks that are under way
 //! are stopped with the reason `run_end`.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::core::Core;
+use super::core::{Arrivals, Core};
 use super::intake::Intake;
 use super::{Policy, ServerError, Turn};
 use crate::actors::messages::{Alarm, Command, TaskId, Unused, UpdateValue};
@@ -32,6 +30,8 @@ pub(super) struct Stream {
     concurrency: usize,
     max_staleness: Option<u32>,
     state: State,
+    /// Kept once too few could be asked, while few are online.
+    arrivals: Option<Arrivals>,
 }
 
 /// What changes while the server works.
@@ -45,13 +45,11 @@ struct State {
     is_due: bool,
     /// An alarm for clients that come online is set for this time.
     expects_clients_at: Option<SimTime>,
-    /// Clients that were at work when it was set and are not any more: they may come online before.
-    idle_since: BTreeSet<u32>,
 }
 
 impl Stream {
     pub(super) fn new(trigger: Trigger, concurrency: usize, max_staleness: Option<u32>) -> Self {
-        Self { trigger, concurrency, max_staleness, state: State::default() }
+        Self { trigger, concurrency, max_staleness, state: State::default(), arrivals: None }
     }
 
     fn begin_round(&mut self, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
@@ -71,28 +69,34 @@ impl Stream {
         if missing == 0 {
             return Ok(());
         }
-        let chosen = core.choose(missing, turn);
+        let chosen = match &mut self.arrivals {
+            Some(arrivals) => core.choose_among(arrivals.look(core, turn), missing, turn),
+            None => core.choose(missing, turn),
+        };
         for &client_id in &chosen {
             core.ask(client_id, None, turn);
         }
         // While somebody is at work there will be another occasion; to ask whoever comes online at once, the server is
         // woken all the same.
         if chosen.len() < missing {
-            let idle_since = std::mem::take(&mut self.state.idle_since);
+            let arrivals = self.arrivals.get_or_insert_with(|| Arrivals::of_all(core, turn));
+            let next = arrivals.next(core, turn);
             let earlier = match self.state.expects_clients_at.filter(|at| *at > turn.now) {
-                // Those who were idle when the alarm was set come no sooner, so that they need not be looked at again.
-                Some(at) => core.wait_for_any_of(idle_since, at, turn),
-                None => core.wait_for_clients(1, |_| false, turn)?,
+                Some(at) => next.filter(|next| *next < at).inspect(|next| core.wake_for_clients(*next, turn)),
+                None => core.wait_for_clients(1, next, |_| false, turn)?,
             };
             self.state.expects_clients_at = earlier.or(self.state.expects_clients_at);
+        }
+        if !self.arrivals.as_ref().is_some_and(Arrivals::are_few) {
+            self.arrivals = None;
         }
         Ok(())
     }
 
     /// A client is not at work any more.
     fn became_idle(&mut self, client_id: u32) {
-        if self.state.expects_clients_at.is_some() {
-            self.state.idle_since.insert(client_id);
+        if let Some(arrivals) = &mut self.arrivals {
+            arrivals.became_idle(client_id);
         }
     }
 
@@ -135,6 +139,7 @@ impl Policy for Stream {
 
     fn restore(&mut self, saved: &Value) -> serde_json::Result<()> {
         self.state = State::deserialize(saved)?;
+        self.arrivals = None;
         Ok(())
     }
 
@@ -198,7 +203,7 @@ impl Policy for Stream {
     fn restarted(&mut self, until: SimTime, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
         self.state.intake = Intake::default();
         self.state.expects_clients_at = None;
-        self.state.idle_since.clear();
+        self.arrivals = None;
         if std::mem::take(&mut self.state.is_open) && core.end_round(0, None, turn) {
             return Ok(());
         }

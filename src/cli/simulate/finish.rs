@@ -25,6 +25,8 @@ pub(in crate::cli) struct Found {
     pub(in crate::cli) directory: PathBuf,
     /// A trace was written, which is left out where the timeline is long.
     pub(super) has_trace: bool,
+    /// Clients whose availability is left empty.
+    pub(super) n_unknown_availabilities: u32,
     best: Option<Evaluation>,
     last: Option<Evaluation>,
     test: Option<Evaluation>,
@@ -39,7 +41,7 @@ pub(super) fn finish(
 ) -> Result<Found, CliError> {
     let (best, last, reached) = (recorder.best.clone(), recorder.last.clone(), recorder.reached);
     let mut writer = recorder.into_writer();
-    write_clients(&mut writer, &setup.plan, outcome)?;
+    let n_unknown = write_clients(&mut writer, &setup.plan, outcome)?;
     let metric = scenario.metric();
     let mut test = None;
     if let (Some(learner), Some(best), Some(last)) = (&setup.learner, &best, &last) {
@@ -86,6 +88,7 @@ pub(super) fn finish(
     Ok(Found {
         summary,
         has_trace,
+        n_unknown_availabilities: n_unknown,
         directory: writer.directory().to_owned(),
         best: best.map(|best| best.evaluation),
         last: last.map(|last| last.evaluation),
@@ -93,12 +96,25 @@ pub(super) fn finish(
     })
 }
 
-fn write_clients(writer: &mut ResultsWriter, plan: &Plan, outcome: &Outcome) -> Result<(), ReportError> {
+/// So many periods of availability are gone through for what `clients.csv` says of it, some two minutes' work.
+const PERIODS_MAX: f64 = 1e9;
+
+/// Writes a row for each client; gives how many of them leave their availability empty. Those whose periods take too long to
+/// go through do: first the ones that were never asked, then all.
+fn write_clients(writer: &mut ResultsWriter, plan: &Plan, outcome: &Outcome) -> Result<u32, ReportError> {
     let names = |names: Vec<&String>| names.into_iter().map(|name| Arc::from(name.as_str())).collect::<Vec<Arc<str>>>();
     let devices = names(plan.population.devices.iter().map(|class| &class.name).collect());
     let networks = names(plan.population.networks.iter().map(|class| &class.name).collect());
     let power: Vec<bool> = plan.population.devices.iter().map(|class| class.model.power().is_some()).collect();
+    let regions = names(plan.population.regions.iter().map(|(name, _)| name).collect());
+    let periods = plan.availability.periods_until(outcome.end);
+    let n_asked = outcome.clients.iter().filter(|ledger| ledger.selected > 0).count();
+    let is_told_of_all = outcome.clients.len() as f64 * periods <= PERIODS_MAX;
+    let is_told_of_asked = n_asked as f64 * periods <= PERIODS_MAX;
+    let mut n_unknown = 0;
     for (client_id, ledger) in (0..).zip(&outcome.clients) {
+        let is_told = is_told_of_all || (is_told_of_asked && ledger.selected > 0);
+        n_unknown += u32::from(!is_told);
         writer.client(&ClientRow {
             client_id,
             device_class: devices[plan.population.device_class(client_id)].clone(),
@@ -114,10 +130,11 @@ fn write_clients(writer: &mut ResultsWriter, plan: &Plan, outcome: &Outcome) -> 
             bytes_down: ledger.bytes_down,
             bytes_up: ledger.bytes_up,
             energy_j: power[plan.population.device_class(client_id)].then(|| to_millijoules(ledger.energy_j)),
-            availability: plan.availability.online_fraction(client_id, outcome.end),
+            availability: is_told.then(|| plan.availability.online_fraction(client_id, outcome.end)),
+            region: regions.get(plan.population.region(client_id)).cloned(),
         })?;
     }
-    Ok(())
+    Ok(n_unknown)
 }
 
 /// Writes `adapters/best` and `adapters/final`; the folder appears when both are whole.

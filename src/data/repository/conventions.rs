@@ -18,16 +18,18 @@ pub(super) fn by_patterns(patterns: &[(String, Vec<String>)], names: &[&str]) ->
     patterns.iter().map(|(split, patterns)| (split.clone(), files(patterns))).collect()
 }
 
-/// The files of each split by their own names. With a config, those in its folder, or called after it; when there is only
+/// The files of each split by their own names. With a config, those in its folder, or, without one, called after it; when there is only
 /// a set of files that no name tells apart, they are the training split.
 pub(super) fn by_names(names: &[&str], config: Option<&str>) -> Vec<(String, Vec<String>)> {
     let data: Vec<&str> = names.iter().copied().filter(|name| is_data(name)).collect();
-    let in_folder = |config: &str| {
+    let of_config = |config: &str| {
         let is_inside = |name: &&str| name.split('/').rev().skip(1).any(|part| part == config);
-        data.iter().copied().filter(is_inside).collect::<Vec<_>>()
+        let is_called = |name: &&str| is_called_after(name, config);
+        let inside: Vec<&str> = data.iter().copied().filter(is_inside).collect();
+        if inside.is_empty() { data.iter().copied().filter(is_called).collect() } else { inside }
     };
     let data = match config {
-        Some(config) => in_folder(config),
+        Some(config) => of_config(config),
         None => data,
     };
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
@@ -44,6 +46,12 @@ pub(super) fn by_names(names: &[&str], config: Option<&str>) -> Vec<(String, Vec
     }
     found.sort_by_key(|(split, _)| SPLITS.iter().position(|(known, _)| known == split).unwrap_or(SPLITS.len()));
     found
+}
+
+/// True for a file whose name begins with that of the config, as a word of its own.
+fn is_called_after(name: &str, config: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    file.strip_prefix(config).is_some_and(|rest| rest.starts_with(['.', '-', '_']))
 }
 
 /// Files of a form that can hold rows, and of other content: what the `datasets` library and the hub keep beside the data.
@@ -98,6 +106,16 @@ mod tests {
 
     fn pair(split: &str, files: &[&str]) -> (String, Vec<String>) {
         (split.into(), files.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn files_called_after_a_config_are_its_own_where_it_has_no_folder() {
+        let names = ["en-test.csv", "en-train.csv", "en.csv", "english-train.csv", "fr_train.csv", "train.csv"];
+        let of_english = [pair("train", &["en-train.csv"]), pair("test", &["en-test.csv"])];
+        assert_eq!(splits(&names, Some("en")), of_english);
+        assert_eq!(splits(&names, Some("fr")), [pair("train", &["fr_train.csv"])]);
+        assert_eq!(splits(&names, Some("de")), []);
+        assert_eq!(splits(&["en/train.csv", "en-test.csv"], Some("en")), [pair("train", &["en/train.csv"])]);
     }
 
     #[test]

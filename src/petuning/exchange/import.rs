@@ -8,7 +8,7 @@ use super::super::{TuningConfig, TuningError, travelling_tensors};
 use super::names::{Layout as FileLayout, PROMPT_EMBEDDINGS, stored_names};
 use super::peft_config::read_peft_config;
 use super::record::Record;
-use super::{ADAPTER_CONFIG, ADAPTER_MODEL, DELTA, RECORD, read};
+use super::{ADAPTER_CONFIG, ADAPTER_MODEL, ADAPTER_PICKLE, DELTA, RECORD, read};
 use crate::model::EncoderConfig;
 use crate::model::checkpoint::Weights;
 use crate::params::{Layout, Params, TensorSpec};
@@ -48,10 +48,16 @@ pub fn import_adapter(dir: &Path, config: &EncoderConfig) -> Result<ImportedAdap
         (_, TuningConfig::Prompt(_) | TuningConfig::Prefix(_)) => FileLayout::PeftPrompt,
         _ => FileLayout::PeftTuner,
     };
-    let path = dir.join(file);
-    let bytes = read(&path)?;
-    let origin = path.display().to_string();
-    let weights = Weights::safetensors(&bytes, &origin)?;
+    let (path, pickle) = (dir.join(file), dir.join(ADAPTER_PICKLE));
+    let bytes;
+    let (path, weights) = if file == ADAPTER_MODEL && !path.exists() && pickle.exists() {
+        let weights = Weights::pickle(&pickle, &pickle.display().to_string())?;
+        (pickle, weights)
+    } else {
+        bytes = read(&path)?;
+        let weights = Weights::safetensors(&bytes, &path.display().to_string())?;
+        (path, weights)
+    };
     let file = File { weights, path: &path, layout, tuning: &tuning, config };
     let n_labels = file.n_labels()?;
     let params = file.params(n_labels)?;

@@ -110,7 +110,14 @@ impl File<'_> {
             let names: Option<Vec<String>> = names.iter().map(|name| name.as_str().map(String::from)).collect();
             names
         });
-        let mut names = names.ok_or_else(|| self.refuse(format!("`{key}` is no list of names")))?;
+        let refusal = || match self.raw[key].as_str() {
+            Some(pattern) => format!(
+                "`{key}` is the pattern `{pattern}`; patterns are not read: write the list of the modules that it stands for, \
+                 such as [\"query\", \"value\"]"
+            ),
+            None => format!("`{key}` is no list of names, such as [\"query\", \"value\"]"),
+        };
+        let mut names = names.ok_or_else(|| self.refuse(refusal()))?;
         // PEFT keeps them in a set, so their order says nothing.
         names.sort();
         Ok(names)

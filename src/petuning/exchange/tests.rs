@@ -260,6 +260,17 @@ fn damaged_files_are_refused_by_name() {
 }
 
 #[test]
+fn adapters_that_peft_pickled_are_read_like_the_others() {
+    let source = fixture::peers().join("methods/roberta-lora");
+    let config = Backbone::open(&fixture::peers().join("roberta")).unwrap().config().clone();
+    let dir = tempfile::tempdir().unwrap();
+    for name in [ADAPTER_CONFIG, ADAPTER_PICKLE] {
+        std::fs::copy(source.join(name), dir.path().join(name)).unwrap();
+    }
+    assert_eq!(import_adapter(dir.path(), &config).unwrap(), import_adapter(&source, &config).unwrap());
+}
+
+#[test]
 fn adapters_of_peft_that_cannot_be_read_say_why() {
     let source = fixture::peers().join("methods/roberta-lora");
     let config = Backbone::open(&fixture::peers().join("roberta")).unwrap().config().clone();
@@ -287,6 +298,11 @@ fn adapters_of_peft_that_cannot_be_read_say_why() {
         let message = refusal(&|adapter| adapter["init_lora_weights"] = init.into());
         assert!(message.contains(&format!("`init_lora_weights` is {init}, which changes the weights")), "{message}");
     }
+    let message = refusal(&|adapter| adapter["target_modules"] = ".*(query|value)".into());
+    assert!(
+        message.contains("`target_modules` is the pattern `.*(query|value)`; patterns are not read: write"),
+        "{message}"
+    );
     assert!(refusal(&|adapter| adapter["r"] = 0.into()).contains("`r`: the rank is 0"));
     assert!(refusal(&|adapter| adapter["bias"] = "some".into()).contains("`bias` is some"));
     let headless = |adapter: &mut Value| adapter["modules_to_save"] = Value::Null;

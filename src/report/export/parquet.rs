@@ -28,8 +28,10 @@ pub fn write(directory: &Path, to: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let columns = round_columns(&rounds.metric);
     written.push(write_table(&to.join("rounds.parquet"), &columns, rounds.rows.iter().map(Ok), round_cells)?);
     if has_rows("clients.csv") {
-        let rows = client_rows(&directory.join("clients.csv"), tail)?;
-        written.push(write_table(&to.join("clients.parquet"), &client_columns(), rows, client_cells)?);
+        let mut rows = client_rows(&directory.join("clients.csv"), tail)?.peekable();
+        let has_regions = rows.peek().is_some_and(|row| row.as_ref().is_ok_and(|row| row.region.is_some()));
+        let columns = client_columns(has_regions);
+        written.push(write_table(&to.join("clients.parquet"), &columns, rows, client_cells)?);
     }
     Ok(written)
 }
@@ -107,7 +109,7 @@ fn round_cells(row: &RoundRow) -> Vec<Cell> {
     cells
 }
 
-fn client_columns() -> Vec<Column> {
+fn client_columns(has_regions: bool) -> Vec<Column> {
     let mut all = columns(
         &[
             ("client_id", Kind::U32),
@@ -124,14 +126,16 @@ fn client_columns() -> Vec<Column> {
             ("bytes_down", Kind::U64),
             ("bytes_up", Kind::U64),
         ],
-        &[("energy_j", Kind::Real)],
+        &[("energy_j", Kind::Real), ("availability", Kind::Real)],
     );
-    all.extend(columns(&[("availability", Kind::Real)], &[]));
+    if has_regions {
+        all.extend(columns(&[("region", Kind::Text)], &[]));
+    }
     all
 }
 
 fn client_cells(row: ClientRow) -> Vec<Cell> {
-    vec![
+    let mut cells = vec![
         Cell::Whole(row.client_id.into()),
         Cell::text(&row.device_class),
         Cell::text(&row.network_class),
@@ -146,8 +150,10 @@ fn client_cells(row: ClientRow) -> Vec<Cell> {
         Cell::Whole(row.bytes_down.get()),
         Cell::Whole(row.bytes_up.get()),
         Cell::real(row.energy_j),
-        Cell::Real(row.availability),
-    ]
+        Cell::real(row.availability),
+    ];
+    cells.extend(row.region.as_deref().map(Cell::text));
+    cells
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::words;
 use crate::report::critical_path::{Closing, Leg};
 use crate::report::figures::{escaped, in_stage};
-use crate::report::story::Story;
+use crate::report::story::{ClassNames, Story};
 use crate::report::{Reason, Status, Summary};
 use crate::units::{Bytes, SimDuration, SimTime};
 
@@ -150,7 +150,7 @@ pub(super) fn insights(story: &Story) -> String {
 /// Which class of clients the rounds waited for longest.
 fn who_held_up(story: &Story) -> Option<String> {
     let (chronicle, people) = (story.chronicle.as_ref()?, story.people.as_ref()?);
-    let mut rounds: BTreeMap<&(String, String), u64> = BTreeMap::new();
+    let mut rounds: BTreeMap<&ClassNames, u64> = BTreeMap::new();
     for path in &chronicle.paths {
         let longest = path.longest().and_then(|leg| leg.client_id).and_then(|client_id| story.class_of(client_id));
         if let Some(class) = longest {
@@ -162,10 +162,11 @@ fn who_held_up(story: &Story) -> Option<String> {
         return None;
     }
     let share = people.classes.get(class).map_or(0, |sums| sums.clients);
+    let region = class.region.as_ref().map(|region| format!(" in {}", escaped(region))).unwrap_or_default();
     Some(format!(
-        "The longest wait was for a client of <b>{} on {}</b> in {n} of {} rounds; they are {} of the clients.",
-        escaped(&class.0),
-        escaped(&class.1),
+        "The longest wait was for a client of <b>{} on {}{region}</b> in {n} of {} rounds; they are {} of the clients.",
+        escaped(&class.device),
+        escaped(&class.network),
         chronicle.paths.len(),
         words::percent(share as f64, people.clients as f64)
     ))

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::{head, rounds, words};
 use crate::report::Reason;
 use crate::report::figures::{self, escaped};
-use crate::report::story::{ClassSums, Story};
+use crate::report::story::{ClassNames, ClassSums, Story};
 use crate::report::tasks::Stage;
 use crate::units::SimDuration;
 
@@ -127,17 +127,19 @@ fn clients(story: &Story, figures: &BTreeMap<&str, String>) -> String {
     html
 }
 
-fn classes(classes: &BTreeMap<(String, String), ClassSums>) -> String {
+fn classes(classes: &BTreeMap<ClassNames, ClassSums>) -> String {
     const CLASSES_MAX: usize = 60;
-    let mut html = String::from(
+    let has_regions = classes.keys().any(|class| class.region.is_some());
+    let region = if has_regions { "<th scope=\"col\">region</th>" } else { "" };
+    let mut html = format!(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Classes of clients\"><table data-sort><caption>Clients \
          by class; times are means over tasks</caption>\n<thead><tr><th scope=\"col\">device</th><th scope=\"col\">network</th>\
-         <th scope=\"col\" class=\"n\">clients</th><th scope=\"col\" class=\"n\">tasks</th><th scope=\"col\" class=\"n\">arrived</th>\
+         {region}<th scope=\"col\" class=\"n\">clients</th><th scope=\"col\" class=\"n\">tasks</th><th scope=\"col\" class=\"n\">arrived</th>\
          <th scope=\"col\" class=\"n\">dropped</th><th scope=\"col\" class=\"n\">late</th><th scope=\"col\" class=\"n\">download</th>\
          <th scope=\"col\" class=\"n\">training</th><th scope=\"col\" class=\"n\">upload</th>\
          <th scope=\"col\" class=\"n\">online</th></tr></thead>\n<tbody>\n",
     );
-    for ((device, network), sums) in classes.iter().take(CLASSES_MAX) {
+    for (class, sums) in classes.iter().take(CLASSES_MAX) {
         let of_tasks = |n: u64| {
             let text = words::percent(n as f64, sums.selected as f64);
             format!("<td class=\"n\" data-v=\"{:.6}\">{text}</td>", n as f64 / sums.selected.max(1) as f64)
@@ -147,12 +149,19 @@ fn classes(classes: &BTreeMap<(String, String), ClassSums>) -> String {
             format!("<td class=\"n\" data-v=\"{seconds:.6}\">{seconds:.2} s</td>")
         };
         let number = |n: u64| format!("<td class=\"n\" data-v=\"{n}\">{}</td>", words::count(n));
-        let online = sums.availability / sums.clients.max(1) as f64;
+        let online = match sums.n_availabilities {
+            0 => "<td class=\"n\" data-v=\"-1\">not known</td>".to_owned(),
+            n => {
+                let online = sums.availability / n as f64;
+                format!("<td class=\"n\" data-v=\"{online:.6}\">{}</td>", words::percent(online, 1.0))
+            }
+        };
+        let region = class.region.as_ref().map(|region| format!("<td>{}</td>", escaped(region))).unwrap_or_default();
         let _ = writeln!(
             html,
-            "<tr><td>{}</td><td>{}</td>{}{}{}{}{}{}{}{}<td class=\"n\" data-v=\"{online:.6}\">{}</td></tr>",
-            escaped(device),
-            escaped(network),
+            "<tr><td>{}</td><td>{}</td>{region}{}{}{}{}{}{}{}{}{online}</tr>",
+            escaped(&class.device),
+            escaped(&class.network),
             number(sums.clients),
             number(sums.selected),
             of_tasks(sums.completed),
@@ -161,7 +170,6 @@ fn classes(classes: &BTreeMap<(String, String), ClassSums>) -> String {
             mean(sums.download),
             mean(sums.train),
             mean(sums.upload),
-            words::percent(online, 1.0),
         );
     }
     html.push_str("</tbody></table></div>\n");

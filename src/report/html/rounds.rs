@@ -98,8 +98,9 @@ fn row(story: &Story, path: &RoundPath, has_detail: bool, html: &mut String) {
 fn whose(story: &Story, client_id: Option<u32>) -> String {
     let Some(client_id) = client_id else { return String::new() };
     match story.class_of(client_id) {
-        Some((device, network)) => {
-            format!(" of client {client_id} ({}, {})", escaped(device), escaped(network))
+        Some(class) => {
+            let region = class.region.as_ref().map(|region| format!(", {}", escaped(region))).unwrap_or_default();
+            format!(" of client {client_id} ({}, {}{region})", escaped(&class.device), escaped(&class.network))
         }
         None => format!(" of client {client_id}"),
     }

@@ -6,10 +6,11 @@ use super::super::diagnostic::{Diagnostic, Place};
 use super::super::node::{Node, Value};
 use super::super::raw::Draft;
 use super::super::settings::Mode;
-use crate::sim::WhenInterrupted;
+use crate::sim::{AvailabilityConfig, WhenInterrupted};
 use crate::strategy::Pace;
+use crate::units::SimDuration;
 
-/// What has no effect: settings beside others of the same layer, above all. Across layers they are a study: a profile with
+/// What has no effect: settings beside others of the same layer, above all, and what contradicts itself. Across layers they are a study: a profile with
 /// another strategy need not take back what the file says for rounds. `profile_lines` are the lines of `profiles`.
 pub(in crate::scenario) fn warnings(
     raw: &Draft,
@@ -26,10 +27,39 @@ pub(in crate::scenario) fn warnings(
         let (ignored, because) = (root.locate(ignored), root.locate(because));
         (layer(ignored) == layer(because)).then_some((ignored, because))
     };
-    [asserts, clients_of_rounds(raw, &of_same_layer), late_updates(raw, root), retries(raw, root, &of_same_layer)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let no_effect =
+        [asserts, clients_of_rounds(raw, &of_same_layer), late_updates(raw, root), retries(raw, root, &of_same_layer)];
+    no_effect.into_iter().flatten().chain(clocks(raw, root)).collect()
+}
+
+/// Devices that are charged by another clock on the wall than the one that their owners go by.
+fn clocks(raw: &Draft, root: &Node) -> Vec<Diagnostic> {
+    let AvailabilityConfig::Diurnal(diurnal) = &raw.clients.availability else { return Vec::new() };
+    let mut found = Vec::new();
+    for (name, class) in &raw.clients.devices {
+        let Some(charging) = class.battery.as_ref().and_then(|battery| battery.charging.as_ref()) else { continue };
+        let clocks = [
+            ("starts_at", charging.starts_at, diurnal.starts_at),
+            ("time_zones", charging.time_zones, diurnal.time_zones),
+        ];
+        for (setting, of_charging, of_owners) in clocks.into_iter().filter(|(_, charging, owners)| charging != owners) {
+            let shown = |time: SimDuration| if time == SimDuration::ZERO { "0 h".into() } else { time.to_string() };
+            let (of_charging, of_owners) = (shown(of_charging), shown(of_owners));
+            let (of, other) = (format!("clients.devices.{name}.battery.charging"), "clients.availability.diurnal");
+            let message = format!(
+                "`{of}.{setting}` is {of_charging}, but `{other}.{setting}` is {of_owners}: clients have two times of day"
+            );
+            // One that is left out has its default, and the place of what it is left out of.
+            let place = |path: &str| match format!("{path}.{setting}") {
+                written if root.has(&written) => root.locate(&written),
+                _ => root.locate(path),
+            };
+            let warning = Diagnostic::warning("two-clocks", message, place(&of));
+            let help = format!("write `{setting}: {of_owners}` in both, unless it is meant");
+            found.push(warning.other(Some(place(other))).help(help));
+        }
+    }
+    found
 }
 
 /// What is asserted of the metric where none is computed, because another layer says so.

@@ -220,6 +220,11 @@ impl Lengths for Diurnal {
         (is_on, self.length(client_id, 0, is_on, SimTime::ZERO))
     }
 
+    /// As a client is online for the mean fraction of the time, that is what its sessions are of both periods together.
+    fn mean_s(&self) -> f64 {
+        self.config.mean_online.as_secs_f64() / self.mean_and_swing().0 / 2.0
+    }
+
     fn length(&self, client_id: u32, number: u32, is_on: bool, start: SimTime) -> SimDuration {
         // The stream of number 0 is the one that decides the state at time zero: the first period takes round 1.
         let mut stream = match number {

@@ -9,10 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::recording::{Device, Recording, WindowRows, read_spans};
-use super::{Availability, AvailabilityModel, NEVER};
+use super::{Availability, AvailabilityModel, EndOfTrace, NEVER};
 use crate::registry::Problem;
 use crate::seed::{Purpose, Seeds};
-use crate::sim::rows::Faults;
+use crate::sim::rows::{ClientIds, Faults};
 use crate::sim::{BuildContext, SimError};
 use crate::units::{SimDuration, SimTime};
 
@@ -62,7 +62,7 @@ pub enum TraceEnd {
     Loop,
     /// Its last state stays.
     Hold,
-    /// The run ends with an error.
+    /// The run ends with an error, when the first of the recordings that clients follow is over.
     Error,
 }
 
@@ -75,26 +75,40 @@ impl TraceConfig {
 
     /// The trace, and what is wrong with each file.
     fn read(&self, context: &BuildContext) -> (Recording, Faults, Option<Faults>) {
-        let mut windows = WindowRows::read(&context.base_dir, &self.file);
-        let mut recording = Recording::default();
-        let devices = match &self.devices_file {
+        let help = "with `assign: random` each client draws one of the file's devices";
+        let mut ids = (self.assign == Assign::ById).then(|| ClientIds::new(context.n_clients, help));
+        let mut recording = Recording::from_start(self.start);
+        let (mut windows, mut devices);
+        match &self.devices_file {
             Some(file) => {
-                let (spans, faults) = read_spans(&context.base_dir, file);
-                windows.place_in(spans, file, &mut recording);
-                Some(faults)
+                // Which ids there are the list of devices says.
+                windows = WindowRows::read(&context.base_dir, &self.file, None);
+                let (spans, faults) = read_spans(&context.base_dir, file, ids.as_mut());
+                // Without the list nothing can be said about the devices of the windows.
+                if faults.is_empty() {
+                    windows.place_in(spans, file, &mut recording);
+                }
+                devices = Some(faults);
             }
             None => {
+                windows = WindowRows::read(&context.base_dir, &self.file, ids.as_mut());
                 windows.place_in_one_span(self.length, &mut recording);
-                None
+                devices = None;
             }
-        };
-        let mut faults = windows.faults;
-        recording.assign(self.assign, context, &windows.first_lines, &mut faults);
-        recording.start_ns = self.start.as_nanos();
-        if faults.is_empty() && self.end == TraceEnd::Error {
-            recording.refuse_what_is_not_recorded(&mut faults);
         }
-        (recording, faults, devices)
+        recording.file_of_ends = self.devices_file.as_ref().unwrap_or(&self.file).clone();
+        if windows.faults.is_empty() && devices.as_ref().is_none_or(Faults::is_empty) {
+            match &ids {
+                Some(ids) => recording.assign_by_id(ids),
+                // Otherwise each client's is drawn when it is asked for.
+                None if self.end == TraceEnd::Error => recording.assign_at_random(context.n_clients, &context.seeds),
+                None => {}
+            }
+            if self.end == TraceEnd::Error {
+                recording.refuse_what_is_not_recorded(devices.as_mut().unwrap_or(&mut windows.faults));
+            }
+        }
+        (recording, windows.faults, devices)
     }
 }
 
@@ -118,10 +132,7 @@ impl Availability for TraceConfig {
     fn file_problems(&self, context: &BuildContext) -> Vec<Problem> {
         let (_, windows, devices) = self.read(context);
         let mut found = devices.map_or_else(Vec::new, |faults| faults.problems("devices_file"));
-        // Without the list of devices nothing can be said about their windows.
-        if found.is_empty() {
-            found = windows.problems("file");
-        }
+        found.extend(windows.problems("file"));
         found
     }
 
@@ -129,18 +140,21 @@ impl Availability for TraceConfig {
         let (recording, windows, devices) = self.read(context);
         devices.map_or(Ok(()), Faults::into_error)?;
         windows.into_error()?;
-        let n_drawn = if self.assign == Assign::Random { context.n_clients as usize } else { 0 };
+        let is_lazy = self.assign == Assign::Random && recording.of_client.is_empty();
+        let n_drawn = if is_lazy { context.n_clients as usize } else { 0 };
         let drawn = (0..n_drawn).map(|_| AtomicU32::new(NOT_DRAWN)).collect();
-        Ok(Box::new(Trace { recording, seeds: context.seeds, drawn, end: self.end }))
+        let ends = if self.end == TraceEnd::Error { recording.first_end() } else { None };
+        Ok(Box::new(Trace { recording, seeds: context.seeds, drawn, end: self.end, ends }))
     }
 }
 
 struct Trace {
     recording: Recording,
     seeds: Seeds,
-    /// The device that each client drew, once it was asked for; empty where ids are clients.
+    /// The device that each client drew, once it was asked for; empty where that is known from the start.
     drawn: Vec<AtomicU32>,
     end: TraceEnd,
+    ends: Option<EndOfTrace>,
 }
 
 const NOT_DRAWN: u32 = u32::MAX;
@@ -249,13 +263,8 @@ impl AvailabilityModel for Trace {
         online as f64 / until.as_nanos() as f64
     }
 
-    fn known_until(&self) -> SimTime {
-        if self.end != TraceEnd::Error {
-            return NEVER;
-        }
-        let spans = self.recording.devices.iter().filter(|device| device.span > 0);
-        let end = spans.map(|device| device.span_start + device.span).min().unwrap_or(0);
-        SimTime::from_nanos(end.saturating_sub(self.recording.start_ns))
+    fn end_of_trace(&self) -> Option<&EndOfTrace> {
+        self.ends.as_ref()
     }
 }
 

@@ -99,6 +99,10 @@ impl Lengths for Weibull {
         (is_on, length_of(scale_s * remainder.sample(&mut stream).powf(power)))
     }
 
+    fn mean_s(&self) -> f64 {
+        f64::midpoint(self.config.online.mean.as_secs_f64(), self.config.offline.mean.as_secs_f64())
+    }
+
     fn length(&self, client_id: u32, number: u32, is_on: bool, _start: SimTime) -> SimDuration {
         let (scale_s, power) = self.of(is_on);
         let unit: f64 = self.seeds.step(Purpose::Availability, client_id, 0, number).sample(Exp1);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::registry::Problem;
 use crate::seed::{Purpose, Seeds};
-use crate::sim::rows::{Column, Faults, ids_as_clients, read, refuse_missing};
+use crate::sim::rows::{ClientIds, Column, Faults, read};
 use crate::sim::{Assign, BuildContext, SimError};
 use crate::units::{Bytes, Flops};
 
@@ -75,7 +75,11 @@ impl TableConfig {
     fn read(&self, context: &BuildContext) -> (Vec<Device>, Faults) {
         let mut faults = Faults::new(&self.file);
         let mut found: BTreeMap<String, (Device, u64)> = BTreeMap::new();
+        let mut ids = ClientIds::new(context.n_clients, "with `assign: random` each client draws one of the rows");
         read(&context.base_dir, &self.file, &COLUMNS, &mut faults, |row, faults| {
+            if self.assign == Assign::ById {
+                ids.see(row.fields[0], row.line, faults);
+            }
             let time = row.number(1, "time_per_sample_ms");
             let memory = if row.fields[2].is_empty() { Ok(None) } else { row.number(2, "memory_mib").map(Some) };
             match time.and_then(|time| Ok((time, memory?))) {
@@ -98,15 +102,11 @@ impl TableConfig {
                 Err(message) => faults.at(row.line, message, "milliseconds for a sample in an epoch, and MiB"),
             }
         });
-        if self.assign == Assign::Random || !faults.is_empty() {
+        if self.assign == Assign::Random {
             return (found.into_values().map(|(device, _)| device).collect(), faults);
         }
-        let help = "with `assign: random` each client draws one of the rows";
-        let ids = found.iter().map(|(id, (_, line))| (id.as_str(), Some(*line)));
-        let places = ids_as_clients(ids, context.n_clients, help, &mut faults);
-        if faults.is_empty() {
-            refuse_missing(&places, "row", help, &mut faults);
-        }
+        ids.refuse_missing("row", &mut faults);
+        let places = ids.places(found.keys().map(String::as_str));
         let devices: Vec<Device> = found.into_values().map(|(device, _)| device).collect();
         (places.into_iter().flatten().map(|place| devices[place as usize]).collect(), faults)
     }

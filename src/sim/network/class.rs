@@ -37,9 +37,11 @@ pub struct NetworkClassConfig {
     /// (1 - p) min(rate, MSS / RTT sqrt(3/2) / sqrt(p)): the bound is that of M. Mathis et al., *The macroscopic behavior of
     /// the TCP congestion avoidance algorithm*, CCR 27(3), 1997, equation 3, with segments of 1,460 bytes and RTT = 2 x
     /// `latency`, the region's included; what is lost is sent again. Meant for light loss: beyond some 5 % time-outs make TCP slower still.
+    /// It narrows the client's own link alone: what is sent again takes nothing of the links of server and region, whose
+    /// capacities are of payload.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub packet_loss: f64,
-    /// What the transport protocol makes of the link.
+    /// What the transport protocol makes of the client's own link; links of server and region have their capacity for payload.
     #[serde(default, skip_serializing_if = "Transport::is_ideal")]
     pub transport: Transport,
 }

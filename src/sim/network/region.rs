@@ -13,10 +13,10 @@ use crate::units::{Bandwidth, SimDuration};
 pub struct RegionConfig {
     /// Fraction of the clients that are in this region, in (0, 1]. All shares sum to 1.
     pub share: f64,
-    /// Rate from the region to the server, shared by the uploads of its clients, > 0. None: no limit.
+    /// Rate from the region to the server, shared by the uploads of its clients, > 0, of payload. None: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uplink: Option<Bandwidth>,
-    /// Rate from the server to the region, shared by the downloads of its clients, > 0. None: no limit.
+    /// Rate from the server to the region, shared by the downloads of its clients, > 0, of payload. None: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downlink: Option<Bandwidth>,
     /// One-way delay that the region's link adds to that of the client's own.

@@ -11,7 +11,7 @@ use super::transport::Path;
 use super::{Direction, LinkState};
 use crate::registry::Problem;
 use crate::seed::{Purpose, Seeds};
-use crate::sim::rows::{Column, Faults, ids_as_clients, nanos, read, refuse_missing};
+use crate::sim::rows::{ClientIds, Column, Faults, nanos, read};
 use crate::sim::{Assign, BuildContext, NEVER, SimError, TraceEnd};
 use crate::units::{Bandwidth, SimTime};
 
@@ -85,7 +85,11 @@ impl LinkTraceConfig {
     fn read(&self, context: &BuildContext) -> (BTreeMap<String, Rows>, Option<Vec<u32>>, Faults) {
         let mut faults = Faults::new(&self.file);
         let mut found: BTreeMap<String, Rows> = BTreeMap::new();
+        let mut ids = ClientIds::new(context.n_clients, "with `assign: random` each client draws one of the series");
         read(&context.base_dir, &self.file, &COLUMNS, &mut faults, |row, faults| {
+            if self.assign == Assign::ById {
+                ids.see(row.fields[0], row.line, faults);
+            }
             let (time, down, up) = (row.number(1, "time_s"), row.number(2, "down_kbps"), row.number(3, "up_kbps"));
             let (time, rates) = match time.and_then(|time| Ok((nanos(time)?, [down?, up?]))) {
                 Ok(numbers) => numbers,
@@ -108,15 +112,11 @@ impl LinkTraceConfig {
         for (id, rows) in &found {
             rows.check(id, self.end, &mut faults);
         }
-        if self.assign == Assign::Random || !faults.is_empty() {
+        if self.assign == Assign::Random {
             return (found, None, faults);
         }
-        let help = "with `assign: random` each client draws one of the series";
-        let ids = found.iter().map(|(id, rows)| (id.as_str(), Some(rows.first_line)));
-        let places = ids_as_clients(ids, context.n_clients, help, &mut faults);
-        if faults.is_empty() {
-            refuse_missing(&places, "series", help, &mut faults);
-        }
+        ids.refuse_missing("series", &mut faults);
+        let places = ids.places(found.keys().map(String::as_str));
         (found, Some(places.into_iter().flatten().collect()), faults)
     }
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::{Bandwidth, SimDuration};
 
-/// How a transport protocol uses the link: `clients.networks.<name>.transport`.
+/// How a transport protocol uses the client's own link: `clients.networks.<name>.transport`. Capacities of shared links, the
+/// server's and the regions', are of payload: neither headers nor what is lost on clients' links takes a part of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Transport {
@@ -15,7 +16,8 @@ pub enum Transport {
     /// TCP as SimGrid's default model `LV08` has it: 97 % of the rate, which headers leave; 13.01 times the latency, for slow
     /// start; at most a window of 4 MiB per round trip. P. Velho and A. Legrand, *Accuracy study and improvement of network
     /// simulation in the SimGrid framework*, SIMUTools 2009; the window is SimGrid's `network/TCP-gamma`. SimGrid's weights by
-    /// round-trip time where flows share a link are not modelled: shares stay max-min fair.
+    /// round-trip time where flows share a link are not modelled: shares stay max-min fair. Nor is its cross-traffic, by which
+    /// acknowledgements of a transfer take 5 % of its rate in the other direction.
     Lv08,
 }
 
@@ -49,7 +51,7 @@ impl Path {
         self
     }
 
-    /// What a link of `rate` carries of the payload.
+    /// What a client's own link of `rate` carries of the payload. Shared links behind it are given in payload already.
     pub(super) fn goodput(&self, rate: Bandwidth) -> Bandwidth {
         let round_trip_s = 2.0 * self.latency.as_secs_f64();
         // A window or a segment per round trip of no length is no bound.

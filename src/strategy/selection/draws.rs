@@ -11,7 +11,7 @@ use crate::collections::IdSet;
 use crate::seed::Stream;
 
 /// Clients proposed for each wanted one, besides one for 32 of all, before those who are left are listed one by one.
-const PROPOSALS_PER_CLIENT: usize = 8;
+pub(super) const PROPOSALS_PER_CLIENT: usize = 8;
 /// So many clients are looked through one by one.
 const FEW: usize = 16;
 
@@ -100,7 +100,7 @@ pub(super) fn proposed(
 /// Spirakis 2006, whose key is `u^(1/w)`: the same order, as `-ln u` is exponential). One pass, one number per client,
 /// room for `n` keys.
 pub(super) fn by_weight(n: usize, weighted: impl Iterator<Item = (u32, f64)>, stream: &mut Stream) -> Vec<u32> {
-    let mut smallest: BinaryHeap<Key> = BinaryHeap::with_capacity(n + 1);
+    let mut smallest: BinaryHeap<Key> = BinaryHeap::new();
     for (client_id, weight) in weighted {
         let exponential: f64 = stream.sample(Exp1);
         let has_weight = weight > 0.0;

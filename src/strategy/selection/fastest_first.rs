@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::draws::proposed_uniformly;
+use super::draws::{PROPOSALS_PER_CLIENT, proposed_uniformly};
 use super::{Candidates, Selection, UniformConfig};
 use crate::registry::Problem;
 use crate::seed::Stream;
@@ -42,19 +42,19 @@ impl Selection for FastestFirstConfig {
     }
 }
 
-/// Goes through the ranking, and draws among those who state the same time.
+/// Goes through the ranking, past those at work, and draws among those who state the same time.
 fn fastest_of_all(n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
-    let mut chosen = Vec::with_capacity(n);
-    let mut rest = &candidates.ranking().clients[..];
-    while let Some(&first) = rest.first().filter(|_| chosen.len() < n) {
-        let seconds = (candidates.stated_seconds)(first);
-        let n_alike =
-            rest.partition_point(|client_id| (candidates.stated_seconds)(*client_id).total_cmp(&seconds).is_le());
-        let (alike, slower) = rest.split_at(n_alike);
-        chosen.extend(proposed_uniformly(n - chosen.len(), alike, candidates.is_available, stream));
-        rest = slower;
-    }
-    chosen
+    let ranking = candidates.ranking();
+    candidates.with_ranks_at_work(|at_work| {
+        let (mut chosen, mut group) = (Vec::with_capacity(n), 0);
+        while chosen.len() < n {
+            let missing = n - chosen.len();
+            let Some(next) = ranking.next_group(group, PROPOSALS_PER_CLIENT * missing, at_work) else { break };
+            chosen.extend(proposed_uniformly(missing, ranking.alike(next), candidates.is_available, stream));
+            group = next + 1;
+        }
+        chosen
+    })
 }
 
 #[cfg(test)]
@@ -67,6 +67,25 @@ mod tests {
         let mut clients = Clients { stated_seconds: vec![5.0, 1.0, 4.0, 2.0, 3.0], ..Clients::of(5) };
         clients.away.insert(3);
         assert_eq!(clients.select(&FastestFirstConfig::default(), 3, 1), [1, 4, 2]);
+    }
+
+    #[test]
+    fn who_is_at_work_is_passed_over_without_a_look() {
+        // 50,000 of 100,000 clients are at work, the fastest first, and one of them comes back; those of odd numbers are away.
+        let mut clients = Clients {
+            stated_seconds: (0..100_000).map(f64::from).collect(),
+            away: (0..100_000).filter(|client_id| client_id % 2 == 1).collect(),
+            ..Clients::of(100_000)
+        };
+        (0..50_000).for_each(|client_id| clients.at_work.insert(client_id));
+        let next = |clients: &Clients| clients.select(&FastestFirstConfig::default(), 1, 1);
+        assert_eq!(next(&clients), [50_000]);
+        clients.at_work.insert(50_000);
+        clients.at_work.remove(17_000);
+        assert_eq!(next(&clients), [17_000]);
+        clients.at_work.insert(17_000);
+        assert_eq!(next(&clients), [50_002]);
+        assert_eq!(clients.looks.get(), 1 + 1 + 2);
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::collections::Changes;
+
 /// What the server has seen of one client.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observed {
@@ -40,6 +42,9 @@ pub struct History {
     first_asked: Vec<(u32, u32)>,
     last_asked: Option<u32>,
     learnt: Vec<Learnt>,
+    /// Whom something new was seen of.
+    #[serde(skip)]
+    changes: Changes,
 }
 
 impl History {
@@ -68,11 +73,17 @@ impl History {
         &self.learnt
     }
 
+    /// Whom something new was seen of, in order.
+    pub(super) fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
     /// A client was asked in a round. Clients of one selection are told of in the order of their selection.
     pub fn asked(&mut self, client_id: u32, round: u32) {
         let observed = self.clients.entry(client_id).or_default();
         observed.asked += 1;
         observed.last_round = round;
+        self.changes.add(client_id);
         self.last_asked = Some(client_id);
         if self.first_asked.last().is_none_or(|(last, _)| *last < round) {
             self.first_asked.push((round, client_id));
@@ -85,12 +96,14 @@ impl History {
         observed.answered += 1;
         observed.last_answered_round = round;
         observed.last_seconds = Some(seconds);
+        self.changes.add(client_id);
     }
 
     /// The update of a client was collected.
     pub fn learnt(&mut self, client_id: u32, train_loss: f64) {
         self.clients.entry(client_id).or_default().last_loss = Some(train_loss);
         let round = self.first_asked.last().map_or(0, |(round, _)| *round);
+        self.changes.add(client_id);
         self.learnt.push(Learnt { round, client_id, loss: train_loss });
     }
 }

@@ -1,17 +1,21 @@
 //! Oort (Lai et al., OSDI 2021, arXiv 2010.06081): clients whose data teach much and who are fast enough, and some that
 //! nobody knows yet.
 
+mod known;
 mod pacer;
 mod utility;
+
+use std::sync::PoisonError;
 
 use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::known::Known;
 pub(super) use self::pacer::TaughtByWindow;
 use self::utility::Scores;
 use super::draws::{by_weight, proposed_by_weight, uniformly};
-use super::{Candidates, Observed, Selection};
+use super::{Candidates, Selection};
 use crate::collections::IdSet;
 use crate::registry::Problem;
 use crate::seed::Stream;
@@ -124,52 +128,45 @@ impl Selection for OortConfig {
     }
 
     fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
-        let is_spent = |seen: &Observed| self.max_participation.is_some_and(|max| seen.asked >= max);
-        let is_known = |seen: &Observed| is_spent(seen) || seen.last_seconds.is_some();
-        // Only who was asked before can be spent or explored, and that is few of many.
-        let (mut explored, mut spent, mut n_known) = (Vec::new(), Vec::new(), 0);
-        for (client_id, seen) in candidates.history.iter().filter(|(_, seen)| is_known(seen)) {
-            n_known += 1;
-            if (candidates.is_available)(client_id) {
-                let list = if is_spent(seen) { &mut spent } else { &mut explored };
-                list.push(client_id);
-            }
-        }
-        let scores = Scores::new(self, candidates);
-        let mut ranked: Vec<(u32, f64)> =
-            explored.into_iter().filter_map(|client_id| Some((client_id, scores.of(client_id)?))).collect();
-        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-
-        // A share of clients that is not whole is rounded at random, so that it holds on average, for one client too.
-        let share = (1.0 - self.exploration_at(candidates.round)) * n as f64;
-        let is_up = stream.random::<f64>() < share.fract();
-        let n_exploited = (share as usize + usize::from(is_up)).min(ranked.len());
-        let mut chosen = match n_exploited.checked_sub(1).map(|last| self.cut_off * ranked[last].1) {
-            Some(least) => {
-                let pool = ranked.iter().copied().take_while(|(_, score)| *score >= least);
-                by_weight(n_exploited, pool, stream)
-            }
-            None => Vec::new(),
-        };
-        let is_unknown = |client_id| {
-            candidates.history.of(client_id).is_none_or(|seen| !is_known(seen)) && (candidates.is_available)(client_id)
-        };
-        // With nobody left to explore, nobody is looked for.
-        if n_known < candidates.n_clients {
-            let speed = |client_id| candidates.speed(client_id);
-            chosen.extend(proposed_by_weight(n - chosen.len(), candidates.by_speed(), speed, is_unknown, stream));
-        }
-        if chosen.len() < n {
-            let drawn: IdSet = chosen.iter().copied().collect();
-            ranked.retain(|(client_id, _)| !drawn.contains(*client_id));
-            chosen.extend(by_weight(n - chosen.len(), ranked.into_iter(), stream));
-        }
-        chosen.extend(uniformly(n - chosen.len(), spent.into_iter(), stream));
+        // A panic elsewhere leaves nothing half done behind: what is known is put back whole.
+        let mut kept = candidates.census.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = Known::up_to_date(kept.take(), self, candidates);
+        let chosen = self.choose(n, &known, candidates, stream);
+        *kept = Some(known);
         chosen
     }
 }
 
 impl OortConfig {
+    fn choose(&self, n: usize, known: &Known, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
+        let scores = Scores::new(self, known, candidates);
+        // A share of clients that is not whole is rounded at random, so that it holds on average, for one client too.
+        let share = (1.0 - self.exploration_at(candidates.round)) * n as f64;
+        let is_up = stream.random::<f64>() < share.fract();
+        let n_exploited = share as usize + usize::from(is_up);
+        let mut chosen = by_weight(n_exploited, scores.pool(n_exploited).into_iter(), stream);
+        let is_unknown = |client_id| {
+            let seen = candidates.history.of(client_id);
+            seen.is_none_or(|seen| !self.is_known(seen)) && (candidates.is_available)(client_id)
+        };
+        // With nobody left to explore, nobody is looked for.
+        if known.len() < candidates.n_clients as usize {
+            let speed = |client_id| candidates.speed(client_id);
+            chosen.extend(proposed_by_weight(n - chosen.len(), candidates.by_speed(), speed, is_unknown, stream));
+        }
+        if chosen.len() < n {
+            let drawn: IdSet = chosen.iter().copied().collect();
+            let mut ranked = scores.ranked();
+            ranked.retain(|(client_id, _)| !drawn.contains(*client_id));
+            chosen.extend(by_weight(n - chosen.len(), ranked.into_iter(), stream));
+        }
+        if chosen.len() < n {
+            let spent = known.spent.iter().copied().filter(|client_id| (candidates.is_available)(*client_id));
+            chosen.extend(uniformly(n - chosen.len(), spent, stream));
+        }
+        chosen
+    }
+
     /// `epsilon` in a round, from 1.
     fn exploration_at(&self, round: u32) -> f64 {
         let decays = f64::from(round.saturating_sub(1));
@@ -197,8 +194,9 @@ mod tests {
 
     fn scores(config: &OortConfig, clients: &Clients, round: u32) -> Vec<f64> {
         clients.with(round, |candidates| {
-            let scores = Scores::new(config, candidates);
-            (0..clients.n_clients).map(|client_id| scores.of(client_id).unwrap()).collect()
+            let known = Known::up_to_date(None, config, candidates);
+            let scores = Scores::new(config, &known, candidates);
+            known.answered.iter().map(|answered| scores.of(answered)).collect()
         })
     }
 
@@ -261,6 +259,52 @@ mod tests {
         assert_eq!(ever_chosen(OortConfig { cut_off: 0.5, ..config }), BTreeSet::from([0, 1, 2]));
     }
 
+    /// Clients of all kinds, asked one by one as an asynchronous server does: what is kept and updated, and looked through
+    /// quickly, is what ranking all of them anew gives.
+    #[test]
+    fn one_client_at_a_time_is_chosen_as_from_a_ranking_of_all() {
+        for alpha in [0.5, 2.0] {
+            let config = OortConfig { alpha, cut_off: 0.8, max_participation: Some(6), ..OortConfig::default() };
+            let mut clients = Clients {
+                num_examples: (0..200).map(|client_id| 1 + client_id * 37 % 101).collect(),
+                away: (0..200).filter(|client_id| client_id % 7 == 3).collect(),
+                ..Clients::of(200)
+            };
+            let mut n_pools = 0;
+            for step in 0..900u32 {
+                let round = 1 + step / 30;
+                for client_id in clients.round(&config, 1, round) {
+                    clients.at_work.insert(client_id);
+                }
+                // Whoever has worked longest answers, or fails.
+                if step >= 20 {
+                    let client_id = step * 29 % 200;
+                    clients.at_work.remove(client_id);
+                    if clients.history.of(client_id).is_some() && step % 9 != 0 {
+                        let seconds = f64::from(1 + client_id * 53 % 17 + step % 5);
+                        clients.history.answered(client_id, round, seconds);
+                    }
+                }
+                let kept = clients.census.known.lock().unwrap().take();
+                let known = clients.with(round, |candidates| {
+                    let known = Known::up_to_date(kept, &config, candidates);
+                    let anew = Known::up_to_date(None, &config, candidates);
+                    assert_eq!((known.len(), &known.spent), (anew.len(), &anew.spent));
+                    let scores = Scores::new(&config, &known, candidates);
+                    let mut ranked = Scores::new(&config, &anew, candidates).ranked();
+                    assert_eq!(scores.ranked(), ranked);
+                    let least = ranked.first().map_or(0.0, |(_, best)| 0.8 * best);
+                    ranked.retain(|(_, score)| *score >= least);
+                    assert_eq!(scores.pool(1), ranked);
+                    n_pools += usize::from(ranked.len() > 1);
+                    known
+                });
+                *clients.census.known.lock().unwrap() = Some(known);
+            }
+            assert!(n_pools > 200, "{n_pools} pools of more than one");
+        }
+    }
+
     #[test]
     fn those_who_took_part_often_are_asked_in_want_of_others_only() {
         let mut clients = answered(&[(1.0, 1.0); 4]);
@@ -277,10 +321,11 @@ mod tests {
 
     #[test]
     fn with_everybody_known_nobody_is_looked_for() {
-        // One look for each of those known, and none for proposals, all of which would be in vain.
+        // One look for each of those known when the best of them are drawn, and one when the others are, and none for
+        // proposals, all of which would be in vain.
         let clients = answered(&[(1.0, 1.0); 300]);
         assert_eq!(clients.select(&OortConfig::default(), 10, 2).len(), 10);
-        assert_eq!(clients.looks.get(), 300);
+        assert_eq!(clients.looks.get(), 600);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use super::{Candidates, Census, History, Selection};
+use super::{AtWork, Candidates, Census, History, Selection};
 use crate::seed::{Purpose, Seeds};
 
 /// Clients, and what the server has seen of them.
@@ -11,6 +11,8 @@ pub(super) struct Clients {
     pub(super) n_clients: u32,
     /// Who is not available.
     pub(super) away: BTreeSet<u32>,
+    /// Who is at work, and so not available either.
+    pub(super) at_work: AtWork,
     /// Examples by client; empty: 1 each.
     pub(super) num_examples: Vec<u32>,
     /// Seconds by client; empty: 1 each.
@@ -27,6 +29,7 @@ impl Clients {
         Self {
             n_clients,
             away: BTreeSet::new(),
+            at_work: AtWork::default(),
             num_examples: Vec::new(),
             stated_seconds: Vec::new(),
             history: History::default(),
@@ -39,11 +42,12 @@ impl Clients {
     pub(super) fn with<T>(&self, round: u32, look: impl FnOnce(&Candidates<'_>) -> T) -> T {
         let is_available = |client_id| {
             self.looks.set(self.looks.get() + 1);
-            !self.away.contains(&client_id)
+            !self.at_work.contains(client_id) && !self.away.contains(&client_id)
         };
         look(&Candidates {
             n_clients: self.n_clients,
             is_available: &is_available,
+            at_work: &self.at_work,
             num_examples: &|client_id| self.num_examples.get(client_id as usize).copied().unwrap_or(1),
             stated_seconds: &|client_id| self.stated_seconds.get(client_id as usize).copied().unwrap_or(1.0),
             history: &self.history,

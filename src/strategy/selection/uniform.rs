@@ -39,14 +39,15 @@ impl Selection for UniformConfig {
 mod tests {
     use super::*;
     use crate::seed::{Purpose, Seeds};
-    use crate::strategy::Census;
     use crate::strategy::History;
+    use crate::strategy::{AtWork, Census};
 
     fn select(n: usize, n_clients: u32, round: u32, is_available: &dyn Fn(u32) -> bool) -> Vec<u32> {
         let mut stream = Seeds::new(7).round(Purpose::Selection, round);
         let candidates = Candidates {
             n_clients,
             is_available,
+            at_work: &AtWork::default(),
             num_examples: &|_| 1,
             stated_seconds: &|_| 1.0,
             history: &History::default(),

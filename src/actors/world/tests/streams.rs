@@ -2,6 +2,7 @@
 
 use super::interruptions::{EVER, Shifts, s};
 use super::*;
+use crate::sim::AvailabilityModel;
 
 fn strategy(json: serde_json::Value) -> StrategyConfig {
     from_json(json)
@@ -106,6 +107,45 @@ fn asynchronous_training_gives_the_same_with_any_number_of_workers() {
     }
     assert_eq!(all[0], all[1]);
     assert_eq!(all[0], all[2]);
+}
+
+/// Clients 0 to 19 are always online, the others come after the run; counts what it is asked.
+#[derive(Default)]
+struct FewOnline(AtomicUsize);
+
+impl AvailabilityModel for FewOnline {
+    fn is_online(&self, client_id: u32, time: SimTime) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        client_id < 20 || time >= self.next_change(client_id, SimTime::ZERO)
+    }
+
+    fn next_change(&self, client_id: u32, _: SimTime) -> SimTime {
+        if client_id < 20 { NEVER } else { SimTime::from_nanos(80_000_000_000_000 + u64::from(client_id)) }
+    }
+
+    fn online_fraction(&self, client_id: u32, _: SimTime) -> f64 {
+        f64::from(u8::from(client_id < 20))
+    }
+}
+
+#[test]
+fn while_too_few_are_online_the_others_are_not_looked_at_after_each_task() {
+    let n_clients = 3000;
+    for selection in ["uniform", "fastest_first", "oort", "weighted", "tifl", "round_robin"] {
+        let mut plan = plan();
+        population(&mut plan).n_clients = n_clients;
+        plan.rounds.rounds = 40;
+        plan.rounds.selection = from_json(selection.into());
+        plan.rounds.strategy = strategy(serde_json::json!({ "fedbuff": { "buffer_size": 5, "concurrency": 100 } }));
+        let availability = Arc::new(FewOnline::default());
+        plan.availability = availability.clone();
+        let (outcome, _) = simulate(&plan);
+        assert!(outcome.totals.aggregated >= 200 && outcome.totals.selected >= 200);
+        // The first choice looks at all up to three times, and who comes when is asked with two looks for each; all
+        // that follows are the 20 who are online, at each of some 200 ends of tasks.
+        let n_looks = availability.0.load(Ordering::Relaxed);
+        assert!(n_looks < 5 * n_clients as usize + 200 * 100, "{selection}: {n_looks} looks");
+    }
 }
 
 #[test]

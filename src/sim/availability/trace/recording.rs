@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Assign;
-use crate::sim::BuildContext;
-use crate::sim::rows::{Column, Faults, ids_as_clients, nanos, read};
-use crate::units::SimDuration;
+use rand::RngExt;
+
+use crate::seed::{Purpose, Seeds};
+use crate::sim::availability::EndOfTrace;
+use crate::sim::rows::{ClientIds, Column, Faults, nanos, read};
+use crate::units::{SimDuration, SimTime};
 
 const WINDOWS: [Column; 3] = [
     Column { names: &["client_id", "device_id"], is_required: true },
@@ -34,16 +36,20 @@ struct Window {
 pub(super) struct WindowRows {
     by_device: BTreeMap<String, Vec<Window>>,
     /// Where each device appears first.
-    pub(super) first_lines: BTreeMap<String, u64>,
+    first_lines: BTreeMap<String, u64>,
     pub(super) faults: Faults,
 }
 
 impl WindowRows {
-    pub(super) fn read(base_dir: &Path, file: &str) -> Self {
+    /// The rows of a file; `ids` are told of those in it.
+    pub(super) fn read(base_dir: &Path, file: &str, mut ids: Option<&mut ClientIds>) -> Self {
         let mut faults = Faults::new(file);
         let mut by_device: BTreeMap<String, Vec<Window>> = BTreeMap::new();
         let mut first_lines = BTreeMap::new();
         read(base_dir, file, &WINDOWS, &mut faults, |row, faults| {
+            if let Some(ids) = &mut ids {
+                ids.see(row.fields[0], row.line, faults);
+            }
             let times = row.number(1, "start_s").and_then(|start| Ok((start, row.number(2, "end_s")?)));
             let window = times.and_then(|(start_s, end_s)| {
                 if end_s < start_s {
@@ -82,7 +88,7 @@ impl WindowRows {
                 self.faults.at(*line, format!("`{id}` is not listed in {devices_file}"), "add a row for it there");
             }
         }
-        for (id, (span, _)) in spans {
+        for (id, (span, line)) in spans {
             let windows = self.by_device.get(&id).map_or(&[][..], Vec::as_slice);
             let (start, end) = span.unwrap_or((0, 0));
             for window in windows.iter().filter(|window| window.start < start || window.end > end) {
@@ -99,7 +105,7 @@ impl WindowRows {
                 self.faults.at(window.line, message, format!("correct the span in {devices_file}"));
             }
             if self.faults.is_empty() {
-                recording.add(id, start, end, windows);
+                recording.add(id, start, end, windows, line);
             }
         }
     }
@@ -117,18 +123,22 @@ impl WindowRows {
         }
         if self.faults.is_empty() {
             for (id, windows) in &self.by_device {
-                recording.add(id.clone(), 0, end, windows);
+                let last_line = windows.last().map_or(self.first_lines[id], |window| window.line);
+                recording.add(id.clone(), 0, end, windows, last_line);
             }
         }
     }
 }
 
-/// Spans by device, with their lines.
-pub(super) fn read_spans(base_dir: &Path, file: &str) -> (Spans, Faults) {
+/// Spans by device, with their lines; `ids` are told of those in the file.
+pub(super) fn read_spans(base_dir: &Path, file: &str, mut ids: Option<&mut ClientIds>) -> (Spans, Faults) {
     let mut faults = Faults::new(file);
     let mut spans = Spans::new();
     read(base_dir, file, &DEVICES, &mut faults, |row, faults| {
         let id = row.fields[0];
+        if let Some(ids) = &mut ids {
+            ids.see(id, row.line, faults);
+        }
         let span = if row.fields[1].is_empty() && row.fields[2].is_empty() {
             Ok(None)
         } else {
@@ -161,6 +171,8 @@ fn seconds(nanos: u64) -> f64 {
 pub(super) struct Recording {
     pub(super) devices: Vec<Device>,
     ids: Vec<String>,
+    /// The file that says when the devices' spans end: the list of devices where there is one.
+    pub(super) file_of_ends: String,
     /// Windows of all devices, one device after the other, from the starts of their spans.
     windows: Vec<Stretch>,
     /// Device of each client where ids are clients; [`NOBODY`] for none.
@@ -174,6 +186,8 @@ const NOBODY: u32 = u32::MAX;
 pub(super) struct Device {
     pub(super) span_start: u64,
     pub(super) span: u64,
+    /// The line of [`Recording::file_of_ends`] that says when the span ends.
+    pub(super) line_of_end: u64,
     first_window: usize,
     pub(super) n_windows: usize,
     /// Online time within the span.
@@ -189,7 +203,12 @@ pub(super) struct Stretch {
 }
 
 impl Recording {
-    fn add(&mut self, id: String, start: u64, end: u64, windows: &[Window]) {
+    /// Without devices so far; the run starts at `start` in it.
+    pub(super) fn from_start(start: SimDuration) -> Self {
+        Self { start_ns: start.as_nanos(), ..Self::default() }
+    }
+
+    fn add(&mut self, id: String, start: u64, end: u64, windows: &[Window], line_of_end: u64) {
         let first_window = self.windows.len();
         let mut online = 0;
         for window in windows {
@@ -202,39 +221,56 @@ impl Recording {
             online += to - from;
         }
         let n_windows = self.windows.len() - first_window;
-        self.devices.push(Device { span_start: start, span: end - start, first_window, n_windows, online });
+        let span = end - start;
+        self.devices.push(Device { span_start: start, span, line_of_end, first_window, n_windows, online });
         self.ids.push(id);
     }
 
-    pub(super) fn assign(
-        &mut self,
-        assign: Assign,
-        context: &BuildContext,
-        lines: &BTreeMap<String, u64>,
-        faults: &mut Faults,
-    ) {
-        if assign == Assign::Random || !faults.is_empty() {
-            return;
-        }
-        let help = "with `assign: random` each client draws one of the file's devices";
-        let ids = self.ids.iter().map(|id| (id.as_str(), lines.get(id).copied()));
-        let places = ids_as_clients(ids, context.n_clients, help, faults);
+    /// The device of each client is the one of its id.
+    pub(super) fn assign_by_id(&mut self, ids: &ClientIds) {
+        let places = ids.places(self.ids.iter().map(String::as_str));
         self.of_client = places.into_iter().map(|place| place.unwrap_or(NOBODY)).collect();
     }
 
-    /// Where nothing follows a recording, the run must start within it.
+    /// Each client draws a device.
+    pub(super) fn assign_at_random(&mut self, n_clients: u32, seeds: &Seeds) {
+        let n = self.devices.len() as u32;
+        let draw = |client_id| seeds.client(Purpose::Availability, client_id).random_range(0..n);
+        self.of_client = (0..n_clients).map(draw).collect();
+    }
+
+    /// The devices that clients follow and that were ever seen ready, with a client of each.
+    pub(super) fn followed(&self) -> impl Iterator<Item = (&Device, u32)> {
+        let mut client_of = vec![NOBODY; self.devices.len()];
+        for (client_id, device) in (0..).zip(&self.of_client) {
+            if let Some(client) = client_of.get_mut(*device as usize) {
+                *client = client_id.min(*client);
+            }
+        }
+        let devices = self.devices.iter().zip(client_of);
+        devices.filter(|(device, client)| *client != NOBODY && device.span > 0)
+    }
+
+    /// When the first recording that a client follows is over.
+    pub(super) fn first_end(&self) -> Option<EndOfTrace> {
+        let end = |device: &Device| device.span_start + device.span;
+        let (device, client_id) = self.followed().min_by_key(|(device, client_id)| (end(device), *client_id))?;
+        let at = SimTime::from_nanos(end(device).saturating_sub(self.start_ns));
+        Some(EndOfTrace { at, client_id, place: format!("{}:{}", self.file_of_ends, device.line_of_end) })
+    }
+
+    /// Where nothing follows a recording, the run must start within what is recorded of the devices that clients follow.
     pub(super) fn refuse_what_is_not_recorded(&self, faults: &mut Faults) {
-        let devices = self.devices.iter().zip(&self.ids).filter(|(device, _)| device.span > 0);
-        for (device, id) in devices {
+        for (device, client_id) in self.followed() {
             let end = device.span_start + device.span;
             if !(device.span_start..end).contains(&self.start_ns) {
                 let message = format!(
-                    "the run starts at {} s, but `{id}` is recorded from {} s to {} s",
+                    "the run starts at {} s, but the device of client {client_id} is recorded from {} s to {} s",
                     seconds(self.start_ns),
                     seconds(device.span_start),
                     seconds(end)
                 );
-                faults.whole(message, LOOP_HELP);
+                faults.at(device.line_of_end, message, LOOP_HELP);
             }
         }
     }

@@ -51,7 +51,7 @@ fn clients_are_online_within_their_windows() {
     assert_eq!((model.next_online(1, at(5)), model.next_online(2, at(0))), (NEVER, NEVER));
     assert_eq!(model.online_fraction(0, at(35)), 15.0 / 35.0);
     assert_eq!(model.online_fraction(2, at(35)), 0.0);
-    assert_eq!(model.known_until(), NEVER);
+    assert_eq!(model.end_of_trace(), None);
 }
 
 #[test]
@@ -66,7 +66,9 @@ fn what_follows_the_end_is_as_chosen() {
     assert_eq!((looped.next_change(0, at(35)), looped.next_change(0, at(40))), (at(40), at(50)));
     assert_eq!(looped.online_fraction(0, at(400)), 0.5);
     let limited = small(&TraceConfig { start: SimDuration::from_nanos(15_000_000_000), ..config(TraceEnd::Error) });
-    assert_eq!(limited.known_until(), at(25));
+    // The recording ends with the last window of all, though it is client 0's; client 1, of line 3, is over with it.
+    let end = EndOfTrace { at: at(25), client_id: 0, place: "a.csv:2".into() };
+    assert_eq!(limited.end_of_trace(), Some(&end));
     assert_eq!(limited.next_change(0, at(0)), at(5));
 }
 
@@ -121,7 +123,10 @@ fn each_fault_is_told_with_its_line() {
     assert_eq!(check("", None, &as_is), ["a.csv: it has a header and no row"]);
     assert_eq!(check("0,5,5\n", None, &as_is), ["a.csv: each window is empty: nobody is ever online"]);
     let late = |config: &mut TraceConfig| config.start = SimDuration::from_nanos(10_000_000_000);
-    assert_eq!(check("0,0,10\n", None, &late), ["a.csv: the run starts at 10 s, but `0` is recorded from 0 s to 10 s"]);
+    assert_eq!(
+        check("0,0,10\n", None, &late),
+        ["a.csv:2: the run starts at 10 s, but the device of client 0 is recorded from 0 s to 10 s"]
+    );
     let short = |config: &mut TraceConfig| config.length = Some(SimDuration::from_nanos(1));
     assert_eq!(check("0,0,10\n", None, &short), ["a.csv:2: the window ends at 10 s, after the recording's `length`"]);
     let devices = "device_id,trace_start_s,trace_end_s\n0,0,10\n";
@@ -131,6 +136,49 @@ fn each_fault_is_told_with_its_line() {
     let twice = format!("{devices}0,5,5\n0,1,2\n");
     let expected = ["d.csv:3: trace_end_s 5 is not after trace_start_s 5", "d.csv:4: `0` is listed in line 2 already"];
     assert_eq!(check("0,0,1\n", Some(&twice), &as_is), expected);
+    // Whatever else is wrong, who is nobody is told, in the file that lists them.
+    let several = "0,0,10\n9,0,1\nx,0,x\n0,5,20\n";
+    let expected = [
+        "a.csv:3: there is no client `9`; clients are 0 to 2",
+        "a.csv:4: there is no client `x`; clients are 0 to 2",
+        "a.csv:4: end_s `x` is not a number",
+        "a.csv:5: the window from 5 s of `0` overlaps that of line 2, which ends at 10 s",
+    ];
+    assert_eq!(check(several, None, &as_is), expected);
+    let nobody = format!("{devices}7,5,9\n");
+    let expected = ["d.csv:3: there is no client `7`; clients are 0 to 2", "a.csv:2: start_s `a` is not a number"];
+    assert_eq!(check("0,a,1\n", Some(&nobody), &as_is), expected);
+}
+
+/// Eight devices, one of them recorded from 1,000 s on: only who draws it cannot start at 0 s, and what the others' recordings
+/// are like does not matter.
+#[test]
+fn what_is_not_recorded_of_devices_that_nobody_drew_does_not_matter() {
+    let drawn = Seeds::new(3).client(Purpose::Availability, 0).random_range(0..8u32);
+    for late in 0..8 {
+        let start = |device: u32| if device == late { 1000 } else { 0 };
+        let rows: String =
+            (0..8).map(|device| format!("d{device},{},{}\n", start(device), 2000 + u64::from(device))).collect();
+        let windows: String = (0..8).map(|device| format!("d{device},1100,1200\n")).collect();
+        let devices = format!("device_id,trace_start_s,trace_end_s\n{rows}");
+        let dir = folder(&format!("device_id,start_s,end_s\n{windows}"), Some(&devices));
+        let config =
+            TraceConfig { devices_file: Some("d.csv".into()), assign: Assign::Random, ..config(TraceEnd::Error) };
+        let context = context(dir.path(), 1);
+        let found: Vec<_> = config.file_problems(&context).into_iter().map(|problem| problem.message).collect();
+        let line = drawn + 2;
+        if late == drawn {
+            let end = 2000 + drawn;
+            let text = format!(
+                "d.csv:{line}: the run starts at 0 s, but the device of client 0 is recorded from 1000 s to {end} s"
+            );
+            assert_eq!(found, [text]);
+        } else {
+            assert_eq!(found, [""; 0]);
+            let end = EndOfTrace { at: at(2000 + u64::from(drawn)), client_id: 0, place: format!("d.csv:{line}") };
+            assert_eq!(config.build(&context).unwrap().end_of_trace(), Some(&end));
+        }
+    }
 }
 
 #[test]

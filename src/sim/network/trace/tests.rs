@@ -124,12 +124,19 @@ fn at_random_each_client_has_a_series_and_with_loop_a_start() {
 fn bad_files_are_told_by_line() {
     let by_id = || serde_json::json!({ "file": "b.csv", "end": "hold" });
     let header = "client_id,time_s,down_kbps,up_kbps\n";
-    let told = |rows: &str, n| faults(&format!("{header}{rows}"), by_id(), n);
+    let told = |rows: &str, n: u32| faults(&format!("{header}{rows}"), by_id(), n);
     assert!(faults(SMALL, by_id(), 2).is_empty());
     assert_eq!(told("0,0,1,1\n0,5,1,1\n0,3,1,1\n", 1), ["b.csv:4: time_s 3 of `0` is not after that in line 3"]);
     assert_eq!(told("0,0,1,1\n0,0,1,1\n", 1), ["b.csv:3: time_s 0 of `0` is not after that in line 2"]);
     assert_eq!(told("0,0,1,1\n0,1e10,1,1\n", 1), ["b.csv:3: 10000000000 s is beyond the clock's range"]);
     assert_eq!(told("0,1e300,1,1\n0,1e301,1,1\n", 1).len(), 2);
+    // Whatever else is wrong, who is nobody and who is missing is told.
+    let several = [
+        "b.csv:2: down_kbps `-1` is not a number of at least 0",
+        "b.csv:3: there is no client `7`; clients are 0 to 2",
+        "b.csv: client 1 has no series, nor have 1 others",
+    ];
+    assert_eq!(told("0,0,-1,1\n7,0,1,1\n", 3), several);
     assert_eq!(told("0,0,-1,1\n", 1), ["b.csv:2: down_kbps `-1` is not a number of at least 0"]);
     assert_eq!(told("0,0,1,fast\n", 1)[0], "b.csv:2: up_kbps `fast` is not a number");
     assert_eq!(
@@ -143,7 +150,7 @@ fn bad_files_are_told_by_line() {
     assert_eq!(told("0,0,1,1\n7,0,1,1\n", 1), ["b.csv:3: there is no client `7`; clients are 0 to 0"]);
     assert_eq!(told("0,0,1,1\nlte,0,1,1\n", 1), ["b.csv:3: there is no client `lte`; clients are 0 to 0"]);
     assert_eq!(told("0,0,1,1\n", 3), ["b.csv: client 1 has no series, nor have 1 others"]);
-    let spelled_twice = "b.csv:3: client 1 is already there under another spelling than `1`";
+    let spelled_twice = "b.csv:4: client 1 is already there under another spelling than `01`";
     assert_eq!(told("0,0,1,1\n1,0,1,1\n01,0,1,1\n", 2)[0], spelled_twice);
     assert_eq!(faults("client_id,time_s,down_kbps\n", by_id(), 1).len(), 1);
     assert_eq!(

@@ -1,14 +1,14 @@
 //! What a client that has answered is worth: its statistical and its system utility.
 
-use super::super::{Candidates, Observed};
+use super::super::Candidates;
 use super::OortConfig;
+use super::known::{Answered, Known, uncertainty};
 
 /// What it takes to tell the utility of a client that has answered.
 pub(super) struct Scores<'a> {
     config: &'a OortConfig,
     candidates: &'a Candidates<'a>,
-    /// Stands in for a loss that was not told: the mean of those that were.
-    usual_loss: f64,
+    known: &'a Known,
     /// Smallest statistical utility, and the one at which they are clipped.
     range: (f64, f64),
     /// `T` in seconds.
@@ -16,47 +16,81 @@ pub(super) struct Scores<'a> {
 }
 
 impl<'a> Scores<'a> {
-    pub(super) fn new(config: &'a OortConfig, candidates: &'a Candidates<'a>) -> Self {
-        let answered = || candidates.history.iter().filter(|(_, seen)| seen.last_seconds.is_some());
-        let losses: Vec<f64> = answered().filter_map(|(_, seen)| seen.last_loss).collect();
-        let usual_loss = if losses.is_empty() { 1.0 } else { losses.iter().sum::<f64>() / losses.len() as f64 };
-        let mut scores = Self { config, candidates, usual_loss, range: (0.0, 0.0), preferred_seconds: f64::INFINITY };
-        let utilities: Vec<f64> = answered().map(|(client_id, seen)| scores.statistical(client_id, seen)).collect();
-        let least = utilities.iter().copied().fold(f64::INFINITY, f64::min);
-        scores.range = (least, quantile(utilities, config.clip).unwrap_or(least));
+    pub(super) fn new(config: &'a OortConfig, known: &'a Known, candidates: &'a Candidates<'a>) -> Self {
+        let least = known.utilities.least().unwrap_or(f64::INFINITY);
+        let range = (least, known.utilities.quantile(config.clip).unwrap_or(least));
         let at = config.quantile_at(candidates);
-        if at < 1.0 {
-            let seconds = answered().filter_map(|(_, seen)| seen.last_seconds).collect();
-            scores.preferred_seconds = quantile(seconds, at).unwrap_or(f64::INFINITY);
-        }
-        scores
+        let preferred_seconds = if at < 1.0 { known.seconds.quantile(at) } else { None };
+        Self { config, candidates, known, range, preferred_seconds: preferred_seconds.unwrap_or(f64::INFINITY) }
     }
 
-    fn statistical(&self, client_id: u32, seen: &Observed) -> f64 {
-        f64::from((self.candidates.num_examples)(client_id)) * seen.last_loss.unwrap_or(self.usual_loss)
-    }
-
-    /// The utility; none for a client that has not answered.
-    pub(super) fn of(&self, client_id: u32) -> Option<f64> {
-        let seen = self.candidates.history.of(client_id)?;
-        let seconds = seen.last_seconds?;
-        let (least, clipped) = self.range;
-        let statistical = match clipped - least {
-            width if width > 0.0 => (self.statistical(client_id, seen).min(clipped) - least) / width,
-            _ => 1.0,
-        };
-        let round = f64::from(self.candidates.round.max(1));
-        let uncertainty = (0.1 * round.ln() / f64::from(seen.last_answered_round.max(1))).sqrt();
-        let system = match seconds > self.preferred_seconds {
-            true => (self.preferred_seconds / seconds).powf(self.config.alpha),
+    /// The utility of a client.
+    pub(super) fn of(&self, answered: &Answered) -> f64 {
+        let system = match answered.seconds > self.preferred_seconds {
+            true => (self.preferred_seconds / answered.seconds).powf(self.config.alpha),
             false => 1.0,
         };
-        Some((statistical + uncertainty) * system)
+        self.without_speed(answered) * system
+    }
+
+    fn without_speed(&self, answered: &Answered) -> f64 {
+        let (least, clipped) = self.range;
+        let statistical = match clipped - least {
+            width if width > 0.0 => (answered.utility.min(clipped) - least) / width,
+            _ => 1.0,
+        };
+        let last = answered.last_answered_round;
+        let uncertainty = self.known.uncertainties.get(last as usize).copied();
+        statistical + uncertainty.unwrap_or_else(|| self::uncertainty(self.known.round, last))
+    }
+
+    /// No less than the utility, and quickly found.
+    fn at_most(&self, answered: &Answered) -> f64 {
+        let ratio = self.preferred_seconds / answered.seconds;
+        // A power of 1 or more of what is below 1 is no more than that; the margin is for rounding.
+        let system = if self.config.alpha >= 1.0 && ratio < 1.0 { ratio * (1.0 + 1e-9) } else { 1.0 };
+        self.without_speed(answered) * system
+    }
+
+    /// All who are available and not spent, the best first.
+    pub(super) fn ranked(&self) -> Vec<(u32, f64)> {
+        let unspent = self.known.answered.iter().filter(|answered| !answered.is_spent);
+        let available = unspent.filter(|answered| (self.candidates.is_available)(answered.client_id));
+        sorted(available.map(|answered| (answered.client_id, self.of(answered))).collect())
+    }
+
+    /// Of [`ranked`](Self::ranked), those who have at least `cut_off` times the utility of number `n` by rank, of the last
+    /// when they are fewer. With `n` = 1 only those are ranked and looked at that may be among them.
+    pub(super) fn pool(&self, n: usize) -> Vec<(u32, f64)> {
+        let cut_off = self.config.cut_off;
+        if n == 0 {
+            return Vec::new();
+        }
+        if n > 1 {
+            let mut ranked = self.ranked();
+            if let Some((_, last)) = ranked.get(n - 1).or(ranked.last()) {
+                let least = cut_off * last;
+                ranked.retain(|(_, score)| *score >= least);
+            }
+            return ranked;
+        }
+        let (mut found, mut least) = (Vec::new(), 0.0);
+        for answered in self.known.answered.iter().filter(|answered| !answered.is_spent) {
+            if self.at_most(answered) < least {
+                continue;
+            }
+            let score = self.of(answered);
+            if score >= least && (self.candidates.is_available)(answered.client_id) {
+                found.push((answered.client_id, score));
+                least = least.max(cut_off * score);
+            }
+        }
+        found.retain(|(_, score)| *score >= least);
+        sorted(found)
     }
 }
 
-/// The value that a fraction `at` of the values lie below.
-fn quantile(mut values: Vec<f64>, at: f64) -> Option<f64> {
-    let index = ((values.len() as f64 * at) as usize).min(values.len().checked_sub(1)?);
-    Some(*values.select_nth_unstable_by(index, f64::total_cmp).1)
+fn sorted(mut scored: Vec<(u32, f64)>) -> Vec<(u32, f64)> {
+    scored.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    scored
 }

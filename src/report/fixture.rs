@@ -6,8 +6,8 @@ use rand::RngExt;
 
 use super::record::Unused;
 use super::{
-    ClientRow, EventKind, Reason, Record, RoundRow, SCHEMA_VERSION, Status, Summary, Target, Test, TimelineRow,
-    Traffic, Updates, Validation,
+    ClientRow, EventKind, Reason, Record, RoundRow, SCHEMA_VERSION, Status, Summary, Target, TaskPhase, Test,
+    TimelineRow, Traffic, Updates, Validation,
 };
 use crate::seed::{Purpose, Seeds, Stream};
 use crate::units::{Bytes, SimDuration, SimTime};
@@ -185,8 +185,11 @@ fn summary(rounds: &[RoundRow], dropped: BTreeMap<Reason, u64>) -> Summary {
             selected: sum(|row| row.selected.into()),
             aggregated: sum(|row| row.aggregated.into()),
             late: sum(|row| row.late.into()),
+            // As `outcome` has it.
+            dropped_by_phase: [(TaskPhase::Download, Reason::Network), (TaskPhase::Train, Reason::Random)]
+                .map(|(phase, reason)| (phase, BTreeMap::from([(reason, dropped[&reason])])))
+                .into(),
             dropped,
-            dropped_by_phase: BTreeMap::new(),
             rejected: BTreeMap::new(),
         },
         bytes: Traffic {

@@ -90,7 +90,9 @@ fn a_recording_that_is_too_short_ends_the_run_with_the_reason() {
         .unwrap();
     let said = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(1), "{said}");
-    assert!(said.contains("clients.availability") && said.contains("end: loop"), "{said}");
+    assert!(said.contains("availability.csv:3: ") && said.contains("end: loop"), "{said}");
+    // And the line of the setting.
+    assert!(said.contains("traced.yaml:7:3"), "{said}");
 }
 
 /// The data folder, for tests that are asked for by name.

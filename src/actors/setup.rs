@@ -3,6 +3,7 @@
 mod dataset;
 mod doubts;
 mod error;
+mod lock;
 mod memory;
 mod plan;
 mod rates;
@@ -10,6 +11,7 @@ mod rates;
 use std::sync::Arc;
 
 pub use self::error::SetupError;
+use self::lock::{check_lock, check_locked};
 pub use self::memory::RunMemory;
 use self::plan::plan;
 use super::inputs::Inputs;
@@ -20,7 +22,7 @@ use crate::model::{self, Backbone, EncoderConfig, HostDevice, Preprocessor};
 use crate::params::{Layout, Params};
 use crate::petuning::{TuningConfig, trainable_tensors, travelling_tensors};
 use crate::registry::Problem;
-use crate::scenario::{Examples, LockHeader, Mode, Scenario, ShardSizeConfig};
+use crate::scenario::{Examples, Mode, Scenario, ShardSizeConfig};
 use crate::seed::Purpose;
 use crate::strategy::CodecConfig;
 use crate::training::{
@@ -30,9 +32,6 @@ use crate::training::{
 /// Idle client actors that stay alive, so that clients who are asked often need not be brought to life each time. A
 /// resident actor takes about 7 kB.
 const IDLE_CLIENTS_MAX: usize = 1024;
-
-/// What a lock file that says otherwise is told about.
-const MODEL_SETTINGS: &str = "model's configuration, tokenizer or image processor";
 
 /// A scenario that is ready to run.
 pub struct Setup {
@@ -124,13 +123,7 @@ pub fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, SetupError
         Examples::Synthetic(synthetic) => {
             let encoder = model::load_config(&inputs.model, scenario.base_dir())?;
             let model_settings_hash = model::settings_hash(&encoder, None);
-            check_lock(scenario, None, None)?;
-            check_locked(
-                scenario,
-                MODEL_SETTINGS,
-                |lock| lock.model_settings_hash.as_deref(),
-                Some(&model_settings_hash),
-            )?;
+            check_lock(scenario, None, &model_settings_hash, None)?;
             let sizes = match synthetic.num_examples {
                 ShardSizeConfig::Fixed(size) => ShardSizes::Fixed(size),
                 ShardSizeConfig::Drawn(drawn) => {
@@ -148,7 +141,7 @@ pub fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, SetupError
             let layout = layout_of(scenario, &encoder, synthetic.num_labels)?;
             let memory = memory_of(scenario, &encoder, synthetic.num_labels, length)?;
             let plan = plan(scenario, sizes, costs, memory.total(), &layout)?;
-            let doubts = doubts::memory(&plan.population).into_iter().map(|doubt| ("memory", doubt)).collect();
+            let doubts = doubts::memory(&plan.population);
             Ok(Setup {
                 plan,
                 memory: RunMemory::new(memory, &layout),
@@ -177,9 +170,8 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
     let dataset::Loaded { encoded, origins, hash, tokens } =
         dataset::load(scenario, inputs, config, backbone.config(), &preprocessor)?;
     check_metrics(scenario, encoded.labels.len())?;
-    check_lock(scenario, Some(backbone.hash()), Some(&hash))?;
     let model_settings_hash = model::settings_hash(backbone.config(), Some(&preprocessor));
-    check_locked(scenario, MODEL_SETTINGS, |lock| lock.model_settings_hash.as_deref(), Some(&model_settings_hash))?;
+    check_lock(scenario, Some(backbone.hash()), &model_settings_hash, Some(&hash))?;
     let encoded = Arc::new(encoded);
     let shards = deal(scenario, config, &encoded, &origins)?;
     let partition_hash = config.partition.rests_on_data().then(|| data::hash_of_shards(&shards));
@@ -242,7 +234,7 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
         let initial = downlink.decode(&layout, &encoded)?;
         plan.learning = Some(Learning { trainer, initial: Arc::new(initial), workers });
     }
-    let memory_doubts = doubts::memory(&plan.population).into_iter().map(|doubt| ("memory", doubt)).collect::<Vec<_>>();
+    let memory_doubts = doubts::memory(&plan.population);
     Ok(Setup {
         plan,
         memory,
@@ -258,7 +250,7 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
         partition_hash,
         init_hash: init.as_ref().map(|init| init.hash.clone()),
         notes,
-        doubts: warmup.into_iter().map(|doubt| ("no-effect", doubt)).chain(memory_doubts).collect(),
+        doubts: warmup.into_iter().chain(memory_doubts).collect(),
         tokens,
         partition: Some(partition),
         unused_tensors,
@@ -286,40 +278,6 @@ fn check_metrics(scenario: &Scenario, n_labels: usize) -> Result<(), SetupError>
 /// Jobs that compute at the same time on this machine.
 fn workers_of(scenario: &Scenario) -> usize {
     scenario.workers().on(scenario.device(), std::thread::available_parallelism().map_or(1, usize::from))
-}
-
-/// Refuses a lock file that was written for something else than what is here.
-fn check_lock(scenario: &Scenario, model_hash: Option<&str>, dataset_hash: Option<&str>) -> Result<(), SetupError> {
-    let Some(lock) = scenario.lock() else { return Ok(()) };
-    let pairs = [
-        ("program version", Some(lock.straggler.as_str()), Some(env!("CARGO_PKG_VERSION"))),
-        ("model", lock.model_hash.as_deref(), model_hash),
-        ("data set", lock.dataset_hash.as_deref(), dataset_hash),
-        ("arithmetic kernel", lock.kernel.as_deref(), Some(kernel(scenario.device()))),
-    ];
-    for (what, locked, found) in pairs {
-        if let (Some(locked), Some(found)) = (locked, found)
-            && locked != found
-        {
-            return Err(SetupError::Lock { what, locked: locked.into(), found: found.into() });
-        }
-    }
-    Ok(())
-}
-
-/// Refuses a lock file that was written for another input of this kind.
-fn check_locked(
-    scenario: &Scenario,
-    what: &'static str,
-    locked: impl Fn(&LockHeader) -> Option<&str>,
-    found: Option<&str>,
-) -> Result<(), SetupError> {
-    match (scenario.lock().and_then(locked), found) {
-        (Some(locked), Some(found)) if locked != found => {
-            Err(SetupError::Lock { what, locked: locked.into(), found: found.into() })
-        }
-        _ => Ok(()),
-    }
 }
 
 fn deal(

@@ -12,12 +12,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::causes::Causes;
-use super::{Blame, RoundSettings, ServerError, Turn};
+use super::{RoundSettings, ServerError, Turn};
 use crate::actors::messages::{Cause, Command, GlobalModel, Models, RoundEnd, TaskId, Unused};
 use crate::collections::{IdSet, Window};
 use crate::params::Params;
 use crate::seed::{Purpose, Seeds};
-use crate::sim::NEVER;
 use crate::strategy::{AtWork, Candidates, Census, History};
 use crate::units::{SimDuration, SimTime};
 
@@ -180,34 +179,6 @@ impl Core {
 
     pub(super) fn confusion(&self, message: &'static str, task: TaskId) -> ServerError {
         ServerError::Confusion { message, task, round: self.round }
-    }
-
-    /// True when a model must have been made before `time`.
-    fn is_too_late(&self, time: SimTime) -> bool {
-        time == NEVER || time.since(self.last_progress) > self.settings.give_up_after
-    }
-
-    fn standstill(&self, at: SimTime, blame: Blame) -> ServerError {
-        let (since_s, now_s) = (self.last_progress.as_secs_f64(), at.as_secs_f64());
-        ServerError::Standstill { round: self.round, since_s, now_s, blame }
-    }
-
-    /// Why nothing has come of the run for so long: tasks that came to nothing, tasks that take too long, or clients that
-    /// are not there.
-    pub(super) fn out_of_patience(&self, turn: &Turn<'_>) -> ServerError {
-        // A few tasks that have failed do not explain what many that are under way take so long for.
-        let ended = self.causes.blame().filter(|_| self.causes.total() >= self.n_running as u64);
-        let blame = ended.unwrap_or_else(|| match self.n_running {
-            0 => self.presence(turn).blame_for_waiting(1),
-            n => Blame {
-                why: format!(
-                    "the {n} clients at work take longer; give them smaller payloads, faster links or devices, or raise \
-                     `server.give_up_after`"
-                ),
-                setting: "server.give_up_after".into(),
-            },
-        });
-        self.standstill(turn.now, blame)
     }
 
     /// Chooses up to `n` clients that are online and not at work.

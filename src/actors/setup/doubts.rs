@@ -5,8 +5,11 @@ use crate::registry::Problem;
 use crate::report::human_bytes;
 use crate::training::{Schedule, TrainConfig};
 
+/// With the code of its warning.
+type Doubt = (&'static str, Problem);
+
 /// Clients for which a round is over before the warm-up is, by the examples that each client holds.
-pub(super) fn warmup(train: &TrainConfig, shard_sizes: impl Iterator<Item = usize>) -> Option<Problem> {
+pub(super) fn warmup(train: &TrainConfig, shard_sizes: impl Iterator<Item = usize>) -> Option<Doubt> {
     let steps: Vec<usize> = shard_sizes.map(|n| train.n_steps(n)).filter(|n| *n > 0).collect();
     let warming: Vec<usize> = steps.iter().copied().filter(|n| Schedule::new(train, *n).is_all_warmup()).collect();
     if warming.is_empty() {
@@ -21,11 +24,11 @@ pub(super) fn warmup(train: &TrainConfig, shard_sizes: impl Iterator<Item = usiz
     );
     let help = "every round warms up anew: write `warmup_ratio: 0`, or give clients more steps by a smaller \
                 `per_device_train_batch_size` or more `num_train_epochs`";
-    Some(Problem::new("clients.train.warmup_ratio", message).help(help))
+    Some(("no-effect", Problem::new("clients.train.warmup_ratio", message).help(help)))
 }
 
 /// Device classes of which no client has the memory to train: it is asked all the same, again and again.
-pub(super) fn memory(population: &Population) -> Vec<Problem> {
+pub(super) fn memory(population: &Population) -> Vec<Doubt> {
     let need = human_bytes(population.training_memory);
     let doubt = |(class, n, most): (usize, u32, _)| {
         let path = format!("clients.devices.{}.memory", population.devices[class].name);
@@ -35,7 +38,7 @@ pub(super) fn memory(population: &Population) -> Vec<Problem> {
             human_bytes(most)
         );
         let help = "raise it, lower `clients.train.per_device_train_batch_size`, or leave the class out";
-        Problem::new(path, message).help(help)
+        ("memory", Problem::new(path, message).help(help))
     };
     population.classes_that_cannot_train().into_iter().map(doubt).collect()
 }
@@ -55,7 +58,7 @@ mod tests {
         let told = |warmup_ratio: f64, sizes: &[usize]| warmup(&train(warmup_ratio), sizes.iter().copied());
         // Two epochs of 1, 1 and 3 batches: 2, 2 and 6 steps, of which ceil(0.6 x 2) = 2 and ceil(0.6 x 6) = 4 warm up.
         // A client without examples is never asked.
-        let message = told(0.6, &[5, 10, 25, 0]).unwrap().message;
+        let message = told(0.6, &[5, 10, 25, 0]).unwrap().1.message;
         assert!(
             message.starts_with("2 of 3 clients take no more steps") && message.contains("; 0 of them"),
             "{message}"
@@ -63,7 +66,7 @@ mod tests {
         assert_eq!(told(0.5, &[5, 10, 25]), None, "ceil(0.5 x 2) = 1 of 2");
         assert_eq!(told(0.0, &[5]), None);
         let once = TrainConfig { num_train_epochs: 1, ..train(0.1) };
-        let problem = warmup(&once, [3, 30].into_iter()).unwrap();
+        let (_, problem) = warmup(&once, [3, 30].into_iter()).unwrap();
         assert!(problem.message.contains("1 of 2 clients") && problem.message.contains("; 1 of them"), "{problem:?}");
         assert_eq!(problem.path, "clients.train.warmup_ratio");
     }

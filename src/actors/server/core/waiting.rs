@@ -1,8 +1,9 @@
-//! Waiting for clients that can be asked.
+//! Waiting for clients that can be asked, and for how long.
 
 use super::Core;
 use crate::actors::messages::{Alarm, Command};
-use crate::actors::server::{ServerError, Turn};
+use crate::actors::server::{Blame, ServerError, Turn};
+use crate::sim::NEVER;
 use crate::units::SimTime;
 
 impl Core {
@@ -40,5 +41,33 @@ impl Core {
     /// Asks to be woken when clients come online.
     pub(in crate::actors::server) fn wake_for_clients(&self, at: SimTime, turn: &mut Turn<'_>) {
         turn.commands.push(Command::Wake { at, alarm: Alarm::ClientsExpected { round: self.round } });
+    }
+
+    /// True when a model must have been made before `time`.
+    fn is_too_late(&self, time: SimTime) -> bool {
+        time == NEVER || time.since(self.last_progress) > self.settings.give_up_after
+    }
+
+    fn standstill(&self, at: SimTime, blame: Blame) -> ServerError {
+        let (since_s, now_s) = (self.last_progress.as_secs_f64(), at.as_secs_f64());
+        ServerError::Standstill { round: self.round, since_s, now_s, blame }
+    }
+
+    /// Why nothing has come of the run for so long: tasks that came to nothing, tasks that take too long, or clients that
+    /// are not there.
+    pub(in crate::actors::server) fn out_of_patience(&self, turn: &Turn<'_>) -> ServerError {
+        // A few tasks that have failed do not explain what many that are under way take so long for.
+        let ended = self.causes.blame().filter(|_| self.causes.total() >= self.n_running as u64);
+        let blame = ended.unwrap_or_else(|| match self.n_running {
+            0 => self.presence(turn).blame_for_waiting(1),
+            n => Blame {
+                why: format!(
+                    "the {n} clients at work take longer; give them smaller payloads, faster links or devices, or raise \
+                     `server.give_up_after`"
+                ),
+                setting: "server.give_up_after".into(),
+            },
+        });
+        self.standstill(turn.now, blame)
     }
 }

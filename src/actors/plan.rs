@@ -11,11 +11,11 @@ use super::trainer::Trainer;
 use crate::params::Params;
 use crate::seed::{Purpose, Seeds};
 use crate::sim::{
-    AvailabilityModel, CrashConfig, DeviceClass, DeviceClassConfig, Direction, DropoutConfig, GroupNames, LinkClass,
-    Membership, NetworkClassConfig, Outages, RegionConfig, RestartConfig, ServerNetworkConfig, TrainingWork,
-    UploadConfig, classes,
+    AvailabilityModel, CrashConfig, DeviceClass, DeviceClassConfig, Direction, DropoutConfig, GroupNames, InFlight,
+    LinkClass, Membership, NEVER, NetworkClassConfig, Outages, RegionConfig, RestartConfig, ServerNetworkConfig,
+    TrainingWork, UploadConfig, classes,
 };
-use crate::units::{Bandwidth, Bytes, Flops, SimDuration};
+use crate::units::{Bandwidth, Bytes, Flops, SimDuration, SimTime};
 
 /// How many training examples each client holds.
 #[derive(Debug, Clone)]
@@ -138,6 +138,14 @@ pub struct Learning {
     pub initial: Arc<Params>,
     /// Jobs that compute at the same time.
     pub workers: usize,
+}
+
+impl Plan {
+    /// When the server next loses what is under way, from `now` on; [`NEVER`] if it does not.
+    pub(super) fn next_loss(&self, now: SimTime) -> SimTime {
+        let losses = self.restarts.iter().filter(|restart| restart.in_flight == InFlight::Lost);
+        losses.map(|restart| SimTime::ZERO + restart.at).find(|at| *at >= now).unwrap_or(NEVER)
+    }
 }
 
 impl Population {

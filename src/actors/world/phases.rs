@@ -216,8 +216,9 @@ impl World<'_> {
             return Ok(());
         }
         self.calendar.push(end, sender_of(client_id), Event::TrainingEnds { task: id });
+        let loss_at = plan.next_loss(self.now);
         let is_doomed = every_upload_fails(plan, task)
-            || [task.offline_at, task.crash_at, empty_at.unwrap_or(NEVER)].iter().any(|at| *at <= end)
+            || [task.offline_at, task.crash_at, empty_at.unwrap_or(NEVER), loss_at].iter().any(|at| *at <= end)
             || task.useful_until.is_some_and(|until| end > until);
         if let (Some(pool), Some(learning), false) = (&self.pool, &plan.learning, is_doomed) {
             let uplink = population.lone_rate(client_id, Direction::Up);

@@ -118,3 +118,32 @@ fn values_that_were_thought_to_be_of_no_use_are_computed_side_by_side() {
     plan.learning = Some(Learning { trainer: Arc::new(InPairs::default()), initial, workers: 2 });
     assert_eq!(simulate(&plan).0.totals.aggregated, 4);
 }
+
+/// Counts the trainings that it is asked for.
+#[derive(Default)]
+struct Counting(AtomicUsize);
+
+impl Trainer for Counting {
+    fn train(&self, start: &Arc<Params>, _: u32, _: u32, _: &Cancel) -> Option<Result<Trained, LearningError>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let update = Update { params: Params::clone(start), num_examples: 10, train_loss: 0.0, steps: 1 };
+        Some(Ok(Trained::Update(Box::new(update))))
+    }
+
+    fn evaluate(&self, _: &Params, _: &Cancel) -> Option<Result<Evaluation, LearningError>> {
+        Some(Ok(Evaluation { loss: 0.0, accuracy: 0.0, f1: 0.0, macro_f1: 0.0, mcc: 0.0, n: 1 }))
+    }
+}
+
+#[test]
+fn what_a_restart_will_lose_is_not_computed() {
+    // Training takes from 1.1 s to 3.1 s: of the first round it is lost at 2 s; the second begins at 3 s and has four values.
+    let trainer = Arc::new(Counting::default());
+    let initial = Arc::new(Params::zeros(Layout::new(vec![TensorSpec::new("w", [3])])));
+    let mut plan = plan();
+    plan.restarts = vec![from_json(serde_json::json!({ "at": "2 s", "downtime": "1 s", "in_flight": "lost" }))];
+    plan.learning = Some(Learning { trainer: trainer.clone(), initial, workers: 2 });
+    let (outcome, _) = simulate(&plan);
+    assert_eq!(outcome.totals.dropped, [((Reason::ServerRestart, Phase::Train), 4)].into());
+    assert_eq!((outcome.totals.aggregated, trainer.0.load(Ordering::SeqCst)), (4, 4));
+}

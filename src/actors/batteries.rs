@@ -65,8 +65,12 @@ impl Batteries {
     /// Gives when the battery will be down to its reserve; none for a device without a battery.
     pub fn change_draw(&self, client_id: u32, now: SimTime, before_w: f64, from_now_w: f64) -> Option<SimTime> {
         let battery = self.battery_of(client_id)?;
-        let state = battery.advance(client_id, self.state_of(client_id, battery), now, before_w);
-        self.states().insert(client_id, state);
+        let mut state = self.state_of(client_id, battery);
+        // What goes on as it was is not cut in two, which would change the last bits.
+        if before_w != from_now_w {
+            state = battery.advance(client_id, state, now, before_w);
+            self.states().insert(client_id, state);
+        }
         Some(battery.empty_at(client_id, state, from_now_w))
     }
 }

@@ -249,6 +249,8 @@ pub enum Command {
         task: TaskId,
         /// Why.
         why: Unused,
+        /// For one that is too old: models that have come out since the one that it is based on.
+        staleness: Option<u32>,
     },
     /// Evaluate this model on the validation split.
     Evaluate {

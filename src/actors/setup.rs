@@ -8,10 +8,11 @@ mod memory;
 mod plan;
 mod rates;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use self::error::SetupError;
-use self::lock::{check_lock, check_locked};
+use self::lock::{check_lock, check_locked, recording_hashes};
 pub use self::memory::RunMemory;
 use self::plan::plan;
 use super::inputs::Inputs;
@@ -51,6 +52,8 @@ pub struct Setup {
     pub partition_hash: Option<String>,
     /// SHA-256 of the values that the run starts from, when they came from `init`.
     pub init_hash: Option<String>,
+    /// SHA-256 of each recording that the simulated world follows, by its path.
+    pub recording_hashes: BTreeMap<String, String>,
     /// What the user should know and cannot be an error.
     pub notes: Vec<String>,
     /// What is right and probably not meant, with the paths of the settings; see [`Scenario::warnings_of`].
@@ -151,6 +154,7 @@ pub fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, SetupError
                 dataset_hash: None,
                 partition_hash: None,
                 init_hash: None,
+                recording_hashes: recording_hashes(scenario)?,
                 notes: Vec::new(),
                 doubts,
                 tokens: CacheUse::Unused,
@@ -249,6 +253,7 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
         dataset_hash: Some(hash),
         partition_hash,
         init_hash: init.as_ref().map(|init| init.hash.clone()),
+        recording_hashes: recording_hashes(scenario)?,
         notes,
         doubts: warmup.into_iter().chain(memory_doubts).collect(),
         tokens,

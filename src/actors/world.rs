@@ -372,7 +372,7 @@ impl World<'_> {
                     let task_state = self.tasks.remove(task).expect("only arrived updates are accepted");
                     self.journal.accept(self.now, task, &task_state, staleness)?;
                 }
-                Command::Refuse { task, why } => self.refuse(task, why).await?,
+                Command::Refuse { task, why, staleness } => self.refuse(task, why, staleness).await?,
                 Command::Evaluate { round, model } => self.evaluate(round, &model),
                 Command::EndRound(end) => {
                     if end.aggregated > 0 {

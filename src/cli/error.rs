@@ -198,6 +198,7 @@ impl From<SetupError> for CliError {
                 CliError::new(Exit::BadInput, "dataset", &error)
             }
             SetupError::Hub { error, .. } => hub_error(error),
+            SetupError::Recording { .. } => CliError::new(Exit::Environment, "recording", &error),
             SetupError::Sim(_) => CliError::new(Exit::BadInput, "bad-trace", &error),
             SetupError::Rate { .. } => CliError::new(Exit::BadInput, "out-of-range", &error)
                 .help("write what the link carries, such as `20 Mbps`"),

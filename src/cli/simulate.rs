@@ -1,6 +1,7 @@
 //! One simulation, from a checked scenario to a folder of results: what `run` and each cell of a sweep do.
 
 mod finish;
+mod remarks;
 
 use std::path::{Path, PathBuf};
 
@@ -15,8 +16,7 @@ use crate::actors::setup::{self, Setup};
 use crate::actors::world::{self, Outcome, WorldError};
 use crate::data::CacheUse;
 use crate::hub::HubSettings;
-use crate::report::export::perfetto;
-use crate::report::{LogEntry, ResultsWriter, RunLog, Summary, link_latest, remove_checkpoints_after};
+use crate::report::{LogEntry, ResultsWriter, RunLog, link_latest, remove_checkpoints_after};
 use crate::scenario::{LockHeader, Mode, Scenario};
 
 /// Where the files of a run go.
@@ -83,6 +83,7 @@ pub(super) fn prepare(
         partition_hash: setup.partition_hash.clone(),
         kernel: (scenario.mode() == Mode::Real).then(|| setup::kernel(scenario.device()).to_owned()),
         init_hash: setup.init_hash.clone(),
+        recording_hashes: setup.recording_hashes.clone(),
         forked_from: None,
     };
     Ok((setup, header))
@@ -174,45 +175,11 @@ fn results(
         interrupt::finishing();
     }
     let found = finish::finish(scenario, setup, outcome, recorder)?;
-    if let Some(message) = nothing_aggregated(&found.summary) {
-        console.note(&message);
-        log.write(&LogEntry::Warning { message })?;
-    }
-    if !found.has_trace {
-        let rows = perfetto::ROWS_MAX;
-        let export = format!("straggler export {} --perfetto", quoted(&found.directory));
-        let message = format!("no trace.json: the timeline has more than {rows} rows; `{export}` writes it");
-        console.note(&message);
-        log.write(&LogEntry::Warning { message })?;
-    }
-    if found.n_unknown_availabilities > 0 {
-        let n = found.n_unknown_availabilities;
-        let message = format!(
-            "clients.csv leaves `availability` empty for {n} clients: too many on and off periods would have to be gone through"
-        );
+    for message in remarks::of(scenario, outcome, &found) {
         console.note(&message);
         log.write(&LogEntry::Warning { message })?;
     }
     Ok(found)
-}
-
-/// What the user should know of a run whose model is the one that it started with.
-fn nothing_aggregated(summary: &Summary) -> Option<String> {
-    let updates = &summary.updates;
-    if updates.aggregated > 0 {
-        return None;
-    }
-    let causes = updates.dropped.iter().chain(&updates.rejected);
-    let most = causes
-        .max_by_key(|(_, n)| **n)
-        .map_or_else(String::new, |(reason, n)| format!(", {n} of them by `{}`", reason.as_str()));
-    Some(format!(
-        "warning: the model is the one that the run started with: of {} tasks {} were dropped{most}, {} late and {} refused",
-        updates.selected,
-        updates.n_dropped(),
-        updates.late,
-        updates.n_rejected()
-    ))
 }
 
 /// What the user should know of the inputs before the run.

@@ -4,6 +4,7 @@
 //!   offered = delivered + lost; what was moved is what `rounds.csv`, `clients.csv` and `summary.json` charge.
 //! - Tasks: each has one start and one end, so that selected = aggregated + late + dropped + rejected over the run, and
 //!   in each round that no task outlives.
+//! - Energy: what clients spent, and what was spent in rounds, is what the run spent; no more is wasted.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,6 +43,7 @@ pub fn violations(
     let followed = follow_tasks(timeline, &mut found);
     check_rounds(rounds, &followed, &mut found);
     check_totals(rounds, clients, summary, &mut found);
+    check_energy(rounds, clients, summary, &mut found);
     let told = &summary.updates.dropped_by_phase;
     if *told != followed.dropped {
         found.push(format!("summary.json: dropped_by_phase is {told:?}, timeline.csv has {:?}", followed.dropped));
@@ -313,6 +315,24 @@ fn check_totals(rounds: &[RoundRow], clients: &[ClientRow], summary: &Summary, f
     ];
     let wrong = pairs.into_iter().filter(|(_, stated, expected)| stated != expected);
     found.extend(wrong.map(|(what, stated, expected)| format!("{what} is {stated}, but {expected} over the rounds")));
+}
+
+fn check_energy(rounds: &[RoundRow], clients: &[ClientRow], summary: &Summary, found: &mut Vec<String>) {
+    let (stated, wasted) = summary.energy.map(|energy| (energy.total, energy.wasted)).unwrap_or_default();
+    let of_clients: Vec<f64> = clients.iter().filter_map(|row| row.energy_j).collect();
+    let of_rounds: Vec<f64> = rounds.iter().filter_map(|row| row.energy_j).collect();
+    for (file, values) in [("clients.csv", of_clients), ("rounds.csv", of_rounds)] {
+        let sum: f64 = values.iter().sum();
+        // Each number is rounded to the millijoule; sums of large ones differ in their last bits.
+        let tolerance = 5e-4 * (values.len() + 1) as f64 + 1e-9 * stated.abs();
+        let is_equal = (sum - stated).abs() <= tolerance;
+        if !is_equal {
+            found.push(format!("{file}: energy_j is {sum} J in all, but energy.total_j of summary.json is {stated} J"));
+        }
+    }
+    if wasted > stated {
+        found.push(format!("summary.json: energy.wasted_j is {wasted} J of {stated} J"));
+    }
 }
 
 #[cfg(test)]

@@ -291,8 +291,8 @@ impl Checker<'_> {
                 self.require(
                     (1.0..=1e9).contains(&median),
                     &format!("{path}.median"),
-                    format!("{median} must be at least 1"),
-                    "",
+                    format!("{median} must be between 1 and 1000000000"),
+                    "it is the number of examples that half of the clients have fewer than, such as `100`",
                 );
                 self.require(
                     (0.0..=5.0).contains(&sigma),

@@ -101,6 +101,8 @@ fn anchor_paths(raw: &mut Draft, root: &Node, base_dir: &Path, sources: &[Source
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::scenario::LockHeader;
 
@@ -135,6 +137,7 @@ assert: [final.accuracy >= 0.1]
             partition_hash: None,
             init_hash: None,
             kernel: None,
+            recording_hashes: BTreeMap::from([("/data/links.csv".to_owned(), "ab12".to_owned())]),
             forked_from: None,
         };
         let written = scenario.to_lock_yaml(lock.clone());

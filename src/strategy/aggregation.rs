@@ -57,11 +57,12 @@ pub enum Pace {
         /// Largest staleness of an update that is used; older ones are refused. None: any is used.
         max_staleness: Option<u32>,
     },
-    /// Semi-synchronously: `concurrency` clients are kept at work, and what has arrived makes a model every `period`.
+    /// Semi-synchronously: clients are asked until `concurrency` are at work, and what has arrived makes a model, every
+    /// `period`.
     Period {
         /// Time between two models.
         period: SimDuration,
-        /// Clients at work at any time.
+        /// Clients at work at the start of a period.
         concurrency: usize,
         /// Largest staleness of an update that is used; older ones are refused. None: any is used.
         max_staleness: Option<u32>,

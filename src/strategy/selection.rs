@@ -58,6 +58,12 @@ pub trait Selection: Send + Sync {
         Vec::new()
     }
 
+    /// Settings that do nothing where `n_asked` clients are asked at a time (none: it varies), and where no losses are told
+    /// because nothing `learns`.
+    fn without_effect(&self, _n_asked: Option<usize>, _learns: bool) -> Vec<Problem> {
+        Vec::new()
+    }
+
     /// Chooses up to `n` different available clients; fewer only when fewer are available.
     fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32>;
 }

@@ -214,8 +214,7 @@ fn a_class_that_cannot_train_and_a_run_that_learnt_nothing_are_told() {
         "{told}"
     );
     assert!(told.contains("alone.yaml:10:"), "{told}");
-    let nothing =
-        "warning: the model is the one that the run started with: of 2 tasks 2 were dropped, 2 of them by `memory`";
+    let nothing = "warning: the model is the one that the run started with: of 2 tasks 2 were dropped (by `memory`), 0 were late and 0 refused";
     assert!(told.contains(nothing), "{told}");
     // As many gigabytes are enough.
     let (code, told) = run_alone(&[("share: 1, compute", "share: 1, memory: 1 GiB, compute")], &[]);

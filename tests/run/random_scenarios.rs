@@ -10,13 +10,15 @@ mod draw;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
 use straggler::actors::plan::Learning;
 use straggler::actors::trainer::{LearningError, Trained, Trainer};
 use straggler::actors::world::{self, HostWork, Observer, Outcome, RoundReport, Snapshot, WorldError};
 use straggler::actors::{inputs, setup};
 use straggler::params::{Layout, Params, TensorSpec};
 use straggler::report::{
-    ClientRow, EventKind, Record, ReportError, RoundRow, SCHEMA_VERSION, Status, Summary, TimelineRow, Traffic, check,
+    ClientRow, EnergySpent, EventKind, Record, ReportError, RoundRow, SCHEMA_VERSION, Status, Summary, TimelineRow,
+    Traffic, check,
 };
 use straggler::scenario::{Input, Overrides, Scenario, load};
 use straggler::sim::Phase;
@@ -60,8 +62,8 @@ impl Observer for Books {
 }
 
 /// Runs a scenario: what it made known, and how it ended. It is stopped when the timeline has these lengths, and gone on
-/// with by a plan that knows nothing of it.
-fn simulate(scenario: &Scenario, stops: VecDeque<usize>) -> (Books, Result<Outcome, String>) {
+/// with by a plan that knows nothing of it, as a branch of itself if it `is_fork`.
+fn simulate(scenario: &Scenario, stops: VecDeque<usize>, is_fork: bool) -> (Books, Result<Outcome, String>) {
     let mut books = Books { stops, ..Books::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let plan = || setup::prepare(scenario, &inputs::local(scenario)).unwrap().plan;
@@ -69,7 +71,7 @@ fn simulate(scenario: &Scenario, stops: VecDeque<usize>) -> (Books, Result<Outco
     while let Err(WorldError::Stopped { .. }) = outcome {
         books.stops.pop_front();
         let snapshot = books.snapshot.take().expect("a run that stops tells its state");
-        outcome = runtime.block_on(world::resume(&plan(), snapshot, false, &mut books));
+        outcome = runtime.block_on(world::resume(&plan(), snapshot, is_fork, &mut books));
     }
     (books, outcome.map_err(|error| error.to_string()))
 }
@@ -165,8 +167,8 @@ fn follow(number: u32) -> Fate {
         }
         (Ok(scenario), None) => scenario,
     };
-    let (books, outcome) = simulate(&scenario, VecDeque::new());
-    let (again, same_outcome) = simulate(&scenario, stops(number, books.timeline.len()));
+    let (books, outcome) = simulate(&scenario, VecDeque::new(), false);
+    let (again, same_outcome) = simulate(&scenario, stops(number, books.timeline.len()), number % 2 == 1);
     assert!(books.timeline == again.timeline && books.rounds == again.rounds, "the run in pieces is another one");
     assert!(books.timeline.is_sorted_by_key(|record| record.time), "time goes back");
     match (outcome, same_outcome) {
@@ -191,11 +193,31 @@ fn follow(number: u32) -> Fate {
             ];
             let is_explained = reasons.iter().any(|why| error.contains(why));
             assert!(is_explained, "{error}");
+            let blamed_for_nothing: Vec<_> =
+                SETTINGS.iter().filter(|(path, has)| error.contains(path) && !has(&case.scenario)).collect();
+            assert!(blamed_for_nothing.is_empty(), "{error}");
             Fate::GaveUp
         }
         (first, second) => panic!("{:?} and then {:?}", first.err(), second.err()),
     }
 }
+
+type HasSetting = fn(&Value) -> bool;
+
+/// Settings that an error may blame, and whether a scenario has what it would blame.
+const SETTINGS: &[(&str, HasSetting)] = &[
+    ("`clients.outages`", |scenario| scenario["clients"].get("outages").is_some()),
+    ("`clients.crashes", |scenario| scenario["clients"].get("crashes").is_some()),
+    ("`clients.availability`", |scenario| scenario["clients"]["availability"] != "always"),
+    ("`clients.dropout.during_download`", |scenario| scenario["clients"]["dropout"]["during_download"] != 0.0),
+    ("`clients.dropout.during_train`", |scenario| scenario["clients"]["dropout"]["during_train"] != 0.0),
+    ("`clients.dropout.during_upload`", |scenario| scenario["clients"]["dropout"]["during_upload"] != 0.0),
+    ("`server.deadline`", |scenario| scenario["server"].get("deadline").is_some()),
+    ("`server.min_updates`", |scenario| scenario["server"].get("min_updates").is_some()),
+    ("`server.restarts`", |scenario| scenario["server"].get("restarts").is_some()),
+    ("`battery` of", |scenario| scenario["clients"]["devices"].to_string().contains("battery")),
+    ("`memory` of", |scenario| scenario["clients"]["devices"].to_string().contains("mem")),
+];
 
 /// Prints the scenario when its test fails.
 struct Told {
@@ -214,7 +236,8 @@ impl Drop for Told {
 fn violations(scenario: &Scenario, books: &Books, outcome: &Outcome) -> Vec<String> {
     let timeline: Vec<_> =
         books.timeline.iter().zip(0..).map(|(record, seq)| TimelineRow { seq, record: *record }).collect();
-    let rounds: Vec<_> = books.rounds.iter().map(round_row).collect();
+    let counts_energy = scenario.device_classes().values().any(|class| class.energy.is_some());
+    let rounds: Vec<_> = books.rounds.iter().map(|report| round_row(report, counts_energy)).collect();
     let clients: Vec<_> = (0..)
         .zip(&outcome.clients)
         .map(|(client_id, ledger)| ClientRow {
@@ -231,7 +254,7 @@ fn violations(scenario: &Scenario, books: &Books, outcome: &Outcome) -> Vec<Stri
             upload: ledger.upload,
             bytes_down: ledger.bytes_down,
             bytes_up: ledger.bytes_up,
-            energy_j: None,
+            energy_j: counts_energy.then_some(ledger.energy_j),
             availability: Some(1.0),
             region: None,
         })
@@ -250,12 +273,12 @@ fn violations(scenario: &Scenario, books: &Books, outcome: &Outcome) -> Vec<Stri
         target: None,
         updates: totals.updates(),
         bytes: Traffic { up: totals.bytes_up, down: totals.bytes_down, wasted: totals.bytes_wasted },
-        energy: None,
+        energy: counts_energy.then_some(EnergySpent { total: totals.energy_j, wasted: totals.energy_wasted_j }),
     };
     check::violations(&timeline, &rounds, &clients, &summary)
 }
 
-fn round_row(report: &RoundReport) -> RoundRow {
+fn round_row(report: &RoundReport, counts_energy: bool) -> RoundRow {
     RoundRow {
         round: report.round,
         model_version: report.model_version,
@@ -273,7 +296,7 @@ fn round_row(report: &RoundReport) -> RoundRow {
         bytes_up: report.bytes_up,
         bytes_wasted: report.bytes_wasted,
         cum_bytes: report.cum_bytes,
-        energy_j: None,
+        energy_j: counts_energy.then_some(report.energy_j),
         train_loss: None,
         eval_loss: None,
         eval_metric: None,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use straggler::report::{EventKind, Reason, read_clients, read_timeline};
 
-use super::run;
+use super::{run, straggler, text};
 
 /// One client, nothing shared, no latency: 100 kB/s, but for the seconds from 1 to 3, in which nothing moves.
 const SCENARIO: &str = "\
@@ -76,6 +76,44 @@ fn a_client_leaves_and_comes_back_as_it_was_recorded() {
     assert!(timeline.iter().any(|row| row.record.reason == Some(Reason::Offline)));
     // The second round waits for it.
     assert_eq!(times(EventKind::Selected), [0.0, 5.0]);
+}
+
+#[test]
+fn recordings_that_were_altered_since_are_refused_by_the_lock_and_by_resume() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = write(folder.path(), "  availability: { trace: { file: availability.csv, end: hold } }\n");
+    let out = folder.path().join("out");
+    let done = run(&scenario, &out, &["--set", "output.checkpoint_every=1"]);
+    let lock = done.join("scenario.lock.yaml");
+    let lock = lock.to_str().unwrap();
+    let replay = |more: &[&str]| {
+        straggler(&[&["run", lock, "--quiet", "--out", folder.path().join("again").to_str().unwrap()], more].concat())
+    };
+    assert!(replay(&[]).status.success());
+    for name in ["bandwidth.csv", "devices.csv", "availability.csv"] {
+        let path = folder.path().join(name);
+        let before = std::fs::read_to_string(&path).unwrap();
+        // A rate, a time, an end: each with one more digit.
+        std::fs::write(
+            &path,
+            before.replace(",800\n", ",8001\n").replace(",250,", ",2501,").replace(",100\n", ",1001\n"),
+        )
+        .unwrap();
+        let resumed = ["resume", done.to_str().unwrap(), "--fork", "--quiet", "--out", out.to_str().unwrap()];
+        for refused in [replay(&[]), straggler(&resumed)] {
+            let told = text(&refused.stderr);
+            assert_eq!(refused.status.code(), Some(2), "{name}: {told}");
+            assert!(told.contains("was written for another recording (`clients."), "{told}");
+            assert!(told.contains(&format!("/{name}`)")), "{told}");
+        }
+        std::fs::write(&path, before).unwrap();
+    }
+    // Another file is another setting, which is not locked.
+    let other = folder.path().join("other.csv");
+    std::fs::write(&other, "client_id,time_s,down_kbps,up_kbps\n0,0,900,900\n").unwrap();
+    let set = format!("clients.networks.road.trace.file={}", other.display());
+    let freed = replay(&["--set", &set]);
+    assert!(freed.status.success(), "{}", text(&freed.stderr));
 }
 
 #[test]

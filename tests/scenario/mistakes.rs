@@ -297,6 +297,18 @@ const MISTAKES: &[Mistake] = &[
         "an extension of no deadline",
         &[("  rounds: 2", "  rounds: 2\n  below_min_updates: { extend: { by: 30 s } }")],
     ),
+    edit(
+        "a period that outlasts all patience",
+        &[(
+            "  clients_per_round: 4",
+            "  strategy: { semi_sync: { period: 1 h, concurrency: 4 } }\n  give_up_after: 10 min",
+        )],
+    ),
+    edit(
+        "a restart that outlasts all patience",
+        &[("  rounds: 2", "  rounds: 2\n  restarts: [{ at: 1 min, downtime: 40 d }]")],
+    ),
+    edit("over-selection of millions", &[("  rounds: 2", "  rounds: 2\n  over_selection: 2000000")]),
     edit("no patience", &[("  rounds: 2", "  rounds: 2\n  give_up_after: 0 s")]),
     edit(
         "a restart during a restart",

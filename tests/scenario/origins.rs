@@ -136,6 +136,40 @@ warning[no-effect]: `clients.uploads.retries`: an upload that breaks off fails, 
 }
 
 #[test]
+fn a_selection_that_has_no_choice_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.yaml");
+    let warnings = |server: &str, set: &[&str]| {
+        let sound = BASE.replace("1.1 MB/s", "1.1 Mbps");
+        std::fs::write(&path, sound.replace("clients_per_round: 4", &format!("clients_per_round: 4, {server}")))
+            .unwrap();
+        let set = set.iter().map(ToString::to_string).collect();
+        load(&Input::File(path.clone()), &Overrides { profiles: Vec::new(), set }).unwrap().warnings().to_string()
+    };
+    // 4 x 1.25 are asked.
+    let five = "over_selection: 1.25, selection: { power_of_choice: { d: 5 } }";
+    let told = warnings(five, &[]);
+    assert!(
+        told.starts_with("warning[no-effect]: `server.selection.power_of_choice.d`: 5 clients are asked at a time")
+    );
+    assert!(told.contains("such as 10, or `selection: weighted`"), "{told}");
+    assert_eq!(warnings("over_selection: 1.25, selection: { power_of_choice: { d: 6 } }", &[]), "");
+    let told = warnings("selection: { fastest_first: { candidates: 4 } }", &[]);
+    assert!(told.contains("`server.selection.fastest_first.candidates`: 4 clients are asked at a time"), "{told}");
+    assert_eq!(warnings("selection: fastest_first", &[]), "");
+    let timing = "compute.mode=timing_only";
+    let told = warnings("selection: { power_of_choice: { d: 8 } }", &[timing]);
+    assert!(told.contains("`server.selection.power_of_choice`: no losses are told in a timing-only run"), "{told}");
+    let told = warnings("selection: { tifl: { policy: adaptive_by_loss } }", &[timing]);
+    assert!(told.contains("`server.selection.tifl.policy`: no losses are told"), "{told}");
+    let told = warnings("selection: { tifl: { interval: 5 } }", &[]);
+    assert!(told.contains("`server.selection.tifl.interval`: chances are dealt out anew by"), "{told}");
+    // One request of an asynchronous server is for one client.
+    let stream = "strategy: { fedbuff: { buffer_size: 2, concurrency: 8 } }, selection: { power_of_choice: { d: 3 } }";
+    assert!(!warnings(stream, &[]).contains("selection"));
+}
+
+#[test]
 fn charging_by_another_clock_than_that_of_the_owners_is_warned_of() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clocks.yaml");

@@ -78,9 +78,10 @@ fn remedy(cause: Cause) -> (&'static str, &'static str) {
         Reason::Diverged => ("clients.train.learning_rate", "lower `clients.train.learning_rate`"),
         Reason::RoundFailed => ("server.min_updates", "lower `server.min_updates`"),
         Reason::Stale => ("server.strategy", "raise `max_staleness`, or have fewer clients at work"),
-        Reason::OverSelected | Reason::ServerRestart | Reason::RunEnd => {
-            ("server.give_up_after", "raise `server.give_up_after`")
+        Reason::ServerRestart => {
+            ("server.restarts", "take `server.restarts` apart, or write `in_flight: resumed` there")
         }
+        Reason::OverSelected | Reason::RunEnd => ("server.give_up_after", "raise `server.give_up_after`"),
     }
 }
 

@@ -16,6 +16,7 @@ use super::{RoundSettings, ServerError, Turn};
 use crate::actors::messages::{Cause, Command, GlobalModel, Models, RoundEnd, TaskId, Unused};
 use crate::collections::{IdSet, Window};
 use crate::params::Params;
+use crate::report::Reason;
 use crate::seed::{Purpose, Seeds};
 use crate::strategy::{AtWork, Candidates, Census, History};
 use crate::units::{SimDuration, SimTime};
@@ -288,9 +289,11 @@ impl Core {
 
     /// Refuses an update, or stops a task.
     pub(super) fn refuse(&mut self, task: TaskId, why: Unused, turn: &mut Turn<'_>) {
+        let arrived = self.waiting(task).filter(|_| why == Unused::Stale);
+        let staleness = arrived.map(|asked| self.staleness(asked));
         self.forget(task);
         self.causes.count(Cause { reason: why.into(), phase: None });
-        turn.commands.push(Command::Refuse { task, why });
+        turn.commands.push(Command::Refuse { task, why, staleness });
     }
 
     /// A task is over.
@@ -303,7 +306,7 @@ impl Core {
         }
     }
 
-    /// Tasks whose update has not arrived.
+    /// How many tasks there are whose update has not arrived.
     pub(super) fn n_running(&self) -> usize {
         self.n_running
     }
@@ -311,6 +314,11 @@ impl Core {
     /// The task of an update that has arrived and is not used or refused yet.
     pub(super) fn waiting(&self, task: TaskId) -> Option<&Asked> {
         self.tasks.get(task).filter(|asked| asked.has_arrived)
+    }
+
+    /// Tasks whose update has not arrived.
+    pub(super) fn running(&self) -> Vec<TaskId> {
+        self.tasks_that(false).collect()
     }
 
     fn tasks_that(&self, have_arrived: bool) -> impl Iterator<Item = TaskId> {
@@ -325,8 +333,11 @@ impl Core {
         }
     }
 
-    /// The tasks are gone; the world has told so.
+    /// The tasks are lost by a restart; the world has told so.
     pub(super) fn forget_tasks(&mut self) {
+        for _ in self.tasks.values() {
+            self.causes.count(Cause { reason: Reason::ServerRestart, phase: None });
+        }
         self.tasks.clear();
         self.n_running = 0;
         self.busy.clear();

@@ -135,8 +135,9 @@ impl Rounds {
         };
         if !core.settings.late_updates.implementation().lets_clients_go_on() {
             let why = if closing == Closing::Enough { Unused::OverSelected } else { Unused::Deadline };
-            for task in open.running {
-                core.refuse(task, why, turn);
+            // A run that has branched from one that let its clients go on has tasks of earlier rounds.
+            for task in core.running() {
+                core.refuse(task, if open.running.contains(&task) { why } else { Unused::Deadline }, turn);
             }
         }
         if is_success {
@@ -207,6 +208,9 @@ impl Policy for Rounds {
             && open.running.remove(&task)
         {
             open.n_own += 1;
+        } else if !core.settings.late_updates.implementation().lets_clients_go_on() {
+            core.refuse(task, Unused::Deadline, turn);
+            return self.go_on(core, turn);
         } else if let Some(max) = core.settings.late_updates.implementation().max_staleness()
             && core.waiting(task).is_some_and(|asked| core.staleness(asked) > max)
         {

@@ -2,9 +2,9 @@
 //!
 //! *Asynchronous* (FedAsync, FedBuff): whenever a task ends, another client is asked with the newest model, so that
 //! `concurrency` of them are at work; every `buffer_size` updates make a model. *Semi-synchronous*: clients are asked at
-//! the start of a period until `concurrency` are at work (and later when too few were online), and at its end what has
-//! arrived makes a model; slower clients go on into the next period. A round is the time between two models. At the end of the run, tasks that are under way
-//! are stopped with the reason `run_end`.
+//! the start of a period until `concurrency` are at work (in place of those for whom nobody was online, as soon as
+//! somebody is), and at its end what has arrived makes a model; slower clients go on into the next period. A round is the
+//! time between two models. At the end of the run, tasks that are under way are stopped with the reason `run_end`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -43,6 +43,10 @@ struct State {
     is_open: bool,
     /// The period of the open round is over.
     is_due: bool,
+    /// How many more clients may be asked. A period has places for `concurrency` at its start; those for which nobody was
+    /// online are open until it ends, and who is done in it leaves none.
+    #[serde(default)]
+    open_places: usize,
     /// An alarm for clients that come online is set for this time.
     expects_clients_at: Option<SimTime>,
 }
@@ -60,12 +64,17 @@ impl Stream {
         if let Trigger::Time(period) = self.trigger {
             turn.commands.push(Command::Wake { at: turn.now + period, alarm: Alarm::PeriodEnds { round } });
         }
+        self.state.open_places = self.concurrency;
         self.fill(core, turn)
     }
 
     /// Asks clients until enough are at work.
     fn fill(&mut self, core: &mut Core, turn: &mut Turn<'_>) -> Result<(), ServerError> {
-        let missing = self.concurrency.saturating_sub(core.n_running());
+        let free = self.concurrency.saturating_sub(core.n_running());
+        let missing = match self.trigger {
+            Trigger::Updates(_) => free,
+            Trigger::Time(_) => free.min(self.state.open_places),
+        };
         if missing == 0 {
             return Ok(());
         }
@@ -76,6 +85,7 @@ impl Stream {
         for &client_id in &chosen {
             core.ask(client_id, None, turn);
         }
+        self.state.open_places = missing - chosen.len();
         // While somebody is at work there will be another occasion; to ask whoever comes online at once, the server is
         // woken all the same.
         if chosen.len() < missing {

@@ -50,6 +50,14 @@ pub enum SetupError {
     /// A file of traces or of devices.
     #[error(transparent)]
     Sim(#[from] SimError),
+    /// A file of traces or of devices, when its contents were to be compared with those of a lock file.
+    #[error("cannot read the file of `{setting}`: {source}")]
+    Recording {
+        /// The setting: its dotted path.
+        setting: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A link that is too slow.
     #[error(
         "`{setting}`: at {rate} a payload of {payload} takes longer than the 584 years that the simulated clock counts"
@@ -89,7 +97,7 @@ pub enum SetupError {
     #[error("the lock file was written for another {what}: it says {locked}, here it is {found}")]
     Lock {
         /// What differs.
-        what: &'static str,
+        what: String,
         /// What the lock file says.
         locked: String,
         /// What is here.

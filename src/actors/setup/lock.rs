@@ -1,5 +1,11 @@
 //! Whether what is here is what a lock file was written for.
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+
+use sha2::{Digest, Sha256};
+
 use super::{SetupError, kernel};
 use crate::scenario::{LockHeader, Scenario};
 
@@ -26,7 +32,7 @@ pub(super) fn check_lock(
         if let (Some(locked), Some(found)) = (locked, found)
             && locked != found
         {
-            return Err(SetupError::Lock { what, locked: locked.into(), found: found.into() });
+            return Err(SetupError::Lock { what: what.into(), locked: locked.into(), found: found.into() });
         }
     }
     Ok(())
@@ -41,8 +47,39 @@ pub(super) fn check_locked(
 ) -> Result<(), SetupError> {
     match (scenario.lock().and_then(locked), found) {
         (Some(locked), Some(found)) if locked != found => {
-            Err(SetupError::Lock { what, locked: locked.into(), found: found.into() })
+            Err(SetupError::Lock { what: what.into(), locked: locked.into(), found: found.into() })
         }
         _ => Ok(()),
+    }
+}
+
+/// SHA-256 of each recording that the simulated world follows, by its path.
+///
+/// # Errors
+/// A lock file was written for other contents, or a file cannot be read.
+pub(super) fn recording_hashes(scenario: &Scenario) -> Result<BTreeMap<String, String>, SetupError> {
+    let mut hashes = BTreeMap::new();
+    for (setting, path) in scenario.recordings() {
+        let found = hash_of(&path).map_err(|source| SetupError::Recording { setting: setting.clone(), source })?;
+        let path = path.to_string_lossy().into_owned();
+        if let Some(locked) = scenario.lock().and_then(|lock| lock.recording_hashes.get(&path))
+            && *locked != found
+        {
+            let what = format!("recording (`{setting}: {path}`)");
+            return Err(SetupError::Lock { what, locked: locked.clone(), found });
+        }
+        hashes.insert(path, found);
+    }
+    Ok(hashes)
+}
+
+fn hash_of(path: &std::path::Path) -> io::Result<String> {
+    let (mut file, mut sha) = (File::open(path)?, Sha256::new());
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            n => sha.update(&buffer[..n]),
+        }
     }
 }

@@ -246,14 +246,7 @@ impl<'a> Journal<'a> {
     }
 
     /// Records the end of a task that was stopped: what the interrupted transfer had moved, and how long its stage lasted.
-    fn record_stop(
-        &mut self,
-        now: SimTime,
-        event: EventKind,
-        id: TaskId,
-        task: &Task,
-        reason: Reason,
-    ) -> Result<(), ReportError> {
+    fn stop(&mut self, now: SimTime, event: EventKind, id: TaskId, task: &Task, reason: Reason) -> Record {
         let offered = match task.stage {
             Stage::Download => Some(task.model.payload),
             Stage::Upload => Some(task.to_upload),
@@ -262,8 +255,7 @@ impl<'a> Journal<'a> {
         let bytes = offered.map(|_| task.moved_now);
         self.traffic.lost += offered.map(|offered| offered - task.moved_now).unwrap_or_default();
         let duration = (!matches!(task.stage, Stage::Paused | Stage::Arrived)).then(|| now.since(task.stage_start));
-        let record = Self::task_record(now, event, id, task);
-        self.observer.record(&Record { bytes, duration, reason: Some(reason), ..record })
+        Record { bytes, duration, reason: Some(reason), ..Self::task_record(now, event, id, task) }
     }
 
     /// An upload breaks off after `moved` bytes and will be tried again.
@@ -289,7 +281,8 @@ impl<'a> Journal<'a> {
         reason: Reason,
         phase: Phase,
     ) -> Result<(), ReportError> {
-        self.record_stop(now, EventKind::Dropout, id, task, reason)?;
+        let record = self.stop(now, EventKind::Dropout, id, task, reason);
+        self.observer.record(&record)?;
         *self.totals.dropped.entry((reason, phase)).or_default() += 1;
         self.clients[task.client_id as usize].dropped += 1;
         self.tally.dropped += 1;
@@ -298,9 +291,17 @@ impl<'a> Journal<'a> {
         Ok(())
     }
 
-    pub(super) fn refuse(&mut self, now: SimTime, id: TaskId, task: &mut Task, why: Unused) -> Result<(), ReportError> {
+    pub(super) fn refuse(
+        &mut self,
+        now: SimTime,
+        id: TaskId,
+        task: &mut Task,
+        why: Unused,
+        staleness: Option<u32>,
+    ) -> Result<(), ReportError> {
         let reason = Reason::from(why);
-        self.record_stop(now, EventKind::Rejected, id, task, reason)?;
+        let record = self.stop(now, EventKind::Rejected, id, task, reason);
+        self.observer.record(&Record { staleness, ..record })?;
         match why {
             Unused::Deadline | Unused::OverSelected | Unused::RunEnded => {
                 *self.totals.late.entry(reason).or_default() += 1;

@@ -50,6 +50,28 @@ impl World<'_> {
         }
     }
 
+    /// Lets tasks under way follow another availability, other outages and other batteries than those they began with.
+    pub(super) async fn expect_anew(&mut self) -> Result<(), WorldError> {
+        for id in self.tasks.ids() {
+            let Some(task) = self.tasks.get(id) else { continue };
+            match task.stage {
+                Stage::Arrived => continue,
+                Stage::Paused => {
+                    let client_id = task.client_id;
+                    match self.plan.availability.next_online(client_id, self.now) {
+                        NEVER => self.fail(id, Reason::Offline).await?,
+                        at => self.calendar.push(at, sender_of(client_id), Event::UploadResumes { task: id }),
+                    }
+                }
+                Stage::Download | Stage::Train | Stage::Upload => {
+                    self.expect_failures(id);
+                    self.change_draw(id);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The task's client draws another power from now on: that of the stage that the task is in. Gives when its battery
     /// will be down to its reserve by that.
     fn change_draw(&mut self, id: TaskId) -> Option<SimTime> {
@@ -292,6 +314,10 @@ impl World<'_> {
     /// The client of an interrupted upload is online again.
     pub(super) fn resume_upload(&mut self, id: TaskId) -> Result<(), WorldError> {
         let Some(task) = self.tasks.get_mut(id).filter(|task| task.stage == Stage::Paused) else { return Ok(()) };
+        if !self.plan.availability.is_online(task.client_id, self.now) {
+            // It was to be online by another availability, before the run branched.
+            return Ok(());
+        }
         if task.crash_at != NEVER {
             // A device that waits is not at work.
             task.crash_at = task.crash_at + self.now.since(task.paused_at);
@@ -340,9 +366,9 @@ impl World<'_> {
         Ok(Some(Cause { reason, phase: Some(phase) }))
     }
 
-    pub(super) async fn refuse(&mut self, id: TaskId, why: Unused) -> Result<(), WorldError> {
+    pub(super) async fn refuse(&mut self, id: TaskId, why: Unused, staleness: Option<u32>) -> Result<(), WorldError> {
         match self.stop(id).await? {
-            Some(mut task) => self.journal.refuse(self.now, id, &mut task, why)?,
+            Some(mut task) => self.journal.refuse(self.now, id, &mut task, why, staleness)?,
             // It has failed, which the server need not be told any more.
             None => self.untold_failures.retain(|(task, _)| *task != id),
         }

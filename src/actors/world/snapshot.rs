@@ -113,7 +113,8 @@ impl World<'_> {
 }
 
 /// Goes on with a run from a saved state, to its end. The observer gets what comes after it. `is_fork` says that links,
-/// devices or failures may differ from those of the run that was saved.
+/// availability, outages or devices may differ from those of the run that was saved: tasks under way follow the new ones.
+/// What a task drew when it began stays: how long its training takes, at what it fails at random, when its device crashes.
 ///
 /// # Errors
 /// See [`WorldError`]; also when the state is not one of this plan.
@@ -178,6 +179,7 @@ pub async fn resume(
     };
     if is_fork {
         world.set_all_links()?;
+        world.expect_anew().await?;
     }
     world.run().await?;
     world.finish().await

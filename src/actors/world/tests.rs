@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 mod books;
+mod branches;
 mod ends_of_traces;
 mod interruptions;
 mod jobs;

@@ -20,15 +20,40 @@ impl Checker<'_> {
         self.require(
             (1.0..=1e6).contains(&over),
             "server.over_selection",
-            format!("{over} must be at least 1"),
+            format!("{over} must be between 1 and 1000000"),
             "1 asks no more clients than it needs",
         );
+        self.patience();
         let is_zero = server.deadline.is_some_and(|deadline| deadline.as_nanos() == 0);
         self.require(!is_zero, "server.deadline", "no update can arrive in no time", "leave it out for no deadline");
         if server.deadline.is_none() && server.below_min_updates.implementation().extension().is_some() {
             let path = format!("server.below_min_updates.{}", server.below_min_updates.key());
             let problem = self.at("conflict", &path, "puts off a deadline, and there is none");
             self.problems.push(problem.help("add `deadline: 10 min` to `server`, or leave `below_min_updates` out"));
+        }
+    }
+
+    /// What makes a run that is given up in any case.
+    fn patience(&mut self) {
+        let server = &self.raw.server;
+        let patience = server.give_up_after;
+        let mut too_long = Vec::new();
+        if let Pace::Period { period, .. } = server.strategy.implementation().pace() {
+            let path = format!("server.strategy.{}.period", server.strategy.key());
+            too_long.push((path, period, "no model is made before a period ends"));
+        }
+        for (index, restart) in server.restarts.iter().enumerate() {
+            let path = format!("server.restarts.{index}.downtime");
+            too_long.push((path, restart.downtime, "a server that is down makes no model"));
+        }
+        for (path, time, why) in too_long.into_iter().filter(|(_, time, _)| *time > patience) {
+            let message = format!(
+                "`{path}` is {time}, but a run that has made no model for {patience} is given up (`server.give_up_after`): {why}"
+            );
+            let problem = Diagnostic::new("conflict", message, Some(self.root.locate(&path)));
+            let is_written = self.root.has("server.give_up_after");
+            let problem = problem.other(is_written.then(|| self.root.locate("server.give_up_after")));
+            self.problems.push(problem.help(format!("shorten it, or raise `server.give_up_after` above {time}")));
         }
     }
 

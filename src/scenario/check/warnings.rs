@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::super::checked::dispatches;
 use super::super::diagnostic::{Diagnostic, Place};
 use super::super::node::{Node, Value};
 use super::super::raw::Draft;
 use super::super::settings::Mode;
+use crate::registry::Problem;
 use crate::sim::{AvailabilityConfig, WhenInterrupted};
 use crate::strategy::Pace;
 use crate::units::SimDuration;
@@ -29,7 +31,26 @@ pub(in crate::scenario) fn warnings(
     };
     let no_effect =
         [asserts, clients_of_rounds(raw, &of_same_layer), late_updates(raw, root), retries(raw, root, &of_same_layer)];
-    no_effect.into_iter().flatten().chain(clocks(raw, root)).collect()
+    no_effect.into_iter().flatten().chain(selection(raw, root)).chain(clocks(raw, root)).collect()
+}
+
+/// Settings of the selection that do nothing in this run.
+fn selection(raw: &Draft, root: &Node) -> Vec<Diagnostic> {
+    let server = &raw.server;
+    let n_asked = match server.strategy.implementation().pace() {
+        Pace::Rounds => server.clients_per_round.map(|n| dispatches(n, server.over_selection) as usize),
+        Pace::Buffer { .. } | Pace::Period { .. } => None,
+    };
+    let learns = raw.compute.mode == Mode::Real;
+    let warning = |problem: Problem| {
+        let path = format!("server.selection.{}", server.selection.key());
+        let path = if problem.path.is_empty() { path } else { format!("{path}.{}", problem.path) };
+        let place = if root.has(&path) { root.locate(&path) } else { root.locate("server.selection") };
+        let warning = Diagnostic::warning("no-effect", format!("`{path}`: {}", problem.message), place);
+        problem.help.into_iter().fold(warning, Diagnostic::help)
+    };
+    let found = server.selection.implementation().without_effect(n_asked, learns);
+    found.into_iter().map(warning).collect()
 }
 
 /// Devices that are charged by another clock on the wall than the one that their owners go by.

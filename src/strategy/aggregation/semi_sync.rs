@@ -22,7 +22,7 @@ use crate::units::SimDuration;
 pub struct SemiSyncConfig {
     /// Time between two models, > 0.
     pub period: SimDuration,
-    /// Clients at work at any time, >= 1.
+    /// Clients at work at the start of a period, >= 1. Whoever is done before its end is not asked again in it.
     pub concurrency: u32,
     /// What an update counts for. Default: `num_samples`.
     #[serde(default)]

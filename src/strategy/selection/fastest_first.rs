@@ -30,6 +30,16 @@ impl Selection for FastestFirstConfig {
         is_none.then(problem).into_iter().collect()
     }
 
+    fn without_effect(&self, n_asked: Option<usize>, _: bool) -> Vec<Problem> {
+        let Some((n, count)) = n_asked.zip(self.candidates).filter(|(n, count)| *count as usize <= *n) else {
+            return Vec::new();
+        };
+        let message = format!("{n} clients are asked at a time, so all of {count} candidates are, fast or slow");
+        vec![
+            Problem::new("candidates", message).help(format!("write more, such as {}, or leave it out for all", 2 * n)),
+        ]
+    }
+
     /// Clients that state the same time have the same chance.
     fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
         let Some(count) = self.candidates else { return fastest_of_all(n, candidates, stream) };

@@ -32,6 +32,20 @@ impl Selection for PowerOfChoiceConfig {
         (self.d == 0).then(problem).into_iter().collect()
     }
 
+    fn without_effect(&self, n_asked: Option<usize>, learns: bool) -> Vec<Problem> {
+        let mut found = Vec::new();
+        if let Some(n) = n_asked.filter(|n| self.d as usize <= *n) {
+            let message = format!("{n} clients are asked at a time, which leaves no choice of {} candidates", self.d);
+            let help = format!("write 2 to 3 times as many, such as {}, or `selection: weighted`", 2 * n);
+            found.push(Problem::new("d", message).help(help));
+        }
+        if !learns {
+            let message = "no losses are told in a timing-only run, so clients are drawn by their samples alone";
+            found.push(Problem::new("", message).help("`selection: weighted` is the same here"));
+        }
+        found
+    }
+
     fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
         let weight = |client_id| candidates.examples(client_id);
         let n_drawn = n.max(self.d as usize);

@@ -80,6 +80,20 @@ impl Selection for TiflConfig {
         problems
     }
 
+    fn without_effect(&self, _: Option<usize>, learns: bool) -> Vec<Problem> {
+        match self.policy {
+            TierPolicy::AdaptiveByLoss if !learns => {
+                let message = "no losses are told in a timing-only run, so each tier has the same chance";
+                vec![Problem::new("policy", message).help("`policy: uniform` is the same here")]
+            }
+            TierPolicy::Uniform if self.interval != Self::default().interval => {
+                let message = "chances are dealt out anew by `policy: adaptive_by_loss` alone";
+                vec![Problem::new("interval", message).help("leave it out, or write `policy: adaptive_by_loss`")]
+            }
+            TierPolicy::AdaptiveByLoss | TierPolicy::Uniform => Vec::new(),
+        }
+    }
+
     fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
         let clients_of = |tier: u32| &candidates.ranking().clients[self.ranks_of(tier, candidates)];
         let (chances, credits) = chances_and_credits(self, candidates);

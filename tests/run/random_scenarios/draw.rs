@@ -67,11 +67,11 @@ fn clients(dice: &mut Dice, total: u32) -> Value {
         clients["crashes"] = json!({ "mean_time_between": dice.pick(&["3 s", "10 min"]) });
     }
     if dice.chance(0.25) {
-        let group = dice.pick(&["device", "network"]);
-        clients["outages"] = json!([
-            { "start": dice.pick(&["0 s", "5 s"]), "duration": "20 s", group: "a" },
-            { "start": "1 min", "duration": "1 min", "every": "10 min", "fraction": 0.5 },
-        ]);
+        let groups = if clients.get("regions").is_some() { 3 } else { 2 };
+        let group = dice.pick(&["device", "network", "region"][..groups]);
+        let first = json!({ "start": dice.pick(&["0 s", "5 s"]), "duration": "20 s", group: "a" });
+        let second = json!({ "start": "1 min", "duration": "1 min", "every": "10 min", "fraction": 0.5 });
+        clients["outages"] = dice.pick(&[json!([first]), json!([second]), json!([first, second])]);
     }
     if dice.chance(0.3) {
         let what = dice.pick(&["fail", "restart", "resume"]);
@@ -203,13 +203,20 @@ fn server(dice: &mut Dice, total: u32) -> Value {
             json!({ "uplink": "10 Mbps", "downlink": dice.pick(&["300 kbps", "5 Mbps"]), "sharing": sharing });
     }
     if dice.chance(0.2) {
-        let first = json!({ "at": dice.pick(&["1 s", "40 s"]), "downtime": "30 s", "in_flight": dice.pick(&["lost", "resumed"]) });
-        let second = json!({ "at": "10 min", "downtime": "1 s" });
+        let at = dice.pick(&[1, 40]);
+        let in_flight = |dice: &mut Dice| dice.pick(&["lost", "resumed"]);
+        let first = json!({ "at": format!("{at} s"), "downtime": "30 s", "in_flight": in_flight(dice) });
+        // In the instant in which the server is to be up again, or long after it.
+        let later = dice.pick(&[at + 30, 600]);
+        let second = json!({ "at": format!("{later} s"), "downtime": "1 s", "in_flight": in_flight(dice) });
         server["restarts"] = if dice.chance(0.5) { json!([first]) } else { json!([first, second]) };
     }
     match dice.chance(0.55) {
         true => rounds(dice, total, &mut server),
         false => server["strategy"] = stream(dice, total),
+    }
+    if server["strategy"]["semi_sync"]["period"] == "1 h" {
+        server["give_up_after"] = json!("1 h");
     }
     server
 }
@@ -277,6 +284,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("a buffer that is never full", "server.strategy", r#"{ "fedbuff": { "concurrency": 1, "buffer_size": 2 } }"#),
     ("an empty buffer", "server.strategy", r#"{ "fedbuff": { "concurrency": 1, "buffer_size": 0 } }"#),
     ("a period of no length", "server.strategy", r#"{ "semi_sync": { "concurrency": 1, "period": "0 s" } }"#),
+    ("a period beyond all patience", "server.strategy", r#"{ "semi_sync": { "concurrency": 1, "period": "2 h" } }"#),
     ("a mixing weight above 1", "server.strategy", r#"{ "fedasync": { "concurrency": 1, "alpha": 1.5 } }"#),
     ("two strategies", "server.strategy", r#"{ "fedavg": {}, "fedasync": { "concurrency": 1 } }"#),
     ("an unknown strategy", "server.strategy", r#""fedsgd""#),

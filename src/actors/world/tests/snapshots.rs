@@ -4,10 +4,10 @@ use super::*;
 
 /// Takes notes, and stops the run once there are so many of them.
 #[derive(Default)]
-struct Stopping {
-    notes: Notes,
-    stop_after: Option<usize>,
-    snapshots: Vec<Snapshot>,
+pub(super) struct Stopping {
+    pub(super) notes: Notes,
+    pub(super) stop_after: Option<usize>,
+    pub(super) snapshots: Vec<Snapshot>,
 }
 
 impl Observer for Stopping {
@@ -33,12 +33,12 @@ impl Observer for Stopping {
     }
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-/// Stops after so many records and goes on with what `plan` gives anew.
-fn in_two_pieces(plan: &dyn Fn() -> Plan, stop_after: usize) -> Option<(Outcome, Notes)> {
+/// Stops after so many records and goes on with what `plan` gives anew, which may be another world if it `is_fork`.
+fn in_two_pieces(plan: &dyn Fn() -> Plan, stop_after: usize, is_fork: bool) -> Option<(Outcome, Notes)> {
     let mut observer = Stopping { stop_after: Some(stop_after), ..Stopping::default() };
     match block_on(run(&plan(), &mut observer)) {
         Err(WorldError::Stopped { .. }) => {}
@@ -48,7 +48,7 @@ fn in_two_pieces(plan: &dyn Fn() -> Plan, stop_after: usize) -> Option<(Outcome,
     }
     let snapshot = observer.snapshots.pop().expect("a run that stops tells its state");
     observer.stop_after = None;
-    let outcome = block_on(resume(&plan(), snapshot, false, &mut observer)).unwrap();
+    let outcome = block_on(resume(&plan(), snapshot, is_fork, &mut observer)).unwrap();
     Some((outcome, observer.notes))
 }
 
@@ -57,14 +57,17 @@ fn assert_resumable(plan: impl Fn() -> Plan) {
     let (whole, notes) = simulate(&plan());
     let (n_records, mut n_pieces) = (notes.records.len(), 0);
     for stop_after in 1..n_records {
-        let Some((outcome, pieces)) = in_two_pieces(&plan, stop_after) else { continue };
-        n_pieces += 1;
-        assert_eq!(pieces.records, notes.records, "stopped after {stop_after}");
-        assert_eq!(pieces.rounds, notes.rounds, "stopped after {stop_after}");
-        assert_eq!((outcome.end, &outcome.clients, &outcome.totals), (whole.end, &whole.clients, &whole.totals));
-        assert_eq!(outcome.last_model.params, whole.last_model.params);
+        // A branch into the same world is the same run.
+        for is_fork in [false, true] {
+            let Some((outcome, pieces)) = in_two_pieces(&plan, stop_after, is_fork) else { continue };
+            n_pieces += 1;
+            assert_eq!(pieces.records, notes.records, "stopped after {stop_after}, is_fork: {is_fork}");
+            assert_eq!(pieces.rounds, notes.rounds, "stopped after {stop_after}, is_fork: {is_fork}");
+            assert_eq!((outcome.end, &outcome.clients, &outcome.totals), (whole.end, &whole.clients, &whole.totals));
+            assert_eq!(outcome.last_model.params, whole.last_model.params);
+        }
     }
-    assert!(n_pieces > n_records / 2, "the run was stopped {n_pieces} times in {n_records} records");
+    assert!(n_pieces > n_records, "the run was stopped {n_pieces} times in {n_records} records");
 }
 
 /// Devices that differ, tasks that fail, updates that are not used, a model that diverges.

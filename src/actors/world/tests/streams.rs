@@ -85,6 +85,8 @@ fn updates_of_models_that_are_too_old_are_refused() {
     let (outcome, notes) = simulate(&plan);
     assert!(accepted(&notes).iter().all(|(_, _, staleness)| *staleness <= 3));
     assert_eq!(outcome.totals.rejected[&Reason::Stale], notes.count(EventKind::Rejected, Reason::Stale) as u64);
+    let mut refused = notes.records.iter().filter(|record| record.reason == Some(Reason::Stale));
+    assert!(refused.all(|record| record.staleness.is_some_and(|staleness| staleness > 3)), "they say how old they are");
     assert_eq!(
         notes.rounds.iter().map(|round| u64::from(round.stale)).sum::<u64>(),
         outcome.totals.rejected[&Reason::Stale]
@@ -177,6 +179,25 @@ fn a_semi_synchronous_server_makes_a_model_every_period() {
         assert_eq!(staleness, u32::from(is_slow), "{client_id} at {time}");
         assert!(!is_slow || [16.0, 32.0].contains(&time), "{client_id} at {time}");
     }
+    assert!(is_conserved(&outcome));
+}
+
+#[test]
+fn a_period_asks_for_the_absent_and_not_again_for_those_who_are_done() {
+    // Nine of ten are there at 0 s and done at 5.2 s; the tenth comes at 5.5 s, takes the place that was left for it, and is
+    // done at 10.7 s, in the second period, at whose start the nine are asked again.
+    let mut plan = plan();
+    plan.rounds.rounds = 2;
+    plan.rounds.strategy = strategy(serde_json::json!({ "semi_sync": { "period": "8 s", "concurrency": 10 } }));
+    let mut shifts = vec![vec![(0.0, EVER)]; 10];
+    shifts[3] = vec![(5.5, EVER)];
+    plan.availability = Arc::new(Shifts(shifts));
+    let (outcome, notes) = simulate(&plan);
+    let mut asked = vec![0.0; 9];
+    asked.push(5.5);
+    asked.extend([8.0; 9]);
+    assert_eq!(notes.times_of(EventKind::Selected), asked);
+    assert_eq!(notes.rounds.iter().map(|round| round.aggregated).collect::<Vec<_>>(), [9, 10]);
     assert!(is_conserved(&outcome));
 }
 

@@ -329,6 +329,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_does_not_grow_with_the_rounds() {
+        // In the last round there can be: 4 thousand million numbers would be 32 GiB.
+        let clients = answered(&[(1.0, 1.0), (2.0, 2.0)]);
+        assert_eq!(clients.select(&OortConfig::default(), 2, u32::MAX).len(), 2);
+        // Both gain sqrt(0.1 ln 4,294,967,295), and the slower one is punished by (1/2)^2.
+        let bonus = (0.1 * f64::from(u32::MAX).ln()).sqrt();
+        let config = OortConfig { clip: 1.0, ..OortConfig::default() };
+        assert_eq!(scores(&config, &clients, u32::MAX), [bonus, (1.0 + bonus) / 4.0]);
+    }
+
+    #[test]
     fn without_losses_the_number_of_examples_decides() {
         let mut clients = Clients { num_examples: vec![10, 40, 20], ..Clients::of(3) };
         for client_id in 0..3 {

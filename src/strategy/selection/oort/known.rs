@@ -27,9 +27,9 @@ pub(in crate::strategy::selection) struct Known {
     /// Statistical utilities and seconds of those who have answered.
     pub(super) utilities: Sorted,
     pub(super) seconds: Sorted,
-    /// The term of uncertainty by the round that was answered last, in this round.
-    pub(super) round: u32,
-    pub(super) uncertainties: Vec<f64>,
+    /// The round of the terms of uncertainty, and what all of them have in common in it.
+    round: u32,
+    log_term: f64,
 }
 
 /// A client that has answered.
@@ -41,6 +41,8 @@ pub(super) struct Answered {
     pub(super) utility: f64,
     pub(super) seconds: f64,
     pub(super) is_spent: bool,
+    /// What is added to its utility, the more the longer ago it was heard of.
+    pub(super) uncertainty: f64,
 }
 
 impl Known {
@@ -56,6 +58,7 @@ impl Known {
         };
         let mut known = match kept.filter(still_holds) {
             Some(mut known) => {
+                known.enter(candidates.round);
                 history.changes().since(known.n_read).into_iter().flatten().for_each(|client_id| {
                     if let Some((old, new)) = known.take(client_id, candidates) {
                         known.utilities.replace(old.map(|old| old.utility), new.utility);
@@ -67,11 +70,18 @@ impl Known {
             None => Self::anew(config, candidates),
         };
         (known.n_read, known.n_learnt) = (history.changes().count(), n_learnt);
-        if known.round != candidates.round || known.uncertainties.is_empty() {
-            known.round = candidates.round;
-            known.uncertainties = (0..=known.round).map(|last| uncertainty(known.round, last)).collect();
-        }
         known
+    }
+
+    /// Terms of uncertainty are those of this round from now on.
+    fn enter(&mut self, round: u32) {
+        if self.round == round {
+            return;
+        }
+        (self.round, self.log_term) = (round, 0.1 * f64::from(round.max(1)).ln());
+        for answered in &mut self.answered {
+            answered.uncertainty = uncertainty(self.log_term, answered.last_answered_round);
+        }
     }
 
     fn anew(config: &OortConfig, candidates: &Candidates<'_>) -> Self {
@@ -80,6 +90,7 @@ impl Known {
         let losses: Vec<f64> = answered.filter_map(|(_, seen)| seen.last_loss).collect();
         let usual_loss = if losses.is_empty() { 1.0 } else { losses.iter().sum::<f64>() / losses.len() as f64 };
         let mut known = Self { config: *config, usual_loss, ..Self::default() };
+        known.enter(candidates.round);
         for (client_id, _) in history.iter() {
             known.take(client_id, candidates);
         }
@@ -100,7 +111,8 @@ impl Known {
         };
         let utility = f64::from((candidates.num_examples)(client_id)) * seen.last_loss.unwrap_or(self.usual_loss);
         let last_answered_round = seen.last_answered_round;
-        let new = Answered { client_id, last_answered_round, utility, seconds, is_spent };
+        let uncertainty = uncertainty(self.log_term, last_answered_round);
+        let new = Answered { client_id, last_answered_round, utility, seconds, is_spent, uncertainty };
         let old = place.map(|place| std::mem::replace(&mut self.answered[place], new));
         if old.is_none() {
             self.n_unanswered -= usize::from(is_spent && !is_newly_spent);
@@ -126,9 +138,9 @@ impl OortConfig {
     }
 }
 
-/// What is added to the utility of a client that was heard of last in a round.
-pub(super) fn uncertainty(round: u32, last_answered_round: u32) -> f64 {
-    (0.1 * f64::from(round.max(1)).ln() / f64::from(last_answered_round.max(1))).sqrt()
+/// What is added to the utility of a client that was heard of last in a round, in one of this `0.1 ln R`.
+fn uncertainty(log_term: f64, last_answered_round: u32) -> f64 {
+    (log_term / f64::from(last_answered_round.max(1))).sqrt()
 }
 
 /// Numbers in rising order.

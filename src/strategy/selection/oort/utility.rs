@@ -2,7 +2,7 @@
 
 use super::super::Candidates;
 use super::OortConfig;
-use super::known::{Answered, Known, uncertainty};
+use super::known::{Answered, Known};
 
 /// What it takes to tell the utility of a client that has answered.
 pub(super) struct Scores<'a> {
@@ -39,9 +39,7 @@ impl<'a> Scores<'a> {
             width if width > 0.0 => (answered.utility.min(clipped) - least) / width,
             _ => 1.0,
         };
-        let last = answered.last_answered_round;
-        let uncertainty = self.known.uncertainties.get(last as usize).copied();
-        statistical + uncertainty.unwrap_or_else(|| self::uncertainty(self.known.round, last))
+        statistical + answered.uncertainty
     }
 
     /// No less than the utility, and quickly found.

@@ -135,9 +135,7 @@ impl Rounds {
         };
         if !core.settings.late_updates.implementation().lets_clients_go_on() {
             let why = if closing == Closing::Enough { Unused::OverSelected } else { Unused::Deadline };
-            for task in open.running {
-                core.refuse(task, why, turn);
-            }
+            core.cut_off(open.running, why, turn);
         }
         if is_success {
             core.publish(params, turn.now)?;

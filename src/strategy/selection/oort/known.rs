@@ -9,7 +9,7 @@ use super::OortConfig;
 /// With more changes than these since the last selection all is found anew.
 const CHANGES_MAX: usize = 64;
 
-/// The clients that are known: that have answered, or that are spent. Without it kept, the answers are the same.
+/// The clients that are known: that were tried, or that are spent. Without it kept, the answers are the same.
 #[derive(Debug, Default)]
 pub(in crate::strategy::selection) struct Known {
     config: OortConfig,
@@ -18,13 +18,13 @@ pub(in crate::strategy::selection) struct Known {
     n_learnt: usize,
     /// Stands in for a loss that was not told: the mean of those that were.
     usual_loss: f64,
-    pub(super) answered: Vec<Answered>,
-    /// Where in `answered` each client stands.
+    pub(super) tried: Vec<Tried>,
+    /// Where in `tried` each client stands.
     places: BTreeMap<u32, usize>,
     /// Those who took part so often that they are asked in want of others only.
     pub(super) spent: BTreeSet<u32>,
-    n_unanswered: usize,
-    /// Statistical utilities and seconds of those who have answered.
+    n_untried: usize,
+    /// Statistical utilities and seconds of those who were tried.
     pub(super) utilities: Sorted,
     pub(super) seconds: Sorted,
     /// The round of the terms of uncertainty, and what all of them have in common in it.
@@ -32,11 +32,11 @@ pub(in crate::strategy::selection) struct Known {
     log_term: f64,
 }
 
-/// A client that has answered.
+/// A client whose update arrived, or whose task was cut off: what is known of the last of them.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Answered {
+pub(super) struct Tried {
     pub(super) client_id: u32,
-    pub(super) last_answered_round: u32,
+    pub(super) last_round: u32,
     /// Its statistical utility, as it is before it is clipped and brought to [0, 1].
     pub(super) utility: f64,
     pub(super) seconds: f64,
@@ -79,8 +79,8 @@ impl Known {
             return;
         }
         (self.round, self.log_term) = (round, 0.1 * f64::from(round.max(1)).ln());
-        for answered in &mut self.answered {
-            answered.uncertainty = uncertainty(self.log_term, answered.last_answered_round);
+        for tried in &mut self.tried {
+            tried.uncertainty = uncertainty(self.log_term, tried.last_round);
         }
     }
 
@@ -94,37 +94,41 @@ impl Known {
         for (client_id, _) in history.iter() {
             known.take(client_id, candidates);
         }
-        known.utilities = known.answered.iter().map(|answered| answered.utility).collect();
-        known.seconds = known.answered.iter().map(|answered| answered.seconds).collect();
+        known.utilities = known.tried.iter().map(|tried| tried.utility).collect();
+        known.seconds = known.tried.iter().map(|tried| tried.seconds).collect();
         known
     }
 
-    /// Takes in what the history says of a client; gives what was known and what is, if it has answered.
-    fn take(&mut self, client_id: u32, candidates: &Candidates<'_>) -> Option<(Option<Answered>, Answered)> {
+    /// Takes in what the history says of a client; gives what was known and what is, if it was tried.
+    fn take(&mut self, client_id: u32, candidates: &Candidates<'_>) -> Option<(Option<Tried>, Tried)> {
         let seen = candidates.history.of(client_id)?;
         let is_spent = self.config.is_spent(seen);
         let is_newly_spent = is_spent && self.spent.insert(client_id);
         let place = self.places.get(&client_id).copied();
-        let Some(seconds) = seen.last_seconds else {
-            self.n_unanswered += usize::from(is_newly_spent);
-            return None;
+        let (last_round, seconds, utility) = match (seen.cut_off, seen.last_seconds) {
+            (Some(cut_off), _) => (cut_off.round, cut_off.seconds, cut_off.utility),
+            (None, Some(seconds)) => (seen.last_answered_round, seconds, None),
+            (None, None) => {
+                self.n_untried += usize::from(is_newly_spent);
+                return None;
+            }
         };
-        let utility = f64::from((candidates.num_examples)(client_id)) * seen.last_loss.unwrap_or(self.usual_loss);
-        let last_answered_round = seen.last_answered_round;
-        let uncertainty = uncertainty(self.log_term, last_answered_round);
-        let new = Answered { client_id, last_answered_round, utility, seconds, is_spent, uncertainty };
-        let old = place.map(|place| std::mem::replace(&mut self.answered[place], new));
+        let by_examples = |loss| f64::from((candidates.num_examples)(client_id)) * loss;
+        let utility = utility.unwrap_or_else(|| by_examples(seen.last_loss.unwrap_or(self.usual_loss)));
+        let uncertainty = uncertainty(self.log_term, last_round);
+        let new = Tried { client_id, last_round, utility, seconds, is_spent, uncertainty };
+        let old = place.map(|place| std::mem::replace(&mut self.tried[place], new));
         if old.is_none() {
-            self.n_unanswered -= usize::from(is_spent && !is_newly_spent);
-            self.places.insert(client_id, self.answered.len());
-            self.answered.push(new);
+            self.n_untried -= usize::from(is_spent && !is_newly_spent);
+            self.places.insert(client_id, self.tried.len());
+            self.tried.push(new);
         }
         Some((old, new))
     }
 
     /// How many clients are known.
     pub(super) fn len(&self) -> usize {
-        self.answered.len() + self.n_unanswered
+        self.tried.len() + self.n_untried
     }
 }
 
@@ -134,13 +138,13 @@ impl OortConfig {
     }
 
     pub(super) fn is_known(&self, seen: &Observed) -> bool {
-        self.is_spent(seen) || seen.last_seconds.is_some()
+        self.is_spent(seen) || seen.last_seconds.is_some() || seen.cut_off.is_some()
     }
 }
 
 /// What is added to the utility of a client that was heard of last in a round, in one of this `0.1 ln R`.
-fn uncertainty(log_term: f64, last_answered_round: u32) -> f64 {
-    (log_term / f64::from(last_answered_round.max(1))).sqrt()
+fn uncertainty(log_term: f64, last_round: u32) -> f64 {
+    (log_term / f64::from(last_round.max(1))).sqrt()
 }
 
 /// Numbers in rising order.

@@ -111,6 +111,17 @@ impl Row<'_> {
             Err(_) => Err(format!("{name} `{field}` is not a number")),
         }
     }
+
+    /// As [`number`](Self::number), of at most `max`; 0 or at least `min`. What lies beyond is nothing that was measured, and
+    /// would be lost in what is computed of it.
+    pub(in crate::sim) fn number_within(&self, column: usize, name: &str, min: f64, max: f64) -> Result<f64, String> {
+        let (number, field) = (self.number(column, name)?, self.fields[column]);
+        match number {
+            _ if number > max => Err(format!("{name} `{field}` is more than {max:e}")),
+            _ if number > 0.0 && number < min => Err(format!("{name} `{field}` is less than {min:e} and not 0")),
+            _ => Ok(number),
+        }
+    }
 }
 
 /// The clients that a file's ids name, where ids are the clients' numbers. Ids are told of as their rows are read, whatever

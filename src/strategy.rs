@@ -14,6 +14,6 @@ pub use aggregation::{
 };
 pub use compression::{Codec, CodecConfig, CodecError, NoneConfig};
 pub use selection::{
-    AtWork, Candidates, Census, FastestFirstConfig, History, Learnt, Observed, OortConfig, PowerOfChoiceConfig,
+    AtWork, Candidates, Census, CutOff, FastestFirstConfig, History, Learnt, Observed, OortConfig, PowerOfChoiceConfig,
     RoundRobinConfig, Selection, SelectionConfig, TierPolicy, TiflConfig, UniformConfig, WeightedConfig,
 };

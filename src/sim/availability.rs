@@ -90,6 +90,11 @@ pub trait AvailabilityModel: Send + Sync {
         0.0
     }
 
+    /// True when no client's state ever changes.
+    fn never_changes(&self) -> bool {
+        false
+    }
+
     /// From when on nothing is known: a run that comes there must end with an error. None for a model without an end.
     fn end_of_trace(&self) -> Option<&EndOfTrace> {
         None

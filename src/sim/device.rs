@@ -288,6 +288,10 @@ mod tests {
         assert_eq!(faults("0,1,0\n1,1,\n2,1,\n"), no_memory);
         assert_eq!(faults("0,1,x\n1,1,\n2,1,\n"), ["devices.csv:2: memory_mib `x` is not a number"]);
         assert_eq!(faults("0,1,\n0,2,\n1,1,\n2,1,\n"), ["devices.csv:3: `0` has a row in line 2 already"]);
+        let too_short = ["devices.csv:3: time_per_sample_ms `1e-322` is less than 1e-6 and not 0"];
+        assert_eq!(faults("0,1e-6,\n1,1e-322,\n2,1,\n"), too_short);
+        assert_eq!(faults("0,1e300,\n1,1,\n2,1,\n"), ["devices.csv:2: time_per_sample_ms `1e300` is more than 9e12"]);
+        assert_eq!(faults("0,1,1e30\n1,1,\n2,1,\n"), ["devices.csv:2: memory_mib `1e30` is more than 1.7e13"]);
         let nobody = ["devices.csv:5: there is no client `7`; clients are 0 to 2"];
         assert_eq!(faults("0,1,\n1,1,\n2,1,\n7,1,\n"), nobody);
         assert_eq!(faults("1,1,\n"), ["devices.csv: client 0 has no row, nor have 1 others"]);

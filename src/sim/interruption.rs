@@ -12,9 +12,11 @@ use crate::units::{SimDuration, SimTime};
 pub struct UploadConfig {
     /// What the client does about it.
     pub when_interrupted: WhenInterrupted,
-    /// How often one update is tried again, >= 1. Default: 3. For `fail` it means nothing.
+    /// How often one update is tried again, 1 to 1,000. Default: 3. For `fail` it means nothing.
     pub retries: u32,
 }
+
+const RETRIES_MAX: u32 = 1000;
 
 impl Default for UploadConfig {
     fn default() -> Self {
@@ -38,14 +40,25 @@ pub enum WhenInterrupted {
 impl UploadConfig {
     /// What is wrong with the settings.
     pub fn problems(&self) -> Vec<Problem> {
-        match self.retries {
-            0 => vec![Problem::new("retries", "0 retries are none").help("write `when_interrupted: fail`")],
+        match (self.when_interrupted, self.retries) {
+            (WhenInterrupted::Fail, _) => Vec::new(),
+            (_, 0) => vec![Problem::new("retries", "0 retries are none").help("write `when_interrupted: fail`")],
+            (_, retries) if retries > RETRIES_MAX => {
+                let message = format!("{retries} retries are more than {RETRIES_MAX}");
+                let help =
+                    "an update that fails so often will not arrive: each attempt is played, and its bytes are charged";
+                vec![Problem::new("retries", message).help(help)]
+            }
             _ => Vec::new(),
         }
     }
 }
 
 /// A time at which the server goes down: `server.restarts`.
+///
+/// With `in_flight: lost` the open round is used up: it counts as one of `server.rounds`, with asynchronous strategies too,
+/// where a round is the time from one model to the next. So `rounds: 100` with one such restart gives 99 models, and one
+/// in the last round ends the run at once, with the model that there is. With `resumed` no round is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RestartConfig {
@@ -62,7 +75,8 @@ pub struct RestartConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InFlight {
-    /// They are lost with reason `server_restart`, the updates of the open round that have arrived too; the round fails.
+    /// They are lost with reason `server_restart`, the updates of the open round that have arrived too; the round fails and
+    /// is not played again.
     #[default]
     Lost,
     /// Clients go on; transfers stand still meanwhile, and so do the server's decisions.
@@ -104,6 +118,23 @@ mod tests {
     fn restart(at_s: u64, downtime_s: u64) -> RestartConfig {
         let seconds = |s: u64| SimDuration::from_nanos(s * 1_000_000_000);
         RestartConfig { at: seconds(at_s), downtime: seconds(downtime_s), in_flight: InFlight::Lost }
+    }
+
+    #[test]
+    fn retries_are_of_what_is_tried_again() {
+        let problems = |when_interrupted, retries| UploadConfig { when_interrupted, retries }.problems();
+        for retries in [0, 1, u32::MAX] {
+            assert_eq!(problems(WhenInterrupted::Fail, retries), []);
+        }
+        for when in [WhenInterrupted::Restart, WhenInterrupted::Resume] {
+            assert_eq!([problems(when, 1), problems(when, 1000)], [[], []]);
+            assert_eq!(problems(when, 0)[0].message, "0 retries are none");
+            let found = problems(when, 1001);
+            assert_eq!(
+                (found[0].path.as_str(), found[0].message.as_str()),
+                ("retries", "1001 retries are more than 1000")
+            );
+        }
     }
 
     #[test]

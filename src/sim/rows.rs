@@ -111,6 +111,17 @@ impl Row<'_> {
             Err(_) => Err(format!("{name} `{field}` is not a number")),
         }
     }
+
+    /// As [`number`](Self::number), of at most `max`; 0 or at least `min`. What lies beyond is nothing that was measured, and
+    /// would be lost in what is computed of it.
+    pub(in crate::sim) fn number_within(&self, column: usize, name: &str, min: f64, max: f64) -> Result<f64, String> {
+        let (number, field) = (self.number(column, name)?, self.fields[column]);
+        match number {
+            _ if number > max => Err(format!("{name} `{field}` is more than {max:e}")),
+            _ if number > 0.0 && number < min => Err(format!("{name} `{field}` is less than {min:e} and not 0")),
+            _ => Ok(number),
+        }
+    }
 }
 
 /// The clients that a file's ids name, where ids are the clients' numbers. Ids are told of as their rows are read, whatever
@@ -273,7 +284,15 @@ fn header(
     let mut indices = Vec::new();
     for column in columns {
         // A byte order mark, as some spreadsheets write, belongs to no name.
-        let index = header.iter().position(|name| column.names.contains(&name.trim_start_matches('\u{feff}')));
+        let names = header.iter().map(|name| name.trim_start_matches('\u{feff}'));
+        let found: Vec<_> = names.enumerate().filter(|(_, name)| column.names.contains(name)).collect();
+        if found.len() > 1 {
+            let written: Vec<_> = found.iter().map(|(_, name)| format!("`{name}`")).collect();
+            let message = format!("the header has {} columns for one thing: {}", found.len(), written.join(", "));
+            faults.at(1, message, "keep one of them: remove the others, or give them names that mean nothing here");
+            return None;
+        }
+        let index = found.first().map(|(index, _)| *index);
         if index.is_none() && column.is_required {
             let written: Vec<_> = header.iter().collect();
             let message = format!("the header has no column `{}`", column.names[0]);
@@ -338,6 +357,10 @@ mod tests {
         assert_eq!(read_all("a.csv", b"").1, ["a.csv: it is empty"]);
         assert_eq!(read_all("a.csv", b"client_id,start_s\n").1, ["a.csv: it has a header and no row"]);
         assert_eq!(read_all("a.csv", b"client_id,end_s\n0,1\n").1, ["a.csv:1: the header has no column `start_s`"]);
+        let two_ids = "a.csv:1: the header has 2 columns for one thing: `device_id`, `client_id`";
+        assert_eq!(read_all("a.csv", "\u{feff}device_id,start_s,client_id\n7,1,0\n".as_bytes()).1, [two_ids]);
+        let two_starts = "a.csv:1: the header has 2 columns for one thing: `start_s`, `start_s`";
+        assert_eq!(read_all("a.csv", b"client_id,start_s,start_s\n0,1,2\n").1, [two_starts]);
         let mut faults = Faults::new("nowhere.csv");
         read(Path::new("/"), "nowhere.csv", &COLUMNS, &mut faults, |_, _| {});
         let error = faults.into_error().unwrap_err().to_string();

@@ -17,7 +17,7 @@ mod weighted;
 pub use at_work::AtWork;
 pub use census::Census;
 pub use fastest_first::FastestFirstConfig;
-pub use history::{History, Learnt, Observed};
+pub use history::{CutOff, History, Learnt, Observed};
 pub use oort::OortConfig;
 pub use power_of_choice::PowerOfChoiceConfig;
 pub use round_robin::RoundRobinConfig;

@@ -78,6 +78,32 @@ fn a_client_leaves_and_comes_back_as_it_was_recorded() {
     assert_eq!(times(EventKind::Selected), [0.0, 5.0]);
 }
 
+/// Both recordings count their seconds from the same instant; the run starts 100 s after it.
+#[test]
+fn links_and_availability_are_lined_up_by_their_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let shifted = folder.path().join("shifted");
+    std::fs::create_dir(&shifted).unwrap();
+    let trace = "  availability: { trace: { file: availability.csv, end: hold } }\n";
+    let plain = write(folder.path(), trace);
+    let scenario = write(&shifted, &trace.replace("end: hold", "end: hold, start: 100 s"));
+    let text = std::fs::read_to_string(&scenario).unwrap();
+    std::fs::write(&scenario, text.replace("assign: by_id }, latency", "assign: by_id, start: 100 s }, latency"))
+        .unwrap();
+    // The link was recorded from 97 s on.
+    let links = "client_id,time_s,down_kbps,up_kbps\n0,97,5,5\n0,100,800,800\n0,101,0,0\n0,103,800,800\n";
+    std::fs::write(shifted.join("bandwidth.csv"), links).unwrap();
+    std::fs::write(shifted.join("availability.csv"), "client_id,start_s,end_s\n0,100,102\n0,105,200\n").unwrap();
+    let timeline = |scenario: &str, out: &str| {
+        std::fs::read_to_string(
+            run(scenario, &folder.path().join(out), &["--set", "server.rounds=2"]).join("timeline.csv"),
+        )
+    };
+    let expected = timeline(&plain, "plain").unwrap();
+    assert!(expected.contains("dropout"));
+    assert_eq!(timeline(&scenario, "out").unwrap(), expected);
+}
+
 #[test]
 fn recordings_that_were_altered_since_are_refused_by_the_lock_and_by_resume() {
     let folder = tempfile::tempdir().unwrap();

@@ -338,6 +338,10 @@ const MISTAKES: &[Mistake] = &[
         &[("  total: 8", "  total: 8\n  uploads: { when_interrupted: resume, retries: 0 }")],
     ),
     edit(
+        "uploads that are tried without end",
+        &[("  total: 8", "  total: 8\n  uploads: { when_interrupted: restart, retries: 4000000000 }")],
+    ),
+    edit(
         "windows that overlap, end before they start, or name nobody",
         &[(
             "  total: 8",

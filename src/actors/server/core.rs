@@ -1,6 +1,7 @@
 //! What the server knows and does in every way of making models: who is at work, the model, whom to ask.
 
 mod arrivals;
+mod cutting;
 mod presence;
 mod waiting;
 

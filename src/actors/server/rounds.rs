@@ -136,9 +136,10 @@ impl Rounds {
         if !core.settings.late_updates.implementation().lets_clients_go_on() {
             let why = if closing == Closing::Enough { Unused::OverSelected } else { Unused::Deadline };
             // A run that has branched from one that let its clients go on has tasks of earlier rounds.
-            for task in core.running() {
-                core.refuse(task, if open.running.contains(&task) { why } else { Unused::Deadline }, turn);
-            }
+            let (own, earlier): (Vec<_>, Vec<_>) =
+                core.running().into_iter().partition(|task| open.running.contains(task));
+            core.cut_off(own, why, turn);
+            core.cut_off(earlier, Unused::Deadline, turn);
         }
         if is_success {
             core.publish(params, turn.now)?;

@@ -30,6 +30,10 @@ impl AvailabilityModel for AlwaysConfig {
     fn online_fraction(&self, _: u32, _: SimTime) -> f64 {
         1.0
     }
+
+    fn never_changes(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

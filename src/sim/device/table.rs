@@ -34,6 +34,13 @@ const COLUMNS: [Column; 3] = [
     Column { names: &["memory_mib"], is_required: false },
 ];
 
+/// A nanosecond and the clock's range.
+const MS_MIN: f64 = 1e-6;
+const MS_MAX: f64 = 9e12;
+/// A byte or so, and as much as a size in a scenario can be.
+const MIB_MIN: f64 = 1e-6;
+const MIB_MAX: f64 = 1.7e13;
+
 /// A measured device.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Device {
@@ -80,8 +87,11 @@ impl TableConfig {
             if self.assign == Assign::ById {
                 ids.see(row.fields[0], row.line, faults);
             }
-            let time = row.number(1, "time_per_sample_ms");
-            let memory = if row.fields[2].is_empty() { Ok(None) } else { row.number(2, "memory_mib").map(Some) };
+            let time = row.number_within(1, "time_per_sample_ms", MS_MIN, MS_MAX);
+            let memory = match row.fields[2] {
+                "" => Ok(None),
+                _ => row.number_within(2, "memory_mib", MIB_MIN, MIB_MAX).map(Some),
+            };
             match time.and_then(|time| Ok((time, memory?))) {
                 Ok((0.0, _)) => faults.at(row.line, "time_per_sample_ms is 0", "training a sample takes time"),
                 Ok((_, Some(0.0))) => {

@@ -13,7 +13,7 @@ use crate::registry::Problem;
 use crate::seed::{Purpose, Seeds};
 use crate::sim::rows::{ClientIds, Column, Faults, nanos, read};
 use crate::sim::{Assign, BuildContext, NEVER, SimError, TraceEnd};
-use crate::units::{Bandwidth, SimTime};
+use crate::units::{Bandwidth, SimDuration, SimTime};
 
 /// Capacities over time from a file: `clients.networks.<name>.trace`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,14 +21,21 @@ use crate::units::{Bandwidth, SimTime};
 pub struct LinkTraceConfig {
     /// CSV with the columns `client_id` (or `device_id` or `trace`), `time_s` (or `t_s`), `down_kbps` and `up_kbps`; may be
     /// compressed (`.gz`). The rows of one id are a series: by rising time, each row holding until the next one, the last as
-    /// long as the one before it (1 s if it is the only one). The first row of a series is the start of the run.
+    /// long as the one before it (1 s if it is the only one).
     pub file: String,
-    /// By id, the id is the client's number, and every client needs a series. At random, each client draws one, and with
-    /// `end: loop` the moment in it at which the run starts.
+    /// By id, the id is the client's number, and every client needs a series. At random, each client draws one.
     #[serde(default)]
     pub assign: Assign,
     /// What follows the end of a series.
     pub end: TraceEnd,
+    /// Where in the recording the run starts: a moment of `time_s`, the same for all series, as the `start` of
+    /// `clients.availability.trace` is. Recordings of links and of availability that count their seconds from the same instant
+    /// go together when both start at the same moment, 0 s included. What comes before the first row of a series is, with
+    /// `end: loop`, its repetition (of its own length), with `hold` its first rates; with `error` the run must start within
+    /// each series. Absent: the run starts at the first row of each series, whenever that was, and with `assign: random` and
+    /// `end: loop` at a moment in it that each client draws.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<SimDuration>,
 }
 
 const COLUMNS: [Column; 4] = [
@@ -37,6 +44,10 @@ const COLUMNS: [Column; 4] = [
     Column { names: &["down_kbps"], is_required: true },
     Column { names: &["up_kbps"], is_required: true },
 ];
+
+/// A bit in some eleven days, and as much as a rate in a scenario can be.
+const KBPS_MIN: f64 = 1e-9;
+const KBPS_MAX: f64 = 1.8e16;
 
 /// The rows of one id, as they are read.
 #[derive(Debug)]
@@ -50,6 +61,8 @@ struct Rows {
 /// A client's capacities.
 #[derive(Debug, Clone)]
 struct Series {
+    /// When the first row was recorded.
+    first_ns: u64,
     length_ns: u64,
     last_line: u64,
     /// When each rate begins, in nanoseconds since the first row, by [`Direction`].
@@ -61,6 +74,8 @@ struct Series {
 pub(super) struct Trace {
     file: String,
     end: TraceEnd,
+    /// Where in the recording the run starts; none where that is told for each series.
+    start_ns: Option<u64>,
     series: Vec<Series>,
     /// Which series each client follows; none when they are drawn.
     by_client: Option<Vec<u32>>,
@@ -78,7 +93,8 @@ impl LinkTraceConfig {
         let (found, by_client, faults) = self.read(context);
         faults.into_error()?;
         let (file, series) = (self.file.clone(), found.values().map(Rows::series).collect());
-        Ok(Trace { file, end: self.end, series, by_client, seeds: context.seeds, means: Mutex::default() })
+        let start_ns = self.start.map(SimDuration::as_nanos);
+        Ok(Trace { file, end: self.end, start_ns, series, by_client, seeds: context.seeds, means: Mutex::default() })
     }
 
     /// The rows by id, the number of each client's among them, and what is wrong.
@@ -90,7 +106,8 @@ impl LinkTraceConfig {
             if self.assign == Assign::ById {
                 ids.see(row.fields[0], row.line, faults);
             }
-            let (time, down, up) = (row.number(1, "time_s"), row.number(2, "down_kbps"), row.number(3, "up_kbps"));
+            let rate = |column, name| row.number_within(column, name, KBPS_MIN, KBPS_MAX);
+            let (time, down, up) = (row.number(1, "time_s"), rate(2, "down_kbps"), rate(3, "up_kbps"));
             let (time, rates) = match time.and_then(|time| Ok((nanos(time)?, [down?, up?]))) {
                 Ok(numbers) => numbers,
                 Err(message) => return faults.at(row.line, message, "seconds, and rates in kilobits per second"),
@@ -111,6 +128,9 @@ impl LinkTraceConfig {
         });
         for (id, rows) in &found {
             rows.check(id, self.end, &mut faults);
+            if let Some(start) = self.start.filter(|_| self.end == TraceEnd::Error) {
+                rows.refuse_what_is_not_recorded(id, start.as_nanos(), &mut faults);
+            }
         }
         if self.assign == Assign::Random {
             return (found, None, faults);
@@ -138,25 +158,41 @@ impl Rows {
         }
     }
 
+    /// Where nothing follows the series, the run must start within it.
+    fn refuse_what_is_not_recorded(&self, id: &str, start_ns: u64, faults: &mut Faults) {
+        let (first_ns, length_ns) = self.span();
+        let end_ns = first_ns + length_ns;
+        if !(first_ns..end_ns).contains(&start_ns) {
+            let [start, first, end] = [start_ns, first_ns, end_ns].map(|nanos| nanos as f64 / 1e9);
+            let message = format!("the run starts at {start} s, but `{id}` is recorded from {first} s to {end} s");
+            let help = "choose `end: loop` or `end: hold`, or a `start` within each series";
+            faults.at(self.last_line, message, help);
+        }
+    }
+
+    /// When the series begins, and how long it is.
+    fn span(&self) -> (u64, u64) {
+        match self.rows[..] {
+            [(first, _), .., (before, _), (last, _)] => (first, last - first + (last - before)),
+            [(first, _), (last, _)] => (first, 2 * (last - first)),
+            [(first, _)] => (first, 1_000_000_000),
+            [] => (0, 0),
+        }
+    }
+
     fn series(&self) -> Series {
-        let first = self.rows.first().map_or(0, |(time, _)| *time);
-        let times: Vec<u64> = self.rows.iter().map(|(time, _)| time - first).collect();
-        let (last, step) = match times[..] {
-            [.., before, last] => (last, last - before),
-            _ => (0, 1_000_000_000),
-        };
-        let length_ns = last + step;
+        let (first_ns, length_ns) = self.span();
         let steps = [Direction::Down, Direction::Up].map(|direction| {
             let mut steps: Vec<(u64, Bandwidth)> = Vec::new();
-            for ((_, rates), start) in self.rows.iter().zip(&times) {
+            for (time, rates) in &self.rows {
                 let rate = Bandwidth::from_bits_per_s(rates[direction as usize] * 1e3);
                 if steps.last().is_none_or(|(_, before)| *before != rate) {
-                    steps.push((*start, rate));
+                    steps.push((time - first_ns, rate));
                 }
             }
             steps
         });
-        Series { length_ns, last_line: self.last_line, steps }
+        Series { first_ns, length_ns, last_line: self.last_line, steps }
     }
 }
 
@@ -174,15 +210,21 @@ impl Series {
 }
 
 impl Trace {
-    /// The number of a client's series, and at which of its nanoseconds the run starts.
-    fn of(&self, client_id: u32) -> (usize, u64) {
+    /// The number of a client's series, and how many nanoseconds after its first row the run starts; before it if negative.
+    fn of(&self, client_id: u32) -> (usize, i128) {
+        let since_first = |start: u64, number: usize| i128::from(start) - i128::from(self.series[number].first_ns);
         if let Some(by_client) = &self.by_client {
-            return (by_client[client_id as usize] as usize, 0);
+            let number = by_client[client_id as usize] as usize;
+            return (number, self.start_ns.map_or(0, |start| since_first(start, number)));
         }
         let mut stream = self.seeds.client(Purpose::LinkTrace, client_id);
         let number = stream.random_range(0..self.series.len() as u64) as usize;
-        let length = self.series[number].length_ns;
-        (number, if self.end == TraceEnd::Loop { stream.random_range(0..length) } else { 0 })
+        let start = match (self.start_ns, self.end) {
+            (Some(start), _) => since_first(start, number),
+            (None, TraceEnd::Loop) => stream.random_range(0..self.series[number].length_ns).into(),
+            (None, TraceEnd::Hold | TraceEnd::Error) => 0,
+        };
+        (number, start)
     }
 
     /// The state of a client's link at `time`, before loss and transport.
@@ -190,20 +232,25 @@ impl Trace {
         let (number, start) = self.of(client_id);
         let series = &self.series[number];
         let (steps, length) = (&series.steps[direction as usize], series.length_ns);
+        // In 128 bits: a series can be longer than half of the clock's range.
+        let since_first = start + i128::from(time.as_nanos());
         let now = match self.end {
-            // In 128 bits: a series can be longer than half of the clock's range.
-            TraceEnd::Loop => ((u128::from(time.as_nanos()) + u128::from(start)) % u128::from(length)) as u64,
-            TraceEnd::Error if time.as_nanos() >= length => return Err(self.is_over(client_id, series)),
-            TraceEnd::Hold | TraceEnd::Error => time.as_nanos(),
+            TraceEnd::Loop => since_first.rem_euclid(length.into()),
+            TraceEnd::Error if since_first >= length.into() => return Err(self.is_over(client_id, series, start)),
+            TraceEnd::Hold | TraceEnd::Error => since_first,
         };
-        let index = steps.partition_point(|(start, _)| *start <= now) - 1;
+        // Before its first row a series has the rates of that row.
+        let index = steps.partition_point(|(start, _)| i128::from(*start) <= now).saturating_sub(1);
         let until = match (steps.get(index + 1), self.end) {
             (Some((next, _)), _) => Some(*next),
             (None, TraceEnd::Loop) if steps.len() > 1 => Some(length),
             (None, TraceEnd::Error) => Some(length),
             (None, _) => None,
         };
-        let until = until.map_or(NEVER, |until| SimTime::from_nanos(time.as_nanos().saturating_add(until - now)));
+        let until = until.map_or(NEVER, |until| {
+            let wait = u64::try_from(i128::from(until) - now).unwrap_or(u64::MAX);
+            time + SimDuration::from_nanos(wait)
+        });
         Ok(LinkState { rate: steps[index].1, until })
     }
 
@@ -218,8 +265,8 @@ impl Trace {
         of_series[direction as usize]
     }
 
-    fn is_over(&self, client_id: u32, series: &Series) -> SimError {
-        let seconds = series.length_ns as f64 / 1e9;
+    fn is_over(&self, client_id: u32, series: &Series, start: i128) -> SimError {
+        let seconds = (i128::from(series.length_ns) - start) as f64 / 1e9;
         SimError::File {
             place: format!("{}:{}", self.file, series.last_line),
             message: format!(

@@ -17,8 +17,8 @@ use crate::seed::Stream;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FastestFirstConfig {
-    /// Available clients, drawn uniformly, that state their time, >= 1; at least as many as are wanted do. None: all
-    /// available clients.
+    /// Available clients, drawn uniformly, that state their time, >= 1; at least as many as are wanted do, and no more than
+    /// there are. None: all available clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub candidates: Option<u32>,
 }
@@ -43,7 +43,8 @@ impl Selection for FastestFirstConfig {
     /// Clients that state the same time have the same chance.
     fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
         let Some(count) = self.candidates else { return fastest_of_all(n, candidates, stream) };
-        let drawn = UniformConfig {}.select(n.max(count as usize), candidates, stream);
+        let n_drawn = n.max(count as usize).min(candidates.n_clients as usize);
+        let drawn = UniformConfig {}.select(n_drawn, candidates, stream);
         let mut stated: Vec<(f64, u32)> =
             drawn.into_iter().map(|client_id| ((candidates.stated_seconds)(client_id), client_id)).collect();
         // A stable sort: those of equal time stay in the random order in which they were drawn.
@@ -119,6 +120,16 @@ mod tests {
         let mut counts = [0u32; 4];
         (0..2000).for_each(|round| counts[clients.select(&FastestFirstConfig::default(), 1, round)[0] as usize] += 1);
         assert!(counts.iter().all(|count| count.abs_diff(500) < 97), "{counts:?}");
+    }
+
+    #[test]
+    fn more_candidates_than_clients_are_all_of_them() {
+        // Room for what is written, and 8 draws for each, would be 16 GiB and 34 thousand million draws.
+        let clients = Clients { stated_seconds: vec![5.0, 1.0, 4.0, 2.0, 3.0], ..Clients::of(5) };
+        let all = FastestFirstConfig { candidates: Some(u32::MAX) };
+        assert_eq!(clients.select(&all, 3, 1), [1, 3, 4]);
+        assert_eq!(clients.select(&all, u32::MAX as usize, 1), [1, 3, 4, 2, 0]);
+        assert_eq!(clients.select(&UniformConfig {}, u32::MAX as usize, 1).len(), 5);
     }
 
     #[test]

@@ -22,11 +22,17 @@ use crate::seed::Stream;
 
 /// Oort.
 ///
-/// Of the `n` wanted clients a fraction `epsilon`, which falls from round to round, is drawn from clients that have not
-/// answered yet, with chances by stated speed; the others by utility from those that have. The utility of client `i` is
+/// Of the `n` wanted clients a fraction `epsilon`, which falls from round to round, is drawn from clients that were not tried
+/// yet, with chances by stated speed; the others by utility from those that were. The utility of client `i` is
 /// `(U_i + sqrt(0.1 ln R / L_i)) (T / t_i)^alpha`, the last factor only where `t_i > T`: `R` is the round, `L_i` the last
 /// one that the client answered, `t_i` how long it took, `T` the preferred duration. Candidates are those of at least
 /// `cut_off` times the utility of the last one that would be in by rank; they are drawn with chances by utility.
+///
+/// A client that a round no longer waited for, because its deadline had passed or enough others had arrived, was tried too,
+/// and is not explored again and again. As in the authors' code (`round_completion_handler` of FedScale's aggregator) it
+/// counts with the mean utility of that round's updates, in the place of what it had before; `L_i` is that round, and `t_i`
+/// the time that it states for a task, or that the round waited for it if this is longer. Where the round told no losses, its
+/// own examples count, as for any client whose loss is not known. A client whose task fails has not been tried by that.
 ///
 /// Where this differs from the paper:
 /// - The paper's statistical utility is `|B_i| sqrt(mean of loss²)` over the client's examples. Clients report their mean
@@ -178,6 +184,7 @@ impl OortConfig {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::CutOff;
     use super::super::testing::Clients;
     use super::*;
 
@@ -196,7 +203,7 @@ mod tests {
         clients.with(round, |candidates| {
             let known = Known::up_to_date(None, config, candidates);
             let scores = Scores::new(config, &known, candidates);
-            known.answered.iter().map(|answered| scores.of(answered)).collect()
+            known.tried.iter().map(|tried| scores.of(tried)).collect()
         })
     }
 
@@ -276,13 +283,18 @@ mod tests {
                 for client_id in clients.round(&config, 1, round) {
                     clients.at_work.insert(client_id);
                 }
-                // Whoever has worked longest answers, or fails.
+                // Whoever has worked longest answers, fails or is cut off.
                 if step >= 20 {
                     let client_id = step * 29 % 200;
                     clients.at_work.remove(client_id);
-                    if clients.history.of(client_id).is_some() && step % 9 != 0 {
-                        let seconds = f64::from(1 + client_id * 53 % 17 + step % 5);
-                        clients.history.answered(client_id, round, seconds);
+                    let seconds = f64::from(1 + client_id * 53 % 17 + step % 5);
+                    match clients.history.of(client_id).map(|_| step % 9) {
+                        None | Some(0) => {}
+                        Some(1) => {
+                            let utility = (step % 2 == 0).then_some(50.0);
+                            clients.history.cut_off(client_id, CutOff { round, seconds, utility });
+                        }
+                        Some(_) => clients.history.answered(client_id, round, seconds),
                     }
                 }
                 let kept = clients.census.known.lock().unwrap().take();
@@ -326,6 +338,41 @@ mod tests {
         let clients = answered(&[(1.0, 1.0); 300]);
         assert_eq!(clients.select(&OortConfig::default(), 10, 2).len(), 10);
         assert_eq!(clients.looks.get(), 600);
+    }
+
+    #[test]
+    fn who_was_cut_off_counts_as_tried_with_the_mean_utility_of_the_round() {
+        // Utilities 10 and 30 in round 1; clients 2 and 3 were cut off: 20, half of the range, and 10 examples x the mean loss
+        // 2, the same. T is the quantile 0.3 of 1, 2, 4 and 4 s: number floor(1.2) = 1, 2 s, so they are punished by (2/4)^2.
+        let mut clients = Clients { num_examples: vec![10; 6], ..answered(&[(1.0, 1.0), (2.0, 3.0)]) };
+        clients.n_clients = 6;
+        for (client_id, utility) in [(2, Some(20.0)), (3, None)] {
+            clients.history.asked(client_id, 1);
+            clients.history.cut_off(client_id, CutOff { round: 1, seconds: 4.0, utility });
+        }
+        let config = OortConfig { clip: 1.0, ..OortConfig::default() };
+        assert_eq!(scores(&config, &clients, 1), [0.0, 1.0, 0.5 / 4.0, 0.5 / 4.0]);
+        // Nobody but clients 4 and 5 is unknown.
+        let explorer = OortConfig { exploration: 1.0, exploration_min: 1.0, ..config };
+        let explored: BTreeSet<u32> = (1..100).flat_map(|seed| clients.select_with(&explorer, 1, 2, seed)).collect();
+        assert_eq!(explored, BTreeSet::from([4, 5]));
+        // What a client is known for gives way to its being cut off, and that to its next update. Of 10, 15, 20 and 20, and
+        // with T the second of 1, 4, 4 and 8 s, client 1 is worth half of the range and punished by (4/8)^2.
+        clients.history.cut_off(1, CutOff { round: 1, seconds: 8.0, utility: Some(15.0) });
+        assert_eq!(scores(&config, &clients, 1), [0.0, 0.5 / 4.0, 1.0, 1.0]);
+        clients.history.answered(1, 2, 2.0);
+        assert_eq!(scores(&config, &clients, 1), [0.0, 1.0, 0.5 / 4.0, 0.5 / 4.0]);
+    }
+
+    #[test]
+    fn what_is_kept_does_not_grow_with_the_rounds() {
+        // In the last round there can be: 4 thousand million numbers would be 32 GiB.
+        let clients = answered(&[(1.0, 1.0), (2.0, 2.0)]);
+        assert_eq!(clients.select(&OortConfig::default(), 2, u32::MAX).len(), 2);
+        // Both gain sqrt(0.1 ln 4,294,967,295), and the slower one is punished by (1/2)^2.
+        let bonus = (0.1 * f64::from(u32::MAX).ln()).sqrt();
+        let config = OortConfig { clip: 1.0, ..OortConfig::default() };
+        assert_eq!(scores(&config, &clients, u32::MAX), [bonus, (1.0 + bonus) / 4.0]);
     }
 
     #[test]

@@ -15,6 +15,10 @@ use crate::seed::Stream;
 /// traffic and is what is built here, takes the loss that each reported with its last update, the mean over its local
 /// training; a client that has not reported yet counts as infinitely bad, so it goes first. Where no losses are told, as
 /// in timing-only runs, all candidates are alike, and the selection is by samples.
+///
+/// The paper draws candidates with chances by data size and then takes the plain mean of the updates of those who are
+/// chosen: write `strategy: { fedavg: { weighting: uniform } }` for that. With FedAvg's default, `weighting: num_samples`,
+/// a client's data size counts twice: in its chance to be a candidate, and in the weight of its update.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PowerOfChoiceConfig {

@@ -19,6 +19,7 @@ impl Selection for UniformConfig {
     /// times `n` of them, however many are registered. When the draws run out, the rest is listed and drawn from. Both
     /// ways give each available client the same chance.
     fn select(&self, n: usize, candidates: &Candidates<'_>, stream: &mut Stream) -> Vec<u32> {
+        let n = n.min(candidates.n_clients as usize);
         let propose = |stream: &mut Stream| Some(stream.random_range(0..candidates.n_clients));
         let mut chosen = proposed(n, candidates.n_clients as usize, propose, candidates.is_available, stream);
         if chosen.len() == n {

@@ -164,6 +164,12 @@ fn a_server_that_restarts_loses_the_round_or_lets_it_go_on() {
     assert_eq!(notes.times_of(EventKind::RoundStart), [0.0, 7.0]);
     assert_eq!(outcome.last_model.version, 1);
 
+    // In the last round there is nothing to wait for.
+    plan.restarts = vec![restart("8 s", "3 s", "lost")];
+    let (outcome, notes) = simulate(&plan);
+    assert_eq!(notes.times_of(EventKind::RoundEnd), [5.2, 8.0]);
+    assert_eq!((outcome.end.as_secs_f64(), outcome.last_model.version), (8.0, 1));
+
     plan.restarts = vec![restart("4 s", "3 s", "resumed")];
     let (outcome, notes) = simulate(&plan);
     // 400 kB were up by 4 s; the other 600 kB take 1.2 s from 7 s on.
@@ -183,9 +189,10 @@ fn a_server_that_is_down_hears_no_alarm() {
     plan.rounds.strategy = from_json(serde_json::json!({ "fedbuff": { "buffer_size": 1, "concurrency": 2 } }));
     plan.availability = Arc::new(Shifts(vec![vec![(0.0, EVER)], vec![(50.0, EVER)]]));
     plan.restarts = vec![restart("40 s", "30 s", "lost")];
-    let (_, notes) = simulate(&plan);
-    // Seven rounds by 36.4 s; the eighth is lost; both clients are asked at 70 s.
+    let (outcome, notes) = simulate(&plan);
+    // Seven rounds by 36.4 s; the eighth is lost; both clients are asked at 70 s. Nine rounds, eight models.
     assert_eq!(notes.times_of(EventKind::RoundEnd)[6..], [36.4, 40.0, 75.2]);
+    assert_eq!(outcome.last_model.version, 8);
     assert_eq!(notes.times_of(EventKind::RoundStart)[8], 70.0);
     assert!(notes.records.iter().all(|record| record.time <= s(40.0) || record.time >= s(70.0)));
     let selected = notes.times_of(EventKind::Selected);

@@ -105,6 +105,17 @@ fn synchronous_rounds_can_be_stopped_anywhere() {
     });
 }
 
+/// Who is known to Oort, those who were cut off too, is part of the state.
+#[test]
+fn rounds_that_remember_whom_they_cut_off_can_be_stopped_anywhere() {
+    assert_resumable(|| {
+        let mut plan = eventful(serde_json::json!("fedavg"));
+        (plan.rounds.dispatches_per_round, plan.rounds.clients_per_round) = (6, 3);
+        plan.rounds.selection = from_json(serde_json::json!({ "oort": { "exploration": 0.5 } }));
+        plan
+    });
+}
+
 #[test]
 fn rounds_that_fold_late_updates_can_be_stopped_anywhere() {
     assert_resumable(|| {

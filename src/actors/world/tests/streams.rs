@@ -202,6 +202,18 @@ fn a_period_asks_for_the_absent_and_not_again_for_those_who_are_done() {
 }
 
 #[test]
+fn whom_a_round_cuts_off_is_not_explored_again() {
+    let mut plan = mixed();
+    (plan.rounds.clients_per_round, plan.rounds.dispatches_per_round) = (5, 5);
+    plan.rounds.deadline = Some("6 s".parse().unwrap());
+    plan.rounds.selection = from_json(serde_json::json!({ "oort": { "exploration": 1.0, "exploration_min": 1.0 } }));
+    let (outcome, notes) = simulate(&plan);
+    // Slow clients take 13.2 s. Whether cut off or not, the first five are known, so the second round asks the other five.
+    assert!(notes.rounds[0].late > 0, "the first round has slow clients");
+    assert!(outcome.clients.iter().all(|client| client.selected == 1));
+}
+
+#[test]
 fn late_updates_are_folded_into_the_round_in_which_they_arrive() {
     let mut plan = mixed();
     plan.rounds.rounds = 4;

@@ -1,6 +1,5 @@
 use super::*;
 use crate::sim::network::NetworkClassConfig;
-use crate::units::SimDuration;
 
 const SMALL: &str = "client_id,time_s,down_kbps,up_kbps\n\
                      0,100,1000,500\n1,0,4000,0\n0,110,2000,500\n0,115,0,500\n1,1,4000,800\n0,120,3000,250\n";
@@ -68,6 +67,49 @@ fn what_follows_the_end_is_a_setting() {
     assert_eq!(state(&ending, 1, Direction::Down, 1.5), (4e3, 2.0));
 }
 
+/// Client 0 is recorded from 100 s to 125 s, client 1 from 0 s to 2 s.
+#[test]
+fn with_a_start_all_series_count_from_the_same_moment() {
+    let build = |end: &str, start: &str| {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("b.csv"), SMALL).expect("written");
+        let trace = serde_json::json!({ "file": "b.csv", "end": end, "start": start });
+        config(trace).build(&context(dir.path(), 2)).map_err(|error| error.to_string())
+    };
+    // 108 s of the recording are 0 s of the run.
+    let held = build("hold", "108 s").expect("a good file");
+    let down = [0.0, 2.0, 7.0, 12.0].map(|time| state(&held, 0, Direction::Down, time));
+    assert_eq!(down, [(1e3, 2.0), (2e3, 7.0), (0.0, 12.0), (3e3, -1.0)]);
+    assert_eq!(state(&held, 1, Direction::Up, 0.0), (800.0, -1.0));
+    // Before its first row, at 100 s, client 0 has its rates, which end at 110 s.
+    let early = build("hold", "0 s").expect("a good file");
+    let down = [0.0, 99.0, 110.0].map(|time| state(&early, 0, Direction::Down, time));
+    assert_eq!(down, [(1e3, 110.0), (1e3, 110.0), (2e3, 115.0)]);
+    assert_eq!(state(&early, 1, Direction::Up, 0.5), (0.0, 1.0));
+    // Looped, it repeats every 25 s before it too: 93 s is 118 s, and 95 s is 120 s.
+    let looped = build("loop", "93 s").expect("a good file");
+    let down = [0.0, 2.0, 7.0].map(|time| state(&looped, 0, Direction::Down, time));
+    assert_eq!(down, [(0.0, 2.0), (3e3, 7.0), (1e3, 17.0)]);
+    // Stated is the mean of the whole series, wherever the run starts.
+    let stated = |class: &crate::sim::LinkClass| class.nominal_rate(0, Direction::Down, SimDuration::ZERO);
+    assert_eq!(stated(&looped), stated(&small("loop")));
+    // A run that nothing follows starts within each series, and ends where that does.
+    let not_recorded = |start, line, id, span| {
+        let help = "choose `end: loop` or `end: hold`, or a `start` within each series";
+        format!("b.csv:{line}: the run starts at {start} s, but `{id}` is recorded from {span}; {help}")
+    };
+    assert_eq!(build("error", "99 s").err(), Some(not_recorded(99, 7, 0, "100 s to 125 s")));
+    assert_eq!(build("error", "110 s").err(), Some(not_recorded(110, 6, 1, "0 s to 2 s")));
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("b.csv"), SMALL.replace("1,0,", "1,100,").replace("1,1,", "1,110,"))
+        .expect("written");
+    let trace = serde_json::json!({ "file": "b.csv", "end": "error", "start": "105 s" });
+    let ending = config(trace).build(&context(dir.path(), 2)).expect("a good file");
+    assert_eq!(state(&ending, 0, Direction::Down, 19.0), (3e3, 20.0));
+    let over = ending.link(1, Direction::Down, at(15.0), SimDuration::ZERO).expect_err("the trace is over").to_string();
+    assert!(over.starts_with("b.csv:6: the trace of client 1 is over after 15 s"), "{over}");
+}
+
 /// Asking changes nothing, and `until` is when the answer changes: walking along the changes gives what asking gives.
 #[test]
 fn answers_are_pure() {
@@ -110,6 +152,13 @@ fn at_random_each_client_has_a_series_and_with_loop_a_start() {
         let first = if is_lte(&client) { 5e3 } else { 1e3 };
         assert_eq!(down(&held, client), (first, 1.0), "without a loop all start at the first row");
     }
+    // With a start they have the series they had, and all are in the same second of it.
+    let trace = serde_json::json!({ "file": "b.csv", "assign": "random", "end": "loop", "start": "1 s" });
+    let lined_up = config(trace).build(&context(dir.path(), 1000)).expect("a good file");
+    for client in 0..1000 {
+        let expected = if is_lte(&client) { (6e3, 1.0) } else { (2e3, 1.0) };
+        assert_eq!(down(&lined_up, client), expected);
+    }
     // A looping client starts anywhere: a third of the others in each of the three seconds, and within a second.
     let starts: Vec<_> = (0..1000).filter(|client| !is_lte(client)).map(|client| down(&looped, client)).collect();
     for rate in [1e3, 2e3, 3e3] {
@@ -138,6 +187,10 @@ fn bad_files_are_told_by_line() {
     ];
     assert_eq!(told("0,0,-1,1\n7,0,1,1\n", 3), several);
     assert_eq!(told("0,0,-1,1\n", 1), ["b.csv:2: down_kbps `-1` is not a number of at least 0"]);
+    let beyond =
+        ["b.csv:2: down_kbps `1e306` is more than 1.8e16", "b.csv:3: up_kbps `1e-300` is less than 1e-9 and not 0"];
+    assert_eq!(told("0,0,1e306,1\n0,1,1,1e-300\n0,2,1,1\n", 1)[..2], beyond);
+    assert!(told("0,0,1.8e16,1e-9\n", 1).is_empty());
     assert_eq!(told("0,0,1,fast\n", 1)[0], "b.csv:2: up_kbps `fast` is not a number");
     assert_eq!(
         told("0,0,0,1\n0,1,0,1\n", 1),

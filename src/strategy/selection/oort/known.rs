@@ -9,7 +9,7 @@ use super::OortConfig;
 /// With more changes than these since the last selection all is found anew.
 const CHANGES_MAX: usize = 64;
 
-/// The clients that are known: that have answered, or that are spent. Without it kept, the answers are the same.
+/// The clients that are known: that were tried, or that are spent. Without it kept, the answers are the same.
 #[derive(Debug, Default)]
 pub(in crate::strategy::selection) struct Known {
     config: OortConfig,
@@ -18,29 +18,31 @@ pub(in crate::strategy::selection) struct Known {
     n_learnt: usize,
     /// Stands in for a loss that was not told: the mean of those that were.
     usual_loss: f64,
-    pub(super) answered: Vec<Answered>,
-    /// Where in `answered` each client stands.
+    pub(super) tried: Vec<Tried>,
+    /// Where in `tried` each client stands.
     places: BTreeMap<u32, usize>,
     /// Those who took part so often that they are asked in want of others only.
     pub(super) spent: BTreeSet<u32>,
-    n_unanswered: usize,
-    /// Statistical utilities and seconds of those who have answered.
+    n_untried: usize,
+    /// Statistical utilities and seconds of those who were tried.
     pub(super) utilities: Sorted,
     pub(super) seconds: Sorted,
-    /// The term of uncertainty by the round that was answered last, in this round.
-    pub(super) round: u32,
-    pub(super) uncertainties: Vec<f64>,
+    /// The round of the terms of uncertainty, and what all of them have in common in it.
+    round: u32,
+    log_term: f64,
 }
 
-/// A client that has answered.
+/// A client whose update arrived, or whose task was cut off: what is known of the last of them.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Answered {
+pub(super) struct Tried {
     pub(super) client_id: u32,
-    pub(super) last_answered_round: u32,
+    pub(super) last_round: u32,
     /// Its statistical utility, as it is before it is clipped and brought to [0, 1].
     pub(super) utility: f64,
     pub(super) seconds: f64,
     pub(super) is_spent: bool,
+    /// What is added to its utility, the more the longer ago it was heard of.
+    pub(super) uncertainty: f64,
 }
 
 impl Known {
@@ -56,6 +58,7 @@ impl Known {
         };
         let mut known = match kept.filter(still_holds) {
             Some(mut known) => {
+                known.enter(candidates.round);
                 history.changes().since(known.n_read).into_iter().flatten().for_each(|client_id| {
                     if let Some((old, new)) = known.take(client_id, candidates) {
                         known.utilities.replace(old.map(|old| old.utility), new.utility);
@@ -67,11 +70,18 @@ impl Known {
             None => Self::anew(config, candidates),
         };
         (known.n_read, known.n_learnt) = (history.changes().count(), n_learnt);
-        if known.round != candidates.round || known.uncertainties.is_empty() {
-            known.round = candidates.round;
-            known.uncertainties = (0..=known.round).map(|last| uncertainty(known.round, last)).collect();
-        }
         known
+    }
+
+    /// Terms of uncertainty are those of this round from now on.
+    fn enter(&mut self, round: u32) {
+        if self.round == round {
+            return;
+        }
+        (self.round, self.log_term) = (round, 0.1 * f64::from(round.max(1)).ln());
+        for tried in &mut self.tried {
+            tried.uncertainty = uncertainty(self.log_term, tried.last_round);
+        }
     }
 
     fn anew(config: &OortConfig, candidates: &Candidates<'_>) -> Self {
@@ -80,39 +90,45 @@ impl Known {
         let losses: Vec<f64> = answered.filter_map(|(_, seen)| seen.last_loss).collect();
         let usual_loss = if losses.is_empty() { 1.0 } else { losses.iter().sum::<f64>() / losses.len() as f64 };
         let mut known = Self { config: *config, usual_loss, ..Self::default() };
+        known.enter(candidates.round);
         for (client_id, _) in history.iter() {
             known.take(client_id, candidates);
         }
-        known.utilities = known.answered.iter().map(|answered| answered.utility).collect();
-        known.seconds = known.answered.iter().map(|answered| answered.seconds).collect();
+        known.utilities = known.tried.iter().map(|tried| tried.utility).collect();
+        known.seconds = known.tried.iter().map(|tried| tried.seconds).collect();
         known
     }
 
-    /// Takes in what the history says of a client; gives what was known and what is, if it has answered.
-    fn take(&mut self, client_id: u32, candidates: &Candidates<'_>) -> Option<(Option<Answered>, Answered)> {
+    /// Takes in what the history says of a client; gives what was known and what is, if it was tried.
+    fn take(&mut self, client_id: u32, candidates: &Candidates<'_>) -> Option<(Option<Tried>, Tried)> {
         let seen = candidates.history.of(client_id)?;
         let is_spent = self.config.is_spent(seen);
         let is_newly_spent = is_spent && self.spent.insert(client_id);
         let place = self.places.get(&client_id).copied();
-        let Some(seconds) = seen.last_seconds else {
-            self.n_unanswered += usize::from(is_newly_spent);
-            return None;
+        let (last_round, seconds, utility) = match (seen.cut_off, seen.last_seconds) {
+            (Some(cut_off), _) => (cut_off.round, cut_off.seconds, cut_off.utility),
+            (None, Some(seconds)) => (seen.last_answered_round, seconds, None),
+            (None, None) => {
+                self.n_untried += usize::from(is_newly_spent);
+                return None;
+            }
         };
-        let utility = f64::from((candidates.num_examples)(client_id)) * seen.last_loss.unwrap_or(self.usual_loss);
-        let last_answered_round = seen.last_answered_round;
-        let new = Answered { client_id, last_answered_round, utility, seconds, is_spent };
-        let old = place.map(|place| std::mem::replace(&mut self.answered[place], new));
+        let by_examples = |loss| f64::from((candidates.num_examples)(client_id)) * loss;
+        let utility = utility.unwrap_or_else(|| by_examples(seen.last_loss.unwrap_or(self.usual_loss)));
+        let uncertainty = uncertainty(self.log_term, last_round);
+        let new = Tried { client_id, last_round, utility, seconds, is_spent, uncertainty };
+        let old = place.map(|place| std::mem::replace(&mut self.tried[place], new));
         if old.is_none() {
-            self.n_unanswered -= usize::from(is_spent && !is_newly_spent);
-            self.places.insert(client_id, self.answered.len());
-            self.answered.push(new);
+            self.n_untried -= usize::from(is_spent && !is_newly_spent);
+            self.places.insert(client_id, self.tried.len());
+            self.tried.push(new);
         }
         Some((old, new))
     }
 
     /// How many clients are known.
     pub(super) fn len(&self) -> usize {
-        self.answered.len() + self.n_unanswered
+        self.tried.len() + self.n_untried
     }
 }
 
@@ -122,13 +138,13 @@ impl OortConfig {
     }
 
     pub(super) fn is_known(&self, seen: &Observed) -> bool {
-        self.is_spent(seen) || seen.last_seconds.is_some()
+        self.is_spent(seen) || seen.last_seconds.is_some() || seen.cut_off.is_some()
     }
 }
 
-/// What is added to the utility of a client that was heard of last in a round.
-pub(super) fn uncertainty(round: u32, last_answered_round: u32) -> f64 {
-    (0.1 * f64::from(round.max(1)).ln() / f64::from(last_answered_round.max(1))).sqrt()
+/// What is added to the utility of a client that was heard of last in a round, in one of this `0.1 ln R`.
+fn uncertainty(log_term: f64, last_round: u32) -> f64 {
+    (log_term / f64::from(last_round.max(1))).sqrt()
 }
 
 /// Numbers in rising order.

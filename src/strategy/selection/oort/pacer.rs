@@ -14,6 +14,31 @@ pub(in crate::strategy::selection) struct TaughtByWindow {
     /// Learnings that were counted.
     n_learnt: usize,
     sums: Vec<f64>,
+    /// Of each window, how many up to it taught less than the one before; as far as they were asked for.
+    falls: Vec<usize>,
+}
+
+impl TaughtByWindow {
+    fn add(&mut self, window: usize, utility: f64) {
+        if window >= self.sums.len() {
+            self.sums.resize(window + 1, 0.0);
+        }
+        self.sums[window] += utility;
+        // What follows from the sum that has changed is found anew.
+        self.falls.truncate(window);
+    }
+
+    /// How many of the first `n` windows taught less than the one before them.
+    fn n_falls(&mut self, n: usize) -> usize {
+        // Nothing falls behind the window after the last that has taught anything.
+        let n = n.min(self.sums.len() + 1);
+        let sum_of = |window: usize| self.sums.get(window).copied().unwrap_or(0.0);
+        for window in self.falls.len()..n {
+            let is_fall = window > 0 && sum_of(window - 1) > sum_of(window);
+            self.falls.push(self.falls.last().copied().unwrap_or(0) + usize::from(is_fall));
+        }
+        n.checked_sub(1).map_or(0, |last| self.falls[last])
+    }
 }
 
 impl OortConfig {
@@ -29,16 +54,11 @@ impl OortConfig {
             .filter(|taught| taught.window == self.pacer_window && taught.n_learnt <= learnings.len())
             .unwrap_or_else(|| TaughtByWindow { window: self.pacer_window, ..TaughtByWindow::default() });
         for learnt in &learnings[taught.n_learnt..] {
-            let window = window_of(learnt.round);
-            if window >= taught.sums.len() {
-                taught.sums.resize(window + 1, 0.0);
-            }
-            taught.sums[window] += f64::from((candidates.num_examples)(learnt.client_id)) * learnt.loss;
+            let examples = f64::from((candidates.num_examples)(learnt.client_id));
+            taught.add(window_of(learnt.round), examples * learnt.loss);
             taught.n_learnt += 1;
         }
-        let n_complete = window_of(candidates.round);
-        let sum_of = |window: usize| taught.sums.get(window).copied().unwrap_or(0.0);
-        let n_falls = (1..n_complete).filter(|window| sum_of(window - 1) > sum_of(*window)).count();
+        let n_falls = taught.n_falls(window_of(candidates.round));
         *kept = Some(taught);
         self.speed_quantile + self.pacer_step * n_falls as f64
     }
@@ -63,6 +83,26 @@ mod tests {
         assert_eq!([1, 4, 5, 6, 7].map(at), [0.3, 0.3, 0.55, 0.55, 0.55]);
         // Rounds 7-8 taught nothing.
         assert_eq!(at(9), 0.8);
+    }
+
+    /// A count of the falls from the sums: after each learning, in whatever window, and up to whatever window.
+    #[test]
+    fn falls_are_counted_as_from_all_sums() {
+        let (mut taught, mut sums) = (TaughtByWindow::default(), [0.0; 40]);
+        for step in 0..300usize {
+            // Mostly in the newest window, at times in one of those before it.
+            let window = (step / 10).saturating_sub(if step % 7 == 0 { step % 4 } else { 0 });
+            let utility = (step * 31 % 17) as f64;
+            taught.add(window, utility);
+            sums[window] += utility;
+            for n in [step / 10, step / 20, step / 10 + 5, 40] {
+                let n_falls = (1..n).filter(|window| sums[window - 1] > sums[*window]).count();
+                assert_eq!(taught.n_falls(n), n_falls, "{n} windows after step {step}");
+            }
+        }
+        // Windows in which nothing was taught take no room.
+        assert_eq!(taught.n_falls(usize::MAX), taught.n_falls(40));
+        assert_eq!(taught.falls.len(), 31);
     }
 
     #[test]

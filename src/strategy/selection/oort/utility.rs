@@ -1,10 +1,10 @@
-//! What a client that has answered is worth: its statistical and its system utility.
+//! What a client that was tried is worth: its statistical and its system utility.
 
 use super::super::Candidates;
 use super::OortConfig;
-use super::known::{Answered, Known, uncertainty};
+use super::known::{Known, Tried};
 
-/// What it takes to tell the utility of a client that has answered.
+/// What it takes to tell the utility of a client that was tried.
 pub(super) struct Scores<'a> {
     config: &'a OortConfig,
     candidates: &'a Candidates<'a>,
@@ -25,38 +25,36 @@ impl<'a> Scores<'a> {
     }
 
     /// The utility of a client.
-    pub(super) fn of(&self, answered: &Answered) -> f64 {
-        let system = match answered.seconds > self.preferred_seconds {
-            true => (self.preferred_seconds / answered.seconds).powf(self.config.alpha),
+    pub(super) fn of(&self, tried: &Tried) -> f64 {
+        let system = match tried.seconds > self.preferred_seconds {
+            true => (self.preferred_seconds / tried.seconds).powf(self.config.alpha),
             false => 1.0,
         };
-        self.without_speed(answered) * system
+        self.without_speed(tried) * system
     }
 
-    fn without_speed(&self, answered: &Answered) -> f64 {
+    fn without_speed(&self, tried: &Tried) -> f64 {
         let (least, clipped) = self.range;
         let statistical = match clipped - least {
-            width if width > 0.0 => (answered.utility.min(clipped) - least) / width,
+            width if width > 0.0 => (tried.utility.min(clipped) - least) / width,
             _ => 1.0,
         };
-        let last = answered.last_answered_round;
-        let uncertainty = self.known.uncertainties.get(last as usize).copied();
-        statistical + uncertainty.unwrap_or_else(|| self::uncertainty(self.known.round, last))
+        statistical + tried.uncertainty
     }
 
     /// No less than the utility, and quickly found.
-    fn at_most(&self, answered: &Answered) -> f64 {
-        let ratio = self.preferred_seconds / answered.seconds;
+    fn at_most(&self, tried: &Tried) -> f64 {
+        let ratio = self.preferred_seconds / tried.seconds;
         // A power of 1 or more of what is below 1 is no more than that; the margin is for rounding.
         let system = if self.config.alpha >= 1.0 && ratio < 1.0 { ratio * (1.0 + 1e-9) } else { 1.0 };
-        self.without_speed(answered) * system
+        self.without_speed(tried) * system
     }
 
     /// All who are available and not spent, the best first.
     pub(super) fn ranked(&self) -> Vec<(u32, f64)> {
-        let unspent = self.known.answered.iter().filter(|answered| !answered.is_spent);
-        let available = unspent.filter(|answered| (self.candidates.is_available)(answered.client_id));
-        sorted(available.map(|answered| (answered.client_id, self.of(answered))).collect())
+        let unspent = self.known.tried.iter().filter(|tried| !tried.is_spent);
+        let available = unspent.filter(|tried| (self.candidates.is_available)(tried.client_id));
+        sorted(available.map(|tried| (tried.client_id, self.of(tried))).collect())
     }
 
     /// Of [`ranked`](Self::ranked), those who have at least `cut_off` times the utility of number `n` by rank, of the last
@@ -75,13 +73,13 @@ impl<'a> Scores<'a> {
             return ranked;
         }
         let (mut found, mut least) = (Vec::new(), 0.0);
-        for answered in self.known.answered.iter().filter(|answered| !answered.is_spent) {
-            if self.at_most(answered) < least {
+        for tried in self.known.tried.iter().filter(|tried| !tried.is_spent) {
+            if self.at_most(tried) < least {
                 continue;
             }
-            let score = self.of(answered);
-            if score >= least && (self.candidates.is_available)(answered.client_id) {
-                found.push((answered.client_id, score));
+            let score = self.of(tried);
+            if score >= least && (self.candidates.is_available)(tried.client_id) {
+                found.push((tried.client_id, score));
                 least = least.max(cut_off * score);
             }
         }

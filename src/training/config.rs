@@ -102,7 +102,8 @@ impl TrainConfig {
         let size = self.per_device_train_batch_size;
         if size > BATCH_SIZE_MAX {
             let problem = Problem::new("per_device_train_batch_size", format!("{size} is above {BATCH_SIZE_MAX}"));
-            let help = "a client has its whole shard in one batch from the size of the shard on; write no more than that";
+            let help =
+                "a client has its whole shard in one batch from the size of the shard on; write no more than that";
             problems.push(problem.help(help));
         }
         if self.lr_scheduler_type == LrSchedule::Constant && self.warmup_ratio > 0.0 {

@@ -352,8 +352,7 @@ fn dropout_stands_for_that_of_the_encoder_and_of_the_head() {
     for kind in [EncoderKind::Bert, EncoderKind::Roberta, EncoderKind::DistilBert] {
         let plain = fixture::backbone(kind);
         let config = plain.config().clone();
-        let config =
-            EncoderConfig { hidden_dropout: 0.0, attention_dropout: 0.0, classifier_dropout: 0.5, ..config };
+        let config = EncoderConfig { hidden_dropout: 0.0, attention_dropout: 0.0, classifier_dropout: 0.5, ..config };
         let backbone = Arc::new(Backbone::from_tensors(config, plain.tensors()).unwrap());
         // How far the loss of a single step lies from that of the same values without any dropout.
         let distance = |dropout| {

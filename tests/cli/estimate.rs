@@ -96,12 +96,8 @@ fn memory_is_that_of_batches_that_clients_can_fill() {
     // No shard of the quickstart has as many examples; more than this makes no difference.
     assert_eq!(memory("2000"), memory("16777216"));
     assert!(memory("16") < memory("2000"));
-    let output = straggler(&[
-        "params",
-        "quickstart",
-        "--set",
-        "clients.train.per_device_train_batch_size=18446744073709551615",
-    ]);
+    let output =
+        straggler(&["params", "quickstart", "--set", "clients.train.per_device_train_batch_size=18446744073709551615"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("18446744073709551615 is above 16777216"), "{}", stderr(&output));
 }

@@ -226,6 +226,12 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
         let names = backbone.drawn_tensors().join(", ");
         notes.push(format!("the checkpoint lacks {names}: drawn at random, as transformers does"));
     }
+    if let Some(n) = backbone.head_labels() {
+        let (head, labels) = ("the checkpoint has a classification head", if n == 1 { "label" } else { "labels" });
+        notes.push(format!(
+            "{head} for {n} {labels}; it is left aside: the head of a run begins anew, or at that of `init`"
+        ));
+    }
     let (model_hash, unused_tensors) = (backbone.hash().to_owned(), backbone.unused_tensors().to_vec());
     drop(backbone);
     let learner = Arc::new(learner);

@@ -25,6 +25,7 @@ mod method;
 mod peers;
 mod prefix;
 mod prompt;
+mod saved_modules;
 mod targets;
 
 use candle_core::DType;

@@ -15,6 +15,7 @@ use crate::sim::{
     LinkClass, Membership, NEVER, NetworkClassConfig, Outages, RegionConfig, RestartConfig, ServerNetworkConfig,
     TrainingWork, UploadConfig, classes,
 };
+use crate::training::TrainingMemory;
 use crate::units::{Bandwidth, Bytes, Flops, SimDuration, SimTime};
 
 /// How many training examples each client holds.
@@ -88,8 +89,8 @@ pub struct Population {
     pub shard_sizes: ShardSizes,
     /// Operations to train once on one sample.
     pub sample_costs: SampleCosts,
-    /// Memory that local training takes on a device.
-    pub training_memory: Bytes,
+    /// Memory that local training takes on a device, by the examples that it has.
+    pub training_memory: TrainingMemory,
     /// Passes over a shard in one task.
     pub n_epochs: u64,
     /// Rates of the server's link, by [`Direction`]: what a transfer alone on its way cannot exceed. None: no limit.
@@ -205,21 +206,41 @@ impl Population {
         }
     }
 
-    /// Device classes of which no client has the memory to train: the class's number, how many clients it has, and the most
-    /// memory that one of them has.
-    pub fn classes_that_cannot_train(&self) -> Vec<(usize, u32, Bytes)> {
+    /// Examples of the client that holds most.
+    pub fn largest_shard(&self) -> u32 {
+        match &self.shard_sizes {
+            ShardSizes::Fixed(size) => *size,
+            ShardSizes::Dealt(_) | ShardSizes::Lognormal { .. } => {
+                (0..self.n_clients).map(|client_id| self.num_examples(client_id)).max().unwrap_or(0)
+            }
+        }
+    }
+
+    /// Memory that local training takes on a client's device: that of a batch, or of its shard where that is smaller.
+    pub fn memory_to_train(&self, client_id: u32) -> Bytes {
+        self.training_memory.total(self.num_examples(client_id) as usize)
+    }
+
+    /// Device classes of which no client has the memory to train: the class's number, how many clients it has, and of the
+    /// one that lacks least what it has and what it takes.
+    pub fn classes_that_cannot_train(&self) -> Vec<(usize, u32, [Bytes; 2])> {
         if self.devices.iter().all(|class| class.config.memory.is_none() && class.config.compute.table.is_none()) {
             return Vec::new();
         }
+        let lacks = |[has, takes]: [Bytes; 2]| takes.get() - has.get();
         // None once some client of the class can train.
-        let mut found = vec![Some((0, Bytes::ZERO)); self.devices.len()];
+        let mut found = vec![Some((0, None)); self.devices.len()];
         for client_id in 0..self.n_clients {
             let class = self.device_class(client_id);
-            let memory = self.devices[class].model.memory(client_id).filter(|memory| *memory < self.training_memory);
-            found[class] = found[class].zip(memory).map(|((n, most), memory)| (n + 1, most.max(memory)));
+            let Some((n, nearest)) = found[class] else { continue };
+            let both = self.devices[class].model.memory(client_id).map(|has| [has, self.memory_to_train(client_id)]);
+            found[class] = both.filter(|[has, takes]| has < takes).map(|both| {
+                let nearest = nearest.filter(|other| lacks(*other) <= lacks(both));
+                (n + 1, Some(nearest.unwrap_or(both)))
+            });
         }
         let found = found.into_iter().enumerate();
-        found.filter_map(|(class, found)| found.filter(|(n, _)| *n > 0).map(|(n, most)| (class, n, most))).collect()
+        found.filter_map(|(class, found)| found.and_then(|(n, nearest)| Some((class, n, nearest?)))).collect()
     }
 
     /// True when some device states the power that it draws.

@@ -82,6 +82,20 @@ pub struct Workload {
 }
 
 impl Setup {
+    /// Whether a run of it would stay within the `compute.memory_limit` of its scenario. What only looks at a setup, and
+    /// runs no workers, need not ask.
+    ///
+    /// # Errors
+    /// [`Memory`](SetupError::Memory) when it would not.
+    pub fn check_memory_limit(&self, scenario: &Scenario) -> Result<(), SetupError> {
+        let (Some(learning), Some(limit)) = (&self.plan.learning, scenario.memory_limit()) else { return Ok(()) };
+        let (workers, memory) = (learning.workers, self.memory);
+        match memory.with(workers) > limit {
+            true => Err(SetupError::Memory { workers, memory, limit }),
+            false => Ok(()),
+        }
+    }
+
     /// Whether the examples fit the encoder with what another method puts in front of them.
     ///
     /// # Errors
@@ -116,7 +130,8 @@ fn cpu_kernel() -> &'static str {
     std::env::consts::ARCH
 }
 
-/// Loads and resolves what a scenario names; `inputs` say where that lies.
+/// Loads and resolves what a scenario names; `inputs` say where that lies. Who goes on to run it asks
+/// [`Setup::check_memory_limit`] first.
 ///
 /// # Errors
 /// See [`SetupError`].
@@ -143,11 +158,11 @@ pub fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, SetupError
             };
             let layout = layout_of(scenario, &encoder, synthetic.num_labels)?;
             let memory = memory_of(scenario, &encoder, synthetic.num_labels, length)?;
-            let plan = plan(scenario, sizes, costs, memory.total(), &layout)?;
+            let plan = plan(scenario, sizes, costs, memory, &layout)?;
             let doubts = doubts::memory(&plan.population);
             Ok(Setup {
                 plan,
-                memory: RunMemory::new(memory, &layout),
+                memory: RunMemory::new(memory, memory.batch_size, &layout),
                 learner: None,
                 model_hash: None,
                 model_settings_hash,
@@ -215,6 +230,12 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
         let names = backbone.drawn_tensors().join(", ");
         notes.push(format!("the checkpoint lacks {names}: drawn at random, as transformers does"));
     }
+    if let Some(n) = backbone.head_labels() {
+        let (head, labels) = ("the checkpoint has a classification head", if n == 1 { "label" } else { "labels" });
+        notes.push(format!(
+            "{head} for {n} {labels}; it is left aside: the head of a run begins anew, or at that of `init`"
+        ));
+    }
     let (model_hash, unused_tensors) = (backbone.hash().to_owned(), backbone.unused_tensors().to_vec());
     drop(backbone);
     let learner = Arc::new(learner);
@@ -223,13 +244,11 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
         SampleCosts::ByClient(flops.iter().zip(&shards).map(|(flops, shard)| flops.0 / shard.len() as f64).collect());
     let training = learner.memory()?;
     let layout = learner.layout().clone();
-    let memory = RunMemory::new(training, &layout);
-    let mut plan = plan(scenario, sizes, costs, training.total(), &layout)?;
+    let largest_shard = shards.iter().map(|shard| shard.len()).max().unwrap_or(0);
+    let memory = RunMemory::new(training, largest_shard, &layout);
+    let mut plan = plan(scenario, sizes, costs, training, &layout)?;
     if let Some(initial) = initial {
         let workers = workers_of(scenario);
-        if let Some(limit) = scenario.memory_limit().filter(|limit| memory.with(workers) > *limit) {
-            return Err(SetupError::Memory { workers, memory, limit });
-        }
         let uplink = scenario.compression().uplink.clone();
         let trainer = Arc::new(LearnerTrainer { learner: learner.clone(), shards, uplink });
         let downlink = scenario.compression().downlink.implementation();

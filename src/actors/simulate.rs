@@ -36,6 +36,7 @@ pub fn simulate(scenario: &Scenario, observer: &mut dyn Observer) -> Result<Outc
         None => inputs::local(scenario),
     };
     let setup = setup::prepare(scenario, &inputs)?;
+    setup.check_memory_limit(scenario)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(SimulateError::Runtime)?;
     Ok(runtime.block_on(world::run(&setup.plan, observer))?)
 }

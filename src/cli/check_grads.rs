@@ -6,8 +6,9 @@ use serde_json::json;
 use super::args::ScenarioArgs;
 use super::prepare::prepare;
 use super::{CliError, Console, Exit, fetch};
+use crate::model::ModelSource;
 use crate::petuning::{GradientCheck, GradientState};
-use crate::scenario;
+use crate::scenario::{self, Scenario};
 
 /// Arguments of `check-grads`.
 #[derive(Debug, Clone, Args)]
@@ -24,10 +25,7 @@ pub(super) fn execute(args: &CheckGradsArgs, console: &Console) -> Result<(), Cl
     let scenario = scenario::load(&args.scenario.input(), &args.scenario.overrides())?;
     let inputs = fetch::gather(&scenario, args.scenario.hub(), console)?;
     let setup = prepare(&scenario, &inputs)?;
-    let Some(learner) = &setup.learner else {
-        let error = CliError::new(Exit::BadInput, "no-dataset", "gradients need examples, but there is no data set");
-        return Err(error.help("write `dataset: { name: builtin:intents }`"));
-    };
+    let Some(learner) = &setup.learner else { return Err(nothing_to_train(&scenario)) };
     let learning = setup.plan.learning.as_ref().map(|learning| &learning.initial);
     let start = learning.or(learner.initial()).expect("the values are the plan's or still the learner's");
     let checks = learner.check_gradients(start, args.elements);
@@ -37,6 +35,23 @@ pub(super) fn execute(args: &CheckGradsArgs, console: &Console) -> Result<(), Cl
         false => console.result(as_table(&checks))?,
     }
     verdict(&checks)
+}
+
+/// What a scenario of timing alone lacks.
+fn nothing_to_train(scenario: &Scenario) -> CliError {
+    let instead = "in place of `clients.num_examples`, `clients.sequence_length` and `clients.num_labels`";
+    match scenario.model().source(scenario.base_dir()) {
+        Ok(ModelSource::ShapeOnly(_)) => {
+            let message = format!("gradients need weights, but `{}` is a shape without any", scenario.model().name);
+            let help = format!("give a model with weights, such as `builtin:tiny-roberta`, and a `dataset` {instead}");
+            CliError::new(Exit::BadInput, "no-weights", message).help(help).at(scenario, "no-weights", "model.name")
+        }
+        _ => {
+            let message = "gradients need examples, but there is no data set";
+            let help = format!("write `dataset: {{ name: builtin:intents }}` {instead}");
+            CliError::new(Exit::BadInput, "no-dataset", message).help(help)
+        }
+    }
 }
 
 fn word(state: GradientState) -> &'static str {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use self::calibration::{Calibration, calibrate};
 use self::play::{Played, play};
-use super::prepare::prepare;
+use super::prepare::prepare_to_run;
 use super::progress::{duration, size};
 use super::run::RunArgs;
 use super::{CliError, Console, Exit, fetch};
@@ -53,7 +53,7 @@ pub(super) fn dry_run(args: &RunArgs, console: &Console) -> Result<(), CliError>
     console.left_out_sweep(&scenario);
     console.warnings(&scenario);
     let inputs = fetch::from_cache(&scenario, console)?;
-    let mut setup = prepare(&scenario, &inputs)?;
+    let mut setup = prepare_to_run(&scenario, &inputs)?;
     console.warn(&scenario.warnings_of(&setup.doubts));
     check_memory(&scenario, &setup)?;
     let estimate = estimate(&scenario, &mut setup, PLAY_S)?;

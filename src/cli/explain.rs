@@ -63,13 +63,14 @@ fn task(setup: &Setup) -> String {
         examples += size;
         flops += size * population.flops_per_sample(client_id).0 * population.n_epochs as f64;
     }
+    let memory = population.training_memory.total(population.largest_shard() as usize);
     let mut rows = vec![
         ("trained numbers".to_string(), setup.n_trainable.to_string()),
         ("download".to_string(), population.downlink_payload.to_string()),
         ("upload".to_string(), population.uplink_payload.to_string()),
         ("examples (mean)".to_string(), format!("{:.1}, {} times", examples / n, population.n_epochs)),
         ("operations (mean)".to_string(), format!("{:.3} GFLOP", flops / n / 1e9)),
-        ("memory to train".to_string(), format!("{:.1} MiB", population.training_memory.get() as f64 / 1048576.0)),
+        ("memory to train (most)".to_string(), format!("{:.1} MiB", memory.get() as f64 / 1048576.0)),
     ];
     let on_networks =
         population.networks.iter().map(|class| (format!("transfers on {}", class.name), transfers(class, population)));

@@ -81,8 +81,9 @@ fn obstacle(scenario: &Scenario, setup: &Setup, tuning: &TuningConfig) -> Option
 
 fn row(scenario: &Scenario, setup: &Setup, tuning: &TuningConfig, is_chosen: bool) -> Result<Row, SetupError> {
     let workload = &setup.workload;
-    let (lengths, dtype) = (&workload.lengths, scenario.model().dtype);
-    let cost = method_cost(&workload.encoder, tuning, workload.n_labels, lengths, scenario.train(), dtype)?;
+    let examples = (workload.lengths.as_slice(), setup.plan.population.largest_shard() as usize);
+    let (train, dtype) = (scenario.train(), scenario.model().dtype);
+    let cost = method_cost(&workload.encoder, tuning, workload.n_labels, examples, train, dtype)?;
     let payload = |codec: &CodecConfig| codec.implementation().encoded_len(&cost.travelling);
     let (bytes_down, bytes_up) = match is_chosen {
         // What its run charges.
@@ -96,11 +97,12 @@ fn heading(scenario: &Scenario, setup: &Setup) -> String {
     let workload = &setup.workload;
     let n = workload.lengths.len().max(1) as f64;
     let mean = workload.lengths.iter().sum::<usize>() as f64 / n;
+    let largest_batch =
+        scenario.train().per_device_train_batch_size.min(setup.plan.population.largest_shard() as usize);
     format!(
-        "{}, {} labels, {mean:.1} tokens a sample on average, batches of {}\n",
+        "{}, {} labels, {mean:.1} tokens a sample on average, batches of {largest_batch}\n",
         scenario.model().name,
         workload.n_labels,
-        scenario.train().per_device_train_batch_size
     )
 }
 

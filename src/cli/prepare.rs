@@ -15,6 +15,14 @@ pub(super) fn prepare(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, Cli
     setup::prepare(scenario, inputs).map_err(|error| placed(scenario, error))
 }
 
+/// The same for a verb that then runs it: what the run would take of this machine's memory is within
+/// `compute.memory_limit`.
+pub(super) fn prepare_to_run(scenario: &Scenario, inputs: &Inputs) -> Result<Setup, CliError> {
+    let setup = prepare(scenario, inputs)?;
+    setup.check_memory_limit(scenario).map_err(|error| placed(scenario, error))?;
+    Ok(setup)
+}
+
 /// The error with file and line of the setting that is to be changed, where one decides about it.
 pub(super) fn placed(scenario: &Scenario, error: SetupError) -> CliError {
     match setting_of(scenario, &error) {

@@ -69,7 +69,7 @@ pub(super) fn prepare(
     console: &Console,
 ) -> Result<(Setup, LockHeader), CliError> {
     let inputs = fetch::gather(scenario, hub, console)?;
-    let setup = super::prepare::prepare(scenario, &inputs)?;
+    let setup = super::prepare::prepare_to_run(scenario, &inputs)?;
     console.warnings(scenario);
     console.warn(&scenario.warnings_of(&setup.doubts));
     tell_notes(scenario, &setup, console);

@@ -28,6 +28,7 @@ pub struct Backbone {
     hash: String,
     unused: Vec<String>,
     drawn: Vec<String>,
+    head_labels: Option<usize>,
 }
 
 impl Backbone {
@@ -47,8 +48,9 @@ impl Backbone {
         dtype: ModelDtype,
         origin: &str,
     ) -> Result<Self, ModelError> {
-        let Gathered { tensors, unused, drawn } = gather(parts, &config, &backbone_tensors(&config), dtype, origin)?;
-        Ok(Self { hash: hash_of(&tensors)?, config, tensors, unused, drawn })
+        let Gathered { tensors, unused, drawn, head_labels } =
+            gather(parts, &config, &backbone_tensors(&config), dtype, origin)?;
+        Ok(Self { hash: hash_of(&tensors)?, config, tensors, unused, drawn, head_labels })
     }
 
     /// An encoder of these tensors, by canonical name. Tensors of other names are left out.
@@ -70,7 +72,7 @@ impl Backbone {
         if !missing.is_empty() {
             return Err(ModelError::MissingTensors { origin: "the encoder".into(), names: missing });
         }
-        Ok(Self { hash: hash_of(&chosen)?, config, tensors: chosen, unused: Vec::new(), drawn: Vec::new() })
+        Ok(Self::of(config, chosen)?)
     }
 
     /// An encoder with random weights, as transformers initialises them: normal with `initializer_range` as standard
@@ -84,7 +86,13 @@ impl Backbone {
             let values = init.draw(&spec, Purpose::RandomBackbone, seeds);
             tensors.insert(spec.name, Tensor::from_vec(values, spec.shape, &Device::Cpu)?);
         }
-        Ok(Self { hash: hash_of(&tensors)?, config, tensors, unused: Vec::new(), drawn: Vec::new() })
+        Ok(Self::of(config, tensors)?)
+    }
+
+    /// An encoder of no checkpoint.
+    fn of(config: EncoderConfig, tensors: BTreeMap<String, Tensor>) -> candle_core::Result<Self> {
+        let (hash, unused, drawn) = (hash_of(&tensors)?, Vec::new(), Vec::new());
+        Ok(Self { hash, config, tensors, unused, drawn, head_labels: None })
     }
 
     /// The encoder's shape.
@@ -142,6 +150,12 @@ impl Backbone {
     /// Names in the checkpoint that the encoder does not use, such as those of a pretraining head.
     pub fn unused_tensors(&self) -> &[String] {
         &self.unused
+    }
+
+    /// Labels of the classification head that the checkpoint has, where it has one. An encoder does not use it: the head of
+    /// a run begins anew.
+    pub fn head_labels(&self) -> Option<usize> {
+        self.head_labels
     }
 
     /// Tensors that the checkpoint lacks and that were drawn, as transformers does: BERT's pooler, where it was saved with
@@ -263,6 +277,25 @@ mod tests {
                 // Rounding to 11 bits: values below 2 are off by at most 2^-11 = 4.9e-4.
                 assert!(error.to_scalar::<f32>().unwrap() < 5e-4, "{name}");
             }
+        }
+    }
+
+    #[test]
+    fn the_head_of_a_checkpoint_is_counted_and_left_aside() {
+        for kind in EncoderKind::ALL {
+            let (backbone, dir) = (fixture::backbone(kind), tempfile::tempdir().unwrap());
+            let head: BTreeMap<String, Tensor> = crate::model::head_tensors(backbone.config(), 5)
+                .into_iter()
+                .map(|(spec, _)| (spec.name, Tensor::zeros(spec.shape, DType::F32, &Device::Cpu).unwrap()))
+                .collect();
+            let opened = |beside: &BTreeMap<String, Tensor>| {
+                backbone.save(dir.path(), Storage::F32, beside).unwrap();
+                Backbone::open(dir.path()).unwrap()
+            };
+            let found = opened(&head);
+            assert_eq!((found.head_labels(), found.hash()), (Some(5), backbone.hash()), "{kind:?}");
+            assert!(found.unused_tensors().iter().eq(head.keys()));
+            assert_eq!(opened(&BTreeMap::new()).head_labels(), None);
         }
     }
 

@@ -19,7 +19,9 @@ pub struct ModelConfig {
     /// ViT encoder (`config.json`, `model.safetensors` or `pytorch_model.bin` in one file or in shards with their
     /// index, and for texts `tokenizer.json`), relative to the scenario file; or, for `compute.mode: timing_only`, a
     /// known encoder without weights, such as `shape-only:roberta-base`. A name that is neither is
-    /// one on the Hugging Face hub, such as `FacebookAI/roberta-base`.
+    /// one on the Hugging Face hub, such as `FacebookAI/roberta-base`. Of a checkpoint that was fine-tuned the encoder is
+    /// taken and the classification head left aside, whatever its labels: the head of a run begins anew, or at that of
+    /// `init`.
     pub name: String,
     /// Branch, tag or commit of a model on the hub. Default: `main`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -176,13 +176,13 @@ impl Pass {
         Self { key: None, n_masks: 0, override_p: None }
     }
 
-    /// A run with dropout whose masks `key` decides; `p`, when given, takes the place of the encoder's own
-    /// probabilities.
+    /// A run with dropout whose masks `key` decides; `p`, when given, takes the place of the checkpoint's own
+    /// probabilities, that of the head included.
     pub fn training(key: u64, p: Option<f32>) -> Self {
         Self { key: Some(key), n_masks: 0, override_p: p }
     }
 
-    /// The next mask of a place of the encoder whose own probability is `p`. `None`: nothing is dropped here.
+    /// The next mask of a place of the encoder or the head whose own probability is `p`. `None`: nothing is dropped here.
     pub fn encoder_dropout(&mut self, p: f32) -> Option<Dropout> {
         self.dropout(self.override_p.unwrap_or(p))
     }

@@ -19,6 +19,7 @@ mod lanes;
 mod layer_norm;
 mod linear;
 mod matrix;
+mod relu;
 mod storage;
 #[cfg(test)]
 mod testing;
@@ -30,4 +31,5 @@ pub use gelu::gelu;
 pub use heap::keep_freed_memory;
 pub use layer_norm::{add_layer_norm, layer_norm};
 pub use linear::{add_linear, frozen_linear, linear};
+pub use relu::relu;
 pub use storage::{update, with_values};

@@ -185,7 +185,7 @@ impl Hooks for AdapterHooks {
         let low = ops::linear(&output, down, Some(shift_down))?;
         let low = match self.non_linearity {
             NonLinearity::Gelu => ops::gelu(&low)?,
-            NonLinearity::Relu => low.relu()?,
+            NonLinearity::Relu => ops::relu(&low)?,
             NonLinearity::Tanh => low.tanh()?,
             NonLinearity::Swish => low.silu()?,
         };

@@ -3,14 +3,15 @@
 //! - What Hugging Face PEFT knows (LoRA, IA3, prompt and prefix tuning) is written as PEFT writes it:
 //!   `adapter_config.json` and `adapter_model.safetensors`, which `peft.PeftModel.from_pretrained` puts on the
 //!   transformers model with a classification head.
-//! - Everything else, and a prefix of an encoder that PEFT gives none (DistilBERT, ViT), is written as
-//!   `delta.safetensors`: the tensors that travel, under transformers' names. A prefix whose network travels has both: PEFT
+//! - Everything else, a prefix of an encoder that PEFT gives none (DistilBERT, ViT), and modules to save that PEFT has no
+//!   names for, is written as `delta.safetensors`: the tensors that travel, under transformers' names. A prefix whose network travels has both: PEFT
 //!   keeps the keys and values that the network makes, the delta the network.
 //! - `straggler.json` stands beside either, see [`Record`]: what PEFT's files do not say.
 //!
 //! [`import_adapter`] reads all of them, and adapters that PEFT itself made. [`load_initial`] makes sure that what was
 //! read fits a scenario.
 
+mod copies;
 mod export;
 mod import;
 mod initial;

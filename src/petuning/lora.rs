@@ -5,9 +5,8 @@ use candle_core::{Result, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::targets::{
-    head_modules, module_names, problems, saved_module_names, shortest_names, sites, task_type, tensors_of_module,
-};
+use super::saved_modules::{names_for_peft, saved_module_names, tensors_of_module};
+use super::targets::{module_names, problems, shortest_names, sites, task_type};
 use super::{InsertedMaps, Method, TrainableTensor, TrainableVars, TuningError};
 use crate::model::{Backbone, EncoderConfig, Hooks, Init, Pass, Site, backbone_tensors, ops};
 use crate::params::{Params, TensorSpec};
@@ -32,7 +31,8 @@ pub struct LoraConfig {
     /// `attention.output.dense` too); the checkpoint's own names, such as DistilBERT's `q_lin`, serve as well.
     pub target_modules: Vec<String>,
     /// Modules trained in full. The head, `classifier`, must be there; modules of the encoder may be, such as `pooler`
-    /// or `LayerNorm`.
+    /// or `LayerNorm`. PEFT cannot save a module inside another, such as the tables of `embeddings`: exports then name them
+    /// one by one; what cannot be told apart so (a ViT's `embeddings`) is exported as `delta.safetensors`.
     pub modules_to_save: Vec<String>,
 }
 
@@ -111,6 +111,12 @@ impl LoraConfig {
             }
         }
         Ok(Backbone::from_tensors(backbone.config().clone(), &tensors)?)
+    }
+
+    /// The modules to save that are not the head.
+    fn saved_modules(&self) -> Vec<&str> {
+        let modules = self.modules_to_save.iter().map(String::as_str);
+        modules.filter(|module| !HEAD_ALIASES.contains(module)).collect()
     }
 
     fn scale(&self) -> f64 {
@@ -203,8 +209,8 @@ impl Method for LoraConfig {
     }
 
     fn meaning(&self, config: &EncoderConfig) -> Vec<(&'static str, String)> {
-        let others = self.modules_to_save.iter().filter(|module| !HEAD_ALIASES.contains(&module.as_str()));
-        let mut saved: Vec<String> = others.flat_map(|module| saved_module_names(module, config)).collect();
+        let mut saved: Vec<String> =
+            self.saved_modules().into_iter().flat_map(|module| saved_module_names(module, config)).collect();
         saved.sort_unstable();
         saved.insert(0, HEAD.into());
         vec![
@@ -218,9 +224,7 @@ impl Method for LoraConfig {
     }
 
     fn peft_config(&self, config: &EncoderConfig) -> Option<serde_json::Value> {
-        let mut modules_to_save = head_modules(config);
-        let others = self.modules_to_save.iter().filter(|module| !HEAD_ALIASES.contains(&module.as_str()));
-        modules_to_save.extend(others.flat_map(|module| saved_module_names(module, config)));
+        let modules_to_save = names_for_peft(&self.saved_modules(), config)?;
         Some(serde_json::json!({
             "base_model_name_or_path": null,
             "bias": self.bias.name(),

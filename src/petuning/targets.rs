@@ -1,16 +1,15 @@
-//! Names of linear maps and modules as a scenario may write them.
+//! Names of linear maps as a scenario may write them.
 //!
 //! A target names linear maps by their full name or by its end behind a dot, as in PEFT. It may use the names of the
 //! checkpoint, those of transformers' modules where they differ (ViT), or in every family those of BERT: `query`, `key`,
 //! `value`, `attention.output.dense`, `intermediate.dense`, `output.dense`.
 
 use super::TuningError;
-use crate::model::{EncoderConfig, EncoderKind, Projection, Site, backbone_tensors};
-use crate::params::TensorSpec;
+use crate::model::{EncoderConfig, EncoderKind, Projection, Site};
 use crate::registry::Problem;
 
 /// PEFT's rule: a target is a full name, or the end of one behind a dot.
-fn matches(target: &str, name: &str) -> bool {
+pub(super) fn matches(target: &str, name: &str) -> bool {
     name.strip_suffix(target).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')) && !target.is_empty()
 }
 
@@ -138,53 +137,8 @@ pub(super) fn task_type(config: &EncoderConfig) -> Option<&'static str> {
     config.vision.is_none().then_some("SEQ_CLS")
 }
 
-/// The backbone's tensors of the modules called `module`, by their full name or by its end behind a dot, in the names of
-/// the checkpoint or of transformers' modules. `path` is that of the setting which names it.
-///
-/// # Errors
-/// When the backbone has no such module.
-pub(super) fn tensors_of_module(
-    path: &str,
-    module: &str,
-    config: &EncoderConfig,
-) -> Result<Vec<TensorSpec>, TuningError> {
-    let all = backbone_tensors(config);
-    let is_found =
-        |spec: &&TensorSpec| is_inside(module, &spec.name) || is_inside(module, &name_in_modules(&spec.name, config));
-    let found: Vec<TensorSpec> = all.iter().filter(is_found).cloned().collect();
-    if found.is_empty() {
-        let mut known: Vec<String> = head_modules(config);
-        known.extend(all.iter().filter_map(|spec| spec.name.split('.').next().map(String::from)));
-        known.dedup();
-        let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let problem = Problem::new(path, format!("the model has no module `{module}`"));
-        return Err(problem.help(format!("it has {known}")).into());
-    }
-    Ok(found)
-}
-
-/// The modules called `module` in names of transformers' modules, so that PEFT finds the same: as written where that does,
-/// else the full names of all that hold tensors.
-pub(super) fn saved_module_names(module: &str, config: &EncoderConfig) -> Vec<String> {
-    let found = tensors_of_module("", module, config).unwrap_or_default();
-    let theirs: Vec<String> = found.iter().map(|spec| name_in_modules(&spec.name, config)).collect();
-    if theirs.iter().all(|name| is_inside(module, name)) {
-        return vec![module.into()];
-    }
-    let mut names: Vec<String> =
-        theirs.iter().filter_map(|name| name.rsplit_once('.')).map(|(name, _)| name.into()).collect();
-    names.sort();
-    names.dedup();
-    names
-}
-
-/// Whether a tensor lies in a module of this name.
-fn is_inside(module: &str, tensor: &str) -> bool {
-    tensor.match_indices('.').any(|(end, _)| matches(module, &tensor[..end]))
-}
-
 /// The name of a tensor with modules as transformers has them.
-fn name_in_modules(name: &str, config: &EncoderConfig) -> String {
+pub(super) fn name_in_modules(name: &str, config: &EncoderConfig) -> String {
     match Site::all(config).find(|site| name.starts_with(&format!("{site}."))) {
         Some(site) => name.replacen(&site.to_string(), &module_of(site), 1),
         None => layers_in_modules(name, config),
@@ -194,12 +148,21 @@ fn name_in_modules(name: &str, config: &EncoderConfig) -> String {
 /// The name of a tensor that belongs to no linear map of a layer, with the layers as transformers' modules have them.
 pub(super) fn layers_in_modules(name: &str, config: &EncoderConfig) -> String {
     let Some(site) = Site::all(config).next() else { return name.into() };
-    let layers = |name: &str| name.split(".0.").next().map(String::from).unwrap_or_default();
-    let (ours, theirs) = (layers(&site.to_string()), layers(&module_of(site)));
+    let (ours, theirs) = (layers_of(&site.to_string()), layers_of(&module_of(site)));
     match name.strip_prefix(&format!("{ours}.")) {
         Some(rest) => format!("{theirs}.{rest}"),
         None => name.into(),
     }
+}
+
+/// The module of transformers that is the list of layers.
+pub(super) fn list_of_layers(config: &EncoderConfig) -> String {
+    Site::all(config).next().map(|site| layers_of(&module_of(site))).unwrap_or_default()
+}
+
+/// The list of layers in the name of a part of the first.
+fn layers_of(name: &str) -> String {
+    name.split(".0.").next().map(String::from).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -246,20 +209,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn modules_are_found_by_their_end() {
-        let config = fixture::backbone(EncoderKind::Bert).config().clone();
-        let names = |module: &str| -> Vec<String> {
-            let specs = tensors_of_module("modules_to_save.0", module, &config).unwrap();
-            specs.into_iter().map(|spec| spec.name).collect()
-        };
-        assert_eq!(names("pooler"), ["pooler.dense.bias", "pooler.dense.weight"]);
-        assert_eq!(names("layer.0.output.LayerNorm").len(), 2);
-        // One after the embeddings and two in each of the two layers.
-        assert_eq!(names("LayerNorm").len(), 2 * 5);
-        let error = tensors_of_module("modules_to_save.0", "ooler", &config).unwrap_err().to_string();
-        assert!(error.contains("`ooler`") && error.contains("`pooler`"), "{error}");
     }
 }

@@ -12,7 +12,8 @@ use crate::registry::Problem;
 pub struct TrainConfig {
     /// Passes over the shard in one round, >= 1.
     pub num_train_epochs: usize,
-    /// Examples per step, >= 1; the last batch of an epoch may be smaller.
+    /// Examples per step, from 1 to 16,777,216; the last batch of an epoch may be smaller. A client that holds fewer
+    /// examples has one batch of them all.
     pub per_device_train_batch_size: usize,
     /// Peak step size, > 0.
     pub learning_rate: f64,
@@ -28,15 +29,19 @@ pub struct TrainConfig {
     pub adam_epsilon: f64,
     /// Largest norm of the gradient of all trainable tensors together, > 0; 0 is no clipping.
     pub max_grad_norm: f64,
-    /// How the step size changes over the steps of one round.
+    /// How the step size changes over the steps of one round: `constant` has no warm-up, the others begin with
+    /// `warmup_ratio`.
     pub lr_scheduler_type: LrSchedule,
     /// Fraction of the steps of a round, in [0, 1], over which the step size rises linearly from 0. Above 0 at least the
     /// first step warms up, with a step size of 0: a client with a single step then trains nothing.
     pub warmup_ratio: f64,
-    /// Puts examples of like length into a batch, so that little padding is computed: within windows of 50 batches of the
-    /// shuffled shard, as Hugging Face's trainer does.
+    /// Puts examples of like length into a batch, so that little padding is computed. As in Hugging Face's trainer the
+    /// shuffled shard is sorted in windows of a quarter of its batches, 50 at most: a client with fewer than eight full
+    /// batches has nothing grouped. The batches then come in a drawn order, not the longest first.
     pub group_by_length: bool,
-    /// Dropout inside the encoder. None: the checkpoint's own probability; 0: off.
+    /// Dropout in the encoder and in the classification head, in place of the checkpoint's probabilities, such as
+    /// `hidden_dropout_prob`, `attention_probs_dropout_prob` and `classifier_dropout`. None: the checkpoint's own; 0: off.
+    /// What a method drops itself, as by `lora_dropout`, is apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
 }
@@ -60,6 +65,9 @@ impl Default for TrainConfig {
         }
     }
 }
+
+/// The largest batch: more than a client can hold in memory.
+const BATCH_SIZE_MAX: usize = 1 << 24;
 
 impl TrainConfig {
     /// Steps that a client with so many examples takes in one round.
@@ -91,6 +99,18 @@ impl TrainConfig {
             check(path, (0.0..1.0).contains(&value), value, "does not lie in [0, 1)");
         }
         check("warmup_ratio", (0.0..=1.0).contains(&self.warmup_ratio), self.warmup_ratio, "does not lie in [0, 1]");
+        let size = self.per_device_train_batch_size;
+        if size > BATCH_SIZE_MAX {
+            let problem = Problem::new("per_device_train_batch_size", format!("{size} is above {BATCH_SIZE_MAX}"));
+            let help =
+                "a client has its whole shard in one batch from the size of the shard on; write no more than that";
+            problems.push(problem.help(help));
+        }
+        if self.lr_scheduler_type == LrSchedule::Constant && self.warmup_ratio > 0.0 {
+            let message = "`constant` has no warm-up, so that `warmup_ratio` would do nothing";
+            let help = "write `lr_scheduler_type: constant_with_warmup`, or `warmup_ratio: 0`";
+            problems.push(Problem::new("lr_scheduler_type", message).help(help));
+        }
         let dropout = self.dropout.and_then(Dropout::problem);
         problems.extend(dropout.map(|message| Problem::new("dropout", message)));
         problems
@@ -107,16 +127,18 @@ pub enum Optim {
     Sgd,
 }
 
-/// Step size over the steps of one round, after warm-up.
+/// Step size over the steps of one round, under the names that Hugging Face has for schedules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LrSchedule {
-    /// Falls linearly to zero.
+    /// Rises over the warm-up, then falls linearly to zero.
     Linear,
-    /// Falls to zero along half a cosine.
+    /// Rises over the warm-up, then falls to zero along half a cosine.
     Cosine,
-    /// Stays.
+    /// Stays from the first step on.
     Constant,
+    /// Rises over the warm-up, then stays.
+    ConstantWithWarmup,
 }
 
 #[cfg(test)]
@@ -136,5 +158,32 @@ mod tests {
         };
         let paths: Vec<String> = config.problems().into_iter().map(|problem| problem.path).collect();
         assert_eq!(paths, ["num_train_epochs", "learning_rate", "adam_beta2", "warmup_ratio", "dropout"]);
+    }
+    #[test]
+    fn a_batch_has_an_upper_bound() {
+        let problems = |size| {
+            let config = TrainConfig { per_device_train_batch_size: size, ..TrainConfig::default() };
+            config.problems().into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+        };
+        assert_eq!(problems(1 << 24), Vec::<String>::new());
+        for size in [(1 << 24) + 1, usize::MAX] {
+            let found = problems(size);
+            assert_eq!(found, [format!("{size} is above 16777216")]);
+        }
+    }
+
+    #[test]
+    fn a_constant_step_size_warms_up_under_its_own_name() {
+        let problems = |lr_scheduler_type, warmup_ratio| {
+            TrainConfig { lr_scheduler_type, warmup_ratio, ..TrainConfig::default() }.problems()
+        };
+        assert_eq!(problems(LrSchedule::Constant, 0.0), []);
+        assert_eq!(problems(LrSchedule::ConstantWithWarmup, 0.1), []);
+        let found = problems(LrSchedule::Constant, 0.1);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].path, "lr_scheduler_type");
+        assert!(format!("{:?}", found[0]).contains("constant_with_warmup"), "{found:?}");
+        let json = serde_json::to_value(LrSchedule::ConstantWithWarmup).unwrap();
+        assert_eq!(json, "constant_with_warmup", "as in transformers' SchedulerType");
     }
 }

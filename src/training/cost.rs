@@ -14,7 +14,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Optim, TrainConfig};
-use crate::model::{EncoderConfig, ModelDtype, Place, Projection, Site, Sublayer, backbone_tensors, head_tensors};
+use crate::model::{
+    EncoderConfig, ModelDtype, Place, Projection, Site, Sublayer, backbone_tensors, head_tensors, is_kept_in_16_bits,
+};
 use crate::params::{Layout, TensorSpec};
 use crate::petuning::{StepMaps, TrainableTensor, TuningConfig, TuningError, trainable_tensors, travelling_tensors};
 use crate::units::{Bytes, Flops};
@@ -48,20 +50,31 @@ pub fn training_flops(
 pub struct TrainingMemory {
     /// Frozen weights, which jobs on one machine share.
     pub frozen: Bytes,
-    /// All else, which each job has for itself.
-    pub own: Bytes,
+    /// Trained numbers, their gradients and moments, which each job has for itself.
+    pub trained: Bytes,
+    /// What is kept of each example of a batch for the backward pass.
+    pub per_example: Bytes,
+    /// Examples of a full batch.
+    pub batch_size: usize,
 }
 
 impl TrainingMemory {
-    /// What a device takes that trains on its own.
-    pub fn total(self) -> Bytes {
-        self.frozen + self.own
+    /// What a job has for itself that trains on so many examples: they fill one batch at most.
+    pub fn own(self, n_examples: usize) -> Bytes {
+        let in_batch = n_examples.min(self.batch_size) as u64;
+        let kept = self.per_example.get().saturating_mul(in_batch);
+        Bytes::new(self.trained.get().saturating_add(kept))
+    }
+
+    /// What a device takes that trains on its own on so many examples.
+    pub fn total(self, n_examples: usize) -> Bytes {
+        Bytes::new(self.frozen.get().saturating_add(self.own(n_examples).get()))
     }
 }
 
 /// An estimate of the memory for training: weights (frozen matrices in `dtype`, all others in `f32`), gradients and the
 /// optimizer's moments in `f32` (two for each trained number with AdamW, none with SGD), and the values that are kept for
-/// the backward pass of a full batch of examples of `seq_len` tokens.
+/// the backward pass of a batch of examples of `seq_len` tokens.
 ///
 /// Kept are, per token of each layer from the lowest trained one upwards, 9 vectors of the hidden width (input, queries,
 /// keys, values, attended values, and input and output of the two layer normalisations), 2 of the intermediate width,
@@ -84,8 +97,8 @@ pub fn training_memory(
         trained.iter().filter(|tensor| tensor.init.is_none()).map(|tensor| tensor.spec.name.as_str()).collect();
     let backbone = backbone_tensors(config);
     let kept_frozen = || backbone.iter().filter(|spec| !replaced.contains(spec.name.as_str()));
-    let n_matrices = count(&mut kept_frozen().filter(|spec| spec.shape.len() > 1));
-    let n_vectors = count(&mut kept_frozen().filter(|spec| spec.shape.len() <= 1));
+    let n_matrices = count(&mut kept_frozen().filter(|spec| is_kept_in_16_bits(spec)));
+    let n_vectors = count(&mut kept_frozen().filter(|spec| !is_kept_in_16_bits(spec)));
     // Matrices and tables that are frozen may be kept in 16 bits.
     let frozen = n_vectors
         + match dtype {
@@ -103,9 +116,13 @@ pub fn training_memory(
     let per_layer = 9 * config.hidden_size + 2 * config.intermediate + config.heads * n_keys;
     // One layer more than those that are kept stands for the values of the moment.
     let kept = config.layers.saturating_sub(lowest_depth(config, tuning, &trained).saturating_sub(1) / STAGES) + 1;
-    let own = trained_times * n_trained + train.per_device_train_batch_size * seq_len * kept * per_layer;
-    let bytes = |numbers: usize| Bytes::new(4 * numbers as u64);
-    Ok(TrainingMemory { frozen: bytes(frozen), own: bytes(own) })
+    let bytes = |numbers: usize| Bytes::new((numbers as u64).saturating_mul(4));
+    Ok(TrainingMemory {
+        frozen: bytes(frozen),
+        trained: bytes(n_trained.saturating_mul(trained_times)),
+        per_example: bytes(seq_len.saturating_mul(kept).saturating_mul(per_layer)),
+        batch_size: train.per_device_train_batch_size,
+    })
 }
 
 /// What a tuning method trains, sends and costs.
@@ -117,13 +134,14 @@ pub struct MethodCost {
     pub n_head: usize,
     /// The tensors that travel.
     pub travelling: Arc<Layout>,
-    /// Operations for one example in a full batch, on average over the examples.
+    /// Operations for one example in a batch that is as full as can be, on average over the examples.
     pub flops: SampleFlops,
-    /// Memory at the longest example and a full batch.
+    /// Memory at the longest example and such a batch.
     pub memory: Bytes,
 }
 
-/// Counts a method's numbers and operations for examples of these lengths in tokens.
+/// Counts a method's numbers and operations for examples of these lengths in tokens, on clients of which the largest holds
+/// `largest_shard` examples.
 ///
 /// # Errors
 /// When the method asks for something that the encoder does not have.
@@ -131,7 +149,7 @@ pub fn method_cost(
     config: &EncoderConfig,
     tuning: &TuningConfig,
     n_labels: usize,
-    lengths: &[usize],
+    (lengths, largest_shard): (&[usize], usize),
     train: &TrainConfig,
     dtype: ModelDtype,
 ) -> Result<MethodCost, TuningError> {
@@ -139,7 +157,8 @@ pub fn method_cost(
     let travelling = travelling_tensors(tuning, config, n_labels)?;
     let n_head = head_tensors(config, n_labels).iter().map(|(spec, _)| spec.n_elements()).sum();
     let flops = flops_of_length(config, tuning, n_labels)?;
-    let (n, batch_size) = (lengths.len().max(1) as f64, train.per_device_train_batch_size as f64);
+    let in_batch = train.per_device_train_batch_size.min(largest_shard).max(1);
+    let (n, batch_size) = (lengths.len().max(1) as f64, in_batch as f64);
     let mean = |of: fn(SampleFlops) -> Flops| {
         let sum: f64 = lengths.iter().map(|&length| of(flops.at(length)).0).sum();
         Flops(sum / n + of(flops.per_batch()).0 / batch_size)
@@ -150,7 +169,7 @@ pub fn method_cost(
         n_head,
         travelling: Layout::new(travelling.into_iter().map(|tensor| tensor.spec).collect()),
         flops: SampleFlops { forward: mean(|flops| flops.forward), backward: mean(|flops| flops.backward) },
-        memory: training_memory(config, tuning, n_labels, longest, train, dtype)?.total(),
+        memory: training_memory(config, tuning, n_labels, longest, train, dtype)?.total(largest_shard),
     })
 }
 
@@ -461,7 +480,7 @@ mod tests {
         let config = EncoderConfig::from_json(json.to_string().as_bytes(), "test").unwrap();
         let of = |tuning: &str| {
             let tuning = serde_json::from_str(tuning).unwrap();
-            method_cost(&config, &tuning, 2, &[128], &TrainConfig::default(), ModelDtype::F32).unwrap()
+            method_cost(&config, &tuning, 2, (&[128], 1000), &TrainConfig::default(), ModelDtype::F32).unwrap()
         };
         let lora = of(r#"{ "lora": { "r": 8, "target_modules": ["query", "value"] } }"#);
         // 12 layers x 2 maps x (8 x 768 + 768 x 8) = 294,912, and the head: 768^2 + 768 + 2 x 768 + 2 = 592,130.
@@ -479,7 +498,7 @@ mod tests {
         let config = shape(EncoderKind::Roberta);
         let train = |optim| TrainConfig { per_device_train_batch_size: 4, optim, ..TrainConfig::default() };
         let of = |tuning, optim, dtype| training_memory(&config, &tuning, 3, 10, &train(optim), dtype).unwrap();
-        let memory_in = |tuning, dtype| of(tuning, Optim::Adamw, dtype).total().get();
+        let memory_in = |tuning, dtype| of(tuning, Optim::Adamw, dtype).total(1000).get();
         let memory = |tuning| memory_in(tuning, ModelDtype::F32);
         let head = memory(TuningConfig::Head(HeadConfig {}));
         let lora = memory(TuningConfig::Lora(LoraConfig { r: 2, ..LoraConfig::default() }));
@@ -490,11 +509,31 @@ mod tests {
         assert_eq!(head, 4 * (680 + 1200 + 4 * 99 + 40 * 124));
         // SGD has no moments: twice in place of four times. The rest is frozen, and shared by those who train.
         let sgd = of(TuningConfig::Head(HeadConfig {}), Optim::Sgd, ModelDtype::F32);
-        assert_eq!((sgd.frozen.get(), sgd.own.get()), (4 * (680 + 1200), 4 * (2 * 99 + 40 * 124)));
-        // Of these the matrices in half: (50 + 32 + 1) x 8 = 664 of embeddings and 2 x 512 = 1024 of layers. Full tuning
-        // freezes none.
+        assert_eq!((sgd.frozen.get(), sgd.own(4).get()), (4 * (680 + 1200), 4 * (2 * 99 + 40 * 124)));
+        // Of these the matrices in half: (50 + 32) x 8 = 656 of embeddings and 2 x 512 = 1024 of layers. The table of one
+        // token type is a single vector, which is kept as it is. Full tuning freezes none.
         let half = memory_in(TuningConfig::Head(HeadConfig {}), ModelDtype::Bf16);
-        assert_eq!(head - half, 2 * (664 + 1024));
+        assert_eq!(head - half, 2 * (656 + 1024));
         assert_eq!(memory_in(TuningConfig::Full(FullConfig {}), ModelDtype::Bf16), full);
+    }
+
+    #[test]
+    fn memory_is_that_of_the_batches_that_a_shard_fills() {
+        let config = shape(EncoderKind::Roberta);
+        let of = |per_device_train_batch_size| {
+            let train = TrainConfig { per_device_train_batch_size, ..TrainConfig::default() };
+            training_memory(&config, &TuningConfig::Head(HeadConfig {}), 3, 10, &train, ModelDtype::F32).unwrap()
+        };
+        let huge = of(1 << 24);
+        // As above, with 3 x 10 tokens in one layer of (72 + 32 + 20).
+        assert_eq!(huge.own(3).get(), 4 * (4 * 99 + 30 * 124));
+        assert_eq!(huge.total(3).get(), 4 * (680 + 1200) + huge.own(3).get());
+        assert_eq!([of(4).own(3), of(4).own(4), of(4).own(99)], [3, 4, 4].map(|n| huge.own(n)));
+        let cost = |largest_shard| {
+            let (tuning, train) = (TuningConfig::Head(HeadConfig {}), TrainConfig::default());
+            method_cost(&config, &tuning, 3, (&[10], largest_shard), &train, ModelDtype::F32).unwrap()
+        };
+        assert_eq!(cost(3).memory, huge.total(3));
+        assert_eq!(cost(1000).memory, huge.total(32), "the default batch");
     }
 }

@@ -23,9 +23,6 @@ use crate::petuning::{
 use crate::seed::{Purpose, Seeds};
 use crate::units::Flops;
 
-/// Batches within which examples are sorted when they are grouped by length.
-const WINDOW: usize = 50;
-
 /// One client's work in one task.
 #[derive(Debug, Clone)]
 pub struct TrainJob {
@@ -275,7 +272,7 @@ impl Learner {
         check_gradients(&self.backbone, &params, n_elements, &loss).map_err(failed)
     }
 
-    /// What training takes at the longest example and a full batch.
+    /// What training takes at the longest example.
     ///
     /// # Errors
     /// When the method does not fit the encoder.
@@ -328,8 +325,9 @@ impl Learner {
                 continue;
             }
             let length = |row: &u32| examples::n_tokens(&self.data.train, *row as usize, self.backbone.config());
+            let window = batches_sorted_together(rows.len(), size).saturating_mul(size);
             // Sorting is stable: rows of equal length keep their drawn order.
-            rows.chunks_mut(WINDOW * size).for_each(|window| window.sort_by_key(length));
+            rows.chunks_mut(window).for_each(|window| window.sort_by_key(length));
             let mut grouped: Vec<Vec<u32>> = rows.chunks(size).map(<[u32]>::to_vec).collect();
             // In a drawn order, so that an epoch does not go from short texts to long ones.
             grouped.shuffle(&mut rng);
@@ -363,10 +361,31 @@ impl Learner {
     }
 }
 
+/// Batches within which examples are sorted when they are grouped by length, as `get_length_grouped_indices` of
+/// transformers has it: a quarter of them, 50 at most and 1 at least.
+fn batches_sorted_together(n_examples: usize, batch_size: usize) -> usize {
+    const MOST: usize = 50;
+    (n_examples / batch_size.saturating_mul(4)).clamp(1, MOST)
+}
+
 /// Refuses examples that the encoder cannot take with what the method puts in front of them.
 fn check_examples(config: &EncoderConfig, tuning: &TuningConfig, data: &EncodedDataset) -> Result<(), TrainingError> {
     let taken = tuning.implementation().positions(config);
     examples::check(config, &data.train, Split::Train, taken)?;
     examples::check(config, &data.validation, Split::Validation, taken)?;
     data.test.iter().try_for_each(|test| examples::check(config, test, Split::Test, taken))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_batches_are_sorted_together_as_in_transformers() {
+        // mega_batch_mult = min(n // (4 batch_size), 50), at least 1.
+        let of = [(20, 4), (20, 2), (31, 2), (32, 2), (3, 32), (6_400, 32), (6_399, 32), (1_000_000, 16)];
+        let found = of.map(|(n, size)| batches_sorted_together(n, size));
+        assert_eq!(found, [1, 2, 3, 4, 1, 50, 49, 50]);
+        assert_eq!(batches_sorted_together(5, usize::MAX), 1);
+    }
 }

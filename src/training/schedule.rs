@@ -11,9 +11,15 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of a round of `n_steps` steps. The first `ceil(warmup_ratio x n_steps)` of them warm up.
+    /// The schedule of a round of `n_steps` steps. The first `ceil(warmup_ratio x n_steps)` of them warm up, unless the
+    /// schedule has no warm-up.
     pub fn new(config: &TrainConfig, n_steps: usize) -> Self {
-        let n_warmup = (config.warmup_ratio * n_steps as f64).ceil() as usize;
+        let n_warmup = match config.lr_scheduler_type {
+            LrSchedule::Constant => 0,
+            LrSchedule::Linear | LrSchedule::Cosine | LrSchedule::ConstantWithWarmup => {
+                (config.warmup_ratio * n_steps as f64).ceil() as usize
+            }
+        };
         Self { kind: config.lr_scheduler_type, n_steps, n_warmup }
     }
 
@@ -32,7 +38,7 @@ impl Schedule {
         match self.kind {
             LrSchedule::Linear => 1.0 - progress,
             LrSchedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
-            LrSchedule::Constant => 1.0,
+            LrSchedule::Constant | LrSchedule::ConstantWithWarmup => 1.0,
         }
     }
 }
@@ -70,7 +76,8 @@ mod tests {
         // Two steps of warm-up: 0 / 2, 1 / 2, then (4 - step) / 2.
         assert_eq!(factors(LrSchedule::Linear, 0.5), [0.0, 0.5, 1.0, 0.5]);
         // ceil(0.3 x 4) = 2 steps of warm-up as well.
-        assert_eq!(factors(LrSchedule::Constant, 0.3), [0.0, 0.5, 1.0, 1.0]);
+        assert_eq!(factors(LrSchedule::ConstantWithWarmup, 0.3), [0.0, 0.5, 1.0, 1.0]);
+        assert_eq!(factors(LrSchedule::Constant, 0.3), [1.0; 4]);
         // (1 + cos(pi step / 4)) / 2.
         assert_eq!(factors(LrSchedule::Cosine, 0.0), [1.0, 0.853553, 0.5, 0.146447]);
     }

@@ -73,6 +73,36 @@ fn memory_over_the_limit_is_refused_with_the_flags_that_fit() {
 }
 
 #[test]
+fn what_runs_no_worker_is_not_held_to_the_limit() {
+    let limit = ["quickstart", "--set", "compute.memory_limit=1 MiB"];
+    let more: [&[&str]; 3] = [&["params"], &["validate", "--explain"], &["check-grads", "--elements", "1"]];
+    for verb in more {
+        let output = straggler(&[verb, &limit, &["--set", "tuning=head"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{verb:?}: {}", stderr(&output));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let output = straggler(&[&["run"], &limit[..], &["--out", folder.path().to_str().unwrap()]].concat());
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("error[memory]"), "{}", stderr(&output));
+}
+
+#[test]
+fn memory_is_that_of_batches_that_clients_can_fill() {
+    let memory = |size: &str| {
+        let size = format!("clients.train.per_device_train_batch_size={size}");
+        let told = json(&["params", "quickstart", "--json", "--set", &size]);
+        told["methods"][0]["memory_bytes"].as_u64().unwrap()
+    };
+    // No shard of the quickstart has as many examples; more than this makes no difference.
+    assert_eq!(memory("2000"), memory("16777216"));
+    assert!(memory("16") < memory("2000"));
+    let output =
+        straggler(&["params", "quickstart", "--set", "clients.train.per_device_train_batch_size=18446744073709551615"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("18446744073709551615 is above 16777216"), "{}", stderr(&output));
+}
+
+#[test]
 fn a_partition_that_cannot_be_made_is_shown_where_it_is_written() {
     let output = straggler(&["run", "quickstart", "--set", "clients.total=1000000"]);
     assert_eq!(output.status.code(), Some(2));

@@ -22,6 +22,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 common = json.loads((HERE / "methods" / "batch.json").read_text())
 worst = 0.0
 for adapter in sorted(path for path in pathlib.Path(sys.argv[1]).iterdir() if path.is_dir()):
+    if not (adapter / "adapter_config.json").exists():
+        print(f"{adapter.name:28} is none of PEFT's")
+        continue
     family = adapter.name.split("-")[0]
     golden = load_file(HERE / "methods" / adapter.name / "golden.safetensors")
     auto = AutoModelForImageClassification if family == "vit" else AutoModelForSequenceClassification

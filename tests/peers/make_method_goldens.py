@@ -47,6 +47,9 @@ def methods(family):
     yield "ia3", IA3Config(modules_to_save=list(head), **ia3, **task)
     if family == "bert":
         yield "lora-pooler", LoraConfig(**{**lora, "modules_to_save": ["classifier", "pooler"]})
+    if family in ("roberta", "distilbert"):
+        # PEFT wraps `word_embeddings` and its like inside `embeddings` once more; it cannot load what it saves then.
+        yield "lora-embeddings", LoraConfig(**{**lora, "modules_to_save": head + ["embeddings"]})
     if family != "vit":
         yield "prompt", PromptTuningConfig(num_virtual_tokens=3, modules_to_save=list(head), **TEXT, **SHAPE)
     if family in ("bert", "roberta"):

@@ -4,6 +4,7 @@ use crate::actors::plan::Population;
 use crate::registry::Problem;
 use crate::report::human_bytes;
 use crate::training::{Schedule, TrainConfig};
+use crate::units::Bytes;
 
 /// With the code of its warning.
 type Doubt = (&'static str, Problem);
@@ -29,13 +30,13 @@ pub(super) fn warmup(train: &TrainConfig, shard_sizes: impl Iterator<Item = usiz
 
 /// Device classes of which no client has the memory to train: it is asked all the same, again and again.
 pub(super) fn memory(population: &Population) -> Vec<Doubt> {
-    let need = human_bytes(population.training_memory);
-    let doubt = |(class, n, most): (usize, u32, _)| {
+    let doubt = |(class, n, [has, takes]): (usize, u32, [Bytes; 2])| {
         let path = format!("clients.devices.{}.memory", population.devices[class].name);
         let message = format!(
-            "none of the class's {n} clients can train, which takes {need} where they have {}; each that is asked fails after \
-             its download",
-            human_bytes(most)
+            "none of the class's {n} clients can train: the one that lacks least has {} of the {} that it takes; each that is \
+             asked fails after its download",
+            human_bytes(has),
+            human_bytes(takes)
         );
         let help = "raise it, lower `clients.train.per_device_train_batch_size`, or leave the class out";
         ("memory", Problem::new(path, message).help(help))

@@ -15,10 +15,11 @@ pub struct RunMemory {
 }
 
 impl RunMemory {
-    pub(super) fn new(training: TrainingMemory, travelling: &Layout) -> Self {
+    /// `largest_shard`: the examples of the client that holds most.
+    pub(super) fn new(training: TrainingMemory, largest_shard: usize, travelling: &Layout) -> Self {
         let update = size_of::<f32>() * travelling.n_elements();
         let waiting = Bytes::new((Pool::JOBS_PER_WORKER * update) as u64);
-        Self { frozen: training.frozen, per_worker: training.own + waiting }
+        Self { frozen: training.frozen, per_worker: training.own(largest_shard) + waiting }
     }
 
     /// With so many workers.
@@ -40,9 +41,14 @@ mod tests {
 
     #[test]
     fn workers_share_the_frozen_encoder_and_each_has_the_rest() {
-        let training = TrainingMemory { frozen: Bytes::new(1000), own: Bytes::new(100) };
-        let memory = RunMemory::new(training, &Layout::new(vec![TensorSpec::new("w", [10])]));
-        // Beside its 100 B, four updates of 10 numbers in 4 B wait for each worker.
+        let training = TrainingMemory {
+            frozen: Bytes::new(1000),
+            trained: Bytes::new(40),
+            per_example: Bytes::new(20),
+            batch_size: 32,
+        };
+        let memory = RunMemory::new(training, 3, &Layout::new(vec![TensorSpec::new("w", [10])]));
+        // Beside its 40 + 3 x 20 = 100 B, four updates of 10 numbers in 4 B wait for each worker.
         assert_eq!(memory.with(3).get(), 1000 + 3 * (100 + 4 * 40));
         let fitting = [1780, 1779, 1260, 1259, 999].map(|limit| memory.workers_within(Bytes::new(limit)));
         assert_eq!(fitting, [Some(3), Some(2), Some(1), None, None]);

@@ -11,14 +11,14 @@ use crate::params::Layout;
 use crate::scenario::Scenario;
 use crate::sim::{AvailabilityModel, Direction, Outages, SimError};
 use crate::strategy::CodecConfig;
-use crate::units::Bytes;
+use crate::training::TrainingMemory;
 
 /// The plan of a run that learns nothing yet.
 pub(super) fn plan(
     scenario: &Scenario,
     shard_sizes: ShardSizes,
     sample_costs: SampleCosts,
-    training_memory: Bytes,
+    training_memory: TrainingMemory,
     layout: &Layout,
 ) -> Result<Plan, SetupError> {
     let compression = scenario.compression();

@@ -225,7 +225,7 @@ impl World<'_> {
         let empty_at = self.change_draw(id);
         let task = self.tasks.get_mut(id).expect("it has just begun");
         let device = &population.devices[task.device_class].model;
-        if !sim::fits(device.memory(client_id), population.training_memory) {
+        if !sim::fits(device.memory(client_id), population.memory_to_train(client_id)) {
             self.calendar.push(self.now, sender_of(client_id), Event::Fails { task: id, reason: Reason::Memory });
             return Ok(());
         }

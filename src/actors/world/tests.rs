@@ -27,7 +27,7 @@ use crate::sim::{
 };
 use crate::strategy::round::{BelowMinUpdatesConfig, LateUpdatesConfig};
 use crate::strategy::{CodecConfig, SelectionConfig, StrategyConfig};
-use crate::training::{Cancel, Evaluation, Update};
+use crate::training::{Cancel, Evaluation, TrainingMemory, Update};
 use crate::units::{Bytes, Flops};
 
 fn from_json<T: serde::de::DeserializeOwned>(json: serde_json::Value) -> T {
@@ -126,7 +126,12 @@ fn plan() -> Plan {
         regions: Vec::new(),
         shard_sizes: ShardSizes::Fixed(10),
         sample_costs: SampleCosts::Same { per_sample: Flops(0.0), per_batch: Flops(0.0), batch_size: 1 },
-        training_memory: Bytes::new(1 << 20),
+        training_memory: TrainingMemory {
+            frozen: Bytes::new(1 << 19),
+            trained: Bytes::new(0),
+            per_example: Bytes::new(1 << 17),
+            batch_size: 4,
+        },
         n_epochs: 1,
         server_rates: [None; 2],
         downlink_payload: Bytes::new(1_000_000),

@@ -55,7 +55,8 @@ pub(super) fn calibrate(scenario: &Scenario, setup: &Setup, learner: &Learner) -
     let flops_per_s = flops / seconds.max(1e-9);
     let workload = &setup.workload;
     let dtype = scenario.model().dtype;
-    let cost = method_cost(&workload.encoder, scenario.tuning(), workload.n_labels, lengths, scenario.train(), dtype);
+    let examples = (lengths.as_slice(), setup.plan.population.largest_shard() as usize);
+    let cost = method_cost(&workload.encoder, scenario.tuning(), workload.n_labels, examples, scenario.train(), dtype);
     let forward = cost.map_err(|error| failed(error.into()))?.flops.forward.0;
     let of = |split| learner.n_rows(split) as f64 * forward / flops_per_s;
     Ok(Calibration { flops_per_s, evaluation_s: of(Split::Validation), test_s: of(Split::Test) })

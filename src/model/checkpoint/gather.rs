@@ -23,6 +23,8 @@ pub(crate) struct Gathered {
     pub(crate) unused: Vec<String>,
     /// Those of the tensors that the checkpoint lacks and may lack.
     pub(crate) drawn: Vec<String>,
+    /// Labels of the classification head in the files, where there is one.
+    pub(crate) head_labels: Option<usize>,
 }
 
 /// A tensor in one of the parts, by the name it has there.
@@ -66,7 +68,10 @@ pub(crate) fn gather(
         let part = &parts[first.part];
         check_shape(spec, &part.weights.shape(&first.name).unwrap_or_default(), &part.origin)?;
     }
-    let mut gathered = Gathered { tensors: BTreeMap::new(), unused: Vec::new(), drawn };
+    let of_head = found.get(&format!("{}.bias", kind.output_map())).and_then(|places| places.first());
+    let shape = of_head.and_then(|place| parts[place.part].weights.shape(&place.name));
+    let head_labels = shape.map(|shape| shape.iter().product());
+    let mut gathered = Gathered { tensors: BTreeMap::new(), unused: Vec::new(), drawn, head_labels };
     for spec in absent {
         let is_narrow = dtype == ModelDtype::Bf16 && is_kept_in_16_bits(spec);
         let tensor = draw(spec, config)?.to_dtype(if is_narrow { DType::BF16 } else { DType::F32 })?;

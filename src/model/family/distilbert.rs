@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::keys::{decimal, object};
 use super::{Family, Keys, Tensors, linear_tensors, text};
 use crate::model::hooked::Model;
-use crate::model::{Batch, EncoderConfig, EncoderKind, HiddenAct, Init, Pass, Projection, Sublayer};
+use crate::model::{Batch, EncoderConfig, EncoderKind, HiddenAct, Init, Pass, Projection, Sublayer, ops};
 
 pub(super) struct DistilBert;
 
@@ -123,7 +123,7 @@ impl Family for DistilBert {
 
     /// `pre_classifier`, ReLU, `classifier` on the first token.
     fn classify(&self, model: &Model<'_>, first: Tensor, pass: &mut Pass) -> Result<Tensor> {
-        let dense = model.linear("pre_classifier", &first)?.relu()?;
+        let dense = ops::relu(&model.linear("pre_classifier", &first)?)?;
         let p = model.config().classifier_dropout;
         model.linear("classifier", &model.drop_out(dense, p, pass)?)
     }

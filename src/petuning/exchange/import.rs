@@ -5,6 +5,7 @@ use std::path::Path;
 use candle_core::Tensor;
 
 use super::super::{TuningConfig, TuningError, travelling_tensors};
+use super::copies::{Names, is_original};
 use super::names::{Layout as FileLayout, PROMPT_EMBEDDINGS, stored_names};
 use super::peft_config::read_peft_config;
 use super::record::Record;
@@ -58,7 +59,8 @@ pub fn import_adapter(dir: &Path, config: &EncoderConfig) -> Result<ImportedAdap
         let weights = Weights::safetensors(&bytes, &path.display().to_string())?;
         (path, weights)
     };
-    let file = File { weights, path: &path, layout, tuning: &tuning, config };
+    let names = Names::new(weights.names());
+    let file = File { weights, names, path: &path, layout, tuning: &tuning, config };
     let n_labels = file.n_labels()?;
     let params = file.params(n_labels)?;
     Ok(ImportedAdapter { params, n_labels, record, tuning })
@@ -66,6 +68,7 @@ pub fn import_adapter(dir: &Path, config: &EncoderConfig) -> Result<ImportedAdap
 
 struct File<'a> {
     weights: Weights<'a>,
+    names: Names,
     path: &'a Path,
     layout: FileLayout,
     tuning: &'a TuningConfig,
@@ -77,10 +80,9 @@ impl File<'_> {
         TuningError::Adapter { path: self.path.into(), message }
     }
 
-    /// The name under which a tensor lies in the file.
-    fn find(&self, name: &str, in_file: &[String]) -> Option<String> {
-        let names = stored_names(name, self.layout, self.tuning, self.config);
-        names.into_iter().find(|name| in_file.contains(name))
+    /// The names under which a tensor lies in the file, that of its trained values first.
+    fn places(&self, name: &str) -> Vec<String> {
+        self.names.places(&stored_names(name, self.layout, self.tuning, self.config))
     }
 
     fn tensor(&self, name: &str) -> Result<Tensor, TuningError> {
@@ -89,8 +91,8 @@ impl File<'_> {
 
     fn n_labels(&self) -> Result<usize, TuningError> {
         let bias = format!("{}.bias", self.config.kind.output_map());
-        match self.find(&bias, &self.weights.names()) {
-            Some(name) => Ok(self.tensor(&name)?.elem_count()),
+        match self.places(&bias).first() {
+            Some(name) => Ok(self.tensor(name)?.elem_count()),
             None => Err(self.refuse(format!("there is no `{bias}`: the adapter has no classification head"))),
         }
     }
@@ -102,16 +104,18 @@ impl File<'_> {
         let mut specs: Vec<TensorSpec> = tensors.into_iter().map(|tensor| tensor.spec).collect();
         // The order of values in a layout.
         specs.sort_by(|a, b| a.name.cmp(&b.name));
-        let in_file = self.weights.names();
-        let mut left = in_file.clone();
+        // Modules as they were before training say nothing.
+        let mut left: Vec<String> = self.names.all().iter().filter(|name| !is_original(name)).cloned().collect();
         let (mut missing, mut all) = (Vec::new(), Vec::new());
         for spec in &specs {
-            let Some(stored) = self.find(&spec.name, &in_file) else {
+            let places = self.places(&spec.name);
+            let Some((stored, others)) = places.split_first() else {
                 missing.push(spec.name.clone());
                 continue;
             };
-            all.extend(self.values(spec, &stored)?);
-            left.retain(|name| *name != stored);
+            all.extend(self.values(spec, stored)?);
+            others.iter().try_for_each(|other| self.check_other(stored, other))?;
+            left.retain(|name| !places.contains(name));
         }
         if !missing.is_empty() {
             return Err(self.refuse(format!(
@@ -120,8 +124,6 @@ impl File<'_> {
                 named(&missing)
             )));
         }
-        // PEFT saves some biases of the head several times.
-        left.retain(|name| !name.contains(".original_module.") && !name.contains(".modules_to_save."));
         if !left.is_empty() {
             return Err(self.refuse(format!(
                 "{} that its settings do not explain: {}",
@@ -135,6 +137,24 @@ impl File<'_> {
             return Err(self.refuse("a value is NaN or infinite".into()));
         }
         Ok(params)
+    }
+
+    /// Refuses a second place of a tensor that has neither the values of the first nor those from before training.
+    fn check_other(&self, stored: &str, other: &str) -> Result<(), TuningError> {
+        let bits = |name: &str| -> Result<Vec<u32>, TuningError> {
+            Ok(self.tensor(name)?.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f32::to_bits).collect())
+        };
+        let found = bits(other)?;
+        if found == bits(stored)? {
+            return Ok(());
+        }
+        match self.names.original(other) {
+            Some(original) if found == bits(original)? => Ok(()),
+            _ => {
+                let message = format!("`{stored}` and `{other}` are one tensor with two values");
+                Err(self.refuse(format!("{message}; save the adapter by PEFT's `save_pretrained` again")))
+            }
+        }
     }
 
     fn values(&self, spec: &TensorSpec, stored: &str) -> Result<Vec<f32>, TuningError> {

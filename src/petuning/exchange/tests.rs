@@ -1,5 +1,7 @@
 //! Files of PEFT and of this program, read and written.
 
+mod saved_modules;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -111,7 +113,8 @@ fn files_are_those_that_the_method_calls_for() {
 fn an_export_is_what_peft_saves() {
     for dir in cases() {
         let Golden { case, backbone, tuning, start, .. } = Golden::read(&dir);
-        if case.ends_with("prefix-projection") {
+        // PEFT cannot load what it saves of `embeddings`.
+        if case.ends_with("prefix-projection") || case.ends_with("lora-embeddings") {
             continue;
         }
         let out = tempfile::tempdir().unwrap();
@@ -363,23 +366,6 @@ fn prefixes_that_peft_cannot_take_are_written_as_our_own_and_old_exports_are_rea
         std::fs::write(path, record.to_string()).unwrap();
         assert_eq!(load(out.path(), &prefix, &backbone, &labels()).unwrap().params, params, "{kind:?}");
     }
-}
-
-#[test]
-fn saved_modules_are_named_as_transformers_names_them() {
-    let lora = tuning(
-        "{ lora: { modules_to_save: [classifier, encoder.layer.0.layernorm_after, layer.1.intermediate, layernorm] } }",
-    );
-    let (backbone, out) = (fixture::backbone(EncoderKind::Vit), tempfile::tempdir().unwrap());
-    let params = params(&lora, &backbone);
-    export_adapter(&lora, &backbone, &labels(), &params, out.path()).unwrap();
-    let saved = json(&out.path().join(ADAPTER_CONFIG))["modules_to_save"].clone();
-    let expected = ["classifier", "layers.0.layernorm_after", "layers.1.mlp.fc1", "layernorm"];
-    assert_eq!(saved, serde_json::json!(expected));
-    assert!(tensors(&out.path().join(ADAPTER_MODEL)).contains_key("base_model.model.vit.layers.1.mlp.fc1.weight"));
-    // PEFT's own files, without ours beside them, mean the same.
-    std::fs::remove_file(out.path().join(RECORD)).unwrap();
-    assert_eq!(load(out.path(), &lora, &backbone, &labels()).unwrap().params, params);
 }
 
 #[test]

@@ -173,7 +173,7 @@ impl Wanted<'_> {
                 }
                 RepoKind::Dataset => {
                     let names = listing.names().into_iter().map(String::from).collect();
-                    inputs.dataset = Some(FetchedDataset { folder, names });
+                    inputs.dataset = Some(FetchedDataset { folder, names, is_whole: listing.is_whole });
                     inputs.dataset_commit = commit;
                 }
             }

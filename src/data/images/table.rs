@@ -66,7 +66,11 @@ pub(super) fn load(
         }
     }
     problems.into_result()?;
-    gatherer.into_dataset(sources.name, labels.names().to_vec(), (train, validation, test), config, seeds)
+    let n_of = |rows: &Option<Range<usize>>| rows.as_ref().map(ExactSizeIterator::len);
+    sources.promised.check(&sources.name, train.len(), n_of(&validation), n_of(&test))?;
+    let splits = (train, validation, test);
+    let dataset = gatherer.into_dataset(sources.name, labels.names().to_vec(), splits, config, seeds)?;
+    Ok(ImageDataset { notes: sources.notes, ..dataset })
 }
 
 /// Where a picture came from, and its label as written.

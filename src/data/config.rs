@@ -263,7 +263,11 @@ impl FilesConfig {
             if FileFormat::of(Path::new(file)).is_none() {
                 let message =
                     format!("`{file}` is not named .tsv, .csv or .jsonl, plain or with .gz behind it, or .parquet");
-                problems.push(Problem::new(*path, message));
+                let problem = Problem::new(*path, message);
+                problems.push(match file.to_ascii_lowercase().ends_with(".parquet.gz") {
+                    true => problem.help("parquet is packed by itself: unpack the file with gunzip"),
+                    false => problem,
+                });
             }
             let is_same = |other: &&String| paths::plain(other) == paths::plain(file);
             if let Some((earlier, _)) = files[..i].iter().find(|(_, other)| other.as_ref().is_some_and(is_same)) {
@@ -331,6 +335,7 @@ impl Default for ColumnsConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+        assert_eq!(paths_of(serde_json::json!({ "files": { "train": "rows.parquet.gz" } })), ["files.train"]);
 
     fn paths_of(json: serde_json::Value) -> Vec<String> {
         let config: DatasetConfig = serde_json::from_value(json).expect("well-formed");

@@ -32,15 +32,15 @@ pub(super) enum FileFormat {
 }
 
 impl FileFormat {
-    /// The format of a file of this name; `.gz` behind it is looked through.
+    /// The format of a file of this name; `.gz` behind it is looked through where the rows are text.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?.to_ascii_lowercase();
-        let name = name.strip_suffix(".gz").unwrap_or(&name);
-        match name.rsplit_once('.')?.1 {
+        let plain = name.strip_suffix(".gz");
+        match plain.unwrap_or(&name).rsplit_once('.')?.1 {
             "tsv" => Some(Self::Tsv),
             "csv" => Some(Self::Csv),
             "jsonl" | "json" => Some(Self::Jsonl),
-            "parquet" => Some(Self::Parquet),
+            "parquet" if plain.is_none() => Some(Self::Parquet),
             _ => None,
         }
     }

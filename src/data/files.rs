@@ -16,7 +16,7 @@ pub(super) use bytes::{read_bytes, read_lines};
 pub(super) use parquet::{PICTURE_BYTES, Table, field, group, holds_pictures, label};
 pub(super) use problems::Problems;
 
-use super::ColumnsConfig;
+use super::columns::ColumnNames;
 
 /// How rows are written, told by the file's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl FileFormat {
 #[derive(Debug, Clone)]
 pub(super) struct Columns<'a> {
     /// Those of texts and label.
-    pub(super) names: &'a ColumnsConfig,
+    pub(super) names: &'a ColumnNames,
     /// The one that names the natural client of a row, where the partition asks for it.
     pub(super) group: Option<&'a str>,
 }

@@ -12,12 +12,13 @@ use parquet::schema::types::Type;
 
 use super::gather::Gatherer;
 use super::{ImageDataset, ImageProcessor, folder};
+use crate::data::columns::ColumnNames;
 use crate::data::files::{
     FileFormat, GROUP_SETTING, PICTURE_BYTES, Problems, Table, field, group, holds_pictures, label,
 };
 use crate::data::labels::Labels;
 use crate::data::sources::Sources;
-use crate::data::{ColumnsConfig, DataError, DatasetConfig};
+use crate::data::{DataError, DatasetConfig};
 use crate::seed::Seeds;
 
 /// Loads the pictures of a data set that is laid out as on the hub.
@@ -81,7 +82,7 @@ struct Origin {
 }
 
 struct Reader<'a> {
-    columns: &'a ColumnsConfig,
+    columns: &'a ColumnNames,
     gatherer: Gatherer<'a>,
     /// One for each picture.
     rows: Vec<Origin>,

@@ -4,6 +4,7 @@
 //! [`load_images`] gives an [`ImageDataset`] in the size that the model takes. The chosen [`Partition`] deals the training rows to the clients.
 
 mod builtin;
+mod columns;
 mod config;
 mod dataset;
 mod encode;
@@ -24,7 +25,8 @@ pub mod tokenizer;
 mod validation;
 
 pub use builtin::{ATTRIBUTES, Attribute, FigurePicture, pretraining_corpus, pretraining_figures};
-pub use config::{ColumnsConfig, DatasetConfig, FilesConfig};
+pub use columns::ColumnsConfig;
+pub use config::{DatasetConfig, FilesConfig};
 pub use dataset::{TextDataset, TextExample};
 pub use encode::{TokenSplit, encode};
 pub use encoded::{EncodedDataset, EncodedSplit};

@@ -4,7 +4,7 @@
 
 use super::setup::SetupError;
 use crate::data::{self, CARD, DatasetSource, FetchedDataset, TokenCache};
-use crate::hub::{Hub, HubError, HubSettings, Listing, Plan, Progress, Repo, RepoKind};
+use crate::hub::{Hub, HubError, HubSettings, Listing, Plan, Progress, Repo, RepoKind, Silent};
 use crate::model::{self, ModelSource};
 use crate::scenario::{Examples, Scenario};
 
@@ -25,6 +25,7 @@ pub struct Inputs {
 
 /// What a scenario needs from the hub.
 pub struct Wanted<'a> {
+    scenario: &'a Scenario,
     hub: &'a Hub,
     source: ModelSource,
     model: Option<Plan>,
@@ -53,7 +54,24 @@ fn of_model(model: ModelSource) -> Inputs {
 /// # Errors
 /// When the hub or its cache has not got it, it is not a model or data set that can be used, or the scenario does not fit the
 /// shape of the model.
-pub fn want<'a>(scenario: &Scenario, hub: &'a Hub, progress: &dyn Progress) -> Result<Wanted<'a>, SetupError> {
+pub fn want<'a>(scenario: &'a Scenario, hub: &'a Hub, progress: &dyn Progress) -> Result<Wanted<'a>, SetupError> {
+    ask(scenario, hub, progress).map_err(|error| advised(scenario, hub, error))
+}
+
+/// The error, with the advice to do without the network where the cache has all that the scenario needs.
+fn advised(scenario: &Scenario, hub: &Hub, mut error: SetupError) -> SetupError {
+    if let SetupError::Hub {
+        error: HubError::NoNetwork { cached: end, .. } | HubError::Elsewhere { advice: end, .. },
+        ..
+    } = &mut error
+        && ask(scenario, &hub.without_network(), &Silent).is_ok()
+    {
+        end.push_str("; all that is needed is in the cache: add `--offline` to use it");
+    }
+    error
+}
+
+fn ask<'a>(scenario: &'a Scenario, hub: &'a Hub, progress: &dyn Progress) -> Result<Wanted<'a>, SetupError> {
     let lock = scenario.lock();
     let at = |repo: &Repo, commit: Option<&String>| {
         let revision = commit.unwrap_or(&repo.revision).clone();
@@ -76,7 +94,7 @@ pub fn want<'a>(scenario: &Scenario, hub: &'a Hub, progress: &dyn Progress) -> R
         }
         None => None,
     };
-    Ok(Wanted { hub, source, model, dataset })
+    Ok(Wanted { scenario, hub, source, model, dataset })
 }
 
 /// An error of the hub about a model or a data set.
@@ -145,7 +163,8 @@ impl Wanted<'_> {
         let mut inputs = of_model(self.source.clone());
         for plan in self.plans() {
             let listing = plan.listing();
-            let folder = self.hub.download(plan, progress).map_err(of(listing.repo.kind))?;
+            let folder = self.hub.download(plan, progress).map_err(of(listing.repo.kind));
+            let folder = folder.map_err(|error| advised(self.scenario, self.hub, error))?;
             let commit = Some(listing.commit.clone());
             match listing.repo.kind {
                 RepoKind::Model => {
@@ -154,7 +173,7 @@ impl Wanted<'_> {
                 }
                 RepoKind::Dataset => {
                     let names = listing.names().into_iter().map(String::from).collect();
-                    inputs.dataset = Some(FetchedDataset { folder, names });
+                    inputs.dataset = Some(FetchedDataset { folder, names, is_whole: listing.is_whole });
                     inputs.dataset_commit = commit;
                 }
             }

@@ -186,7 +186,7 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
     let seeds = scenario.seeds();
     let (backbone, preprocessor) = model::load(&inputs.model, scenario.model().dtype, scenario.base_dir(), &seeds)?;
     let backbone = on_device(backbone, scenario)?;
-    let dataset::Loaded { encoded, origins, hash, tokens } =
+    let dataset::Loaded { encoded, origins, hash, tokens, mut notes } =
         dataset::load(scenario, inputs, config, backbone.config(), &preprocessor)?;
     check_metrics(scenario, encoded.labels.len())?;
     let model_settings_hash = model::settings_hash(backbone.config(), Some(&preprocessor));
@@ -225,7 +225,7 @@ fn from_dataset(scenario: &Scenario, inputs: &Inputs, config: &data::DatasetConf
         Mode::TimingOnly => (learner, None),
     };
     // The learner's may be lighter now; nothing else keeps what it no longer needs.
-    let mut notes = init.as_ref().map(|init| init.notes.clone()).unwrap_or_default();
+    notes.extend(init.iter().flat_map(|init| init.notes.clone()));
     if !backbone.drawn_tensors().is_empty() {
         let names = backbone.drawn_tensors().join(", ");
         notes.push(format!("the checkpoint lacks {names}: drawn at random, as transformers does"));

@@ -5,9 +5,10 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::columns::ColumnNames;
 use super::files::FileFormat;
 use super::known::{self, Known};
-use super::{DataError, ImagesConfig, PartitionConfig, SplitsConfig, builtin, paths};
+use super::{ColumnsConfig, DataError, ImagesConfig, PartitionConfig, SplitsConfig, builtin, paths};
 use crate::registry::Problem;
 
 /// The data set: `dataset`. Exactly one of `name`, `files` and `images`.
@@ -108,7 +109,7 @@ impl DatasetConfig {
                 problems.push(Problem::new("", message).help("keep one of them"));
             }
         }
-        problems.extend(self.columns.iter().flat_map(ColumnsConfig::problems));
+        problems.extend(self.columns.iter().flat_map(|written| self.columns().problems(written)));
         problems.extend(self.label_problems());
         if self.max_seq_length < 4 {
             problems.push(Problem::new("max_seq_length", format!("{} is below 4", self.max_seq_length)));
@@ -179,10 +180,9 @@ impl DatasetConfig {
         self.validation_fraction.or_else(known).unwrap_or(0.1)
     }
 
-    /// The columns: as written, else as the data set is known for.
-    pub(super) fn columns(&self) -> ColumnsConfig {
-        let known = || self.known().map(Known::columns);
-        self.columns.clone().or_else(known).unwrap_or_default()
+    /// The columns: each as written, else as the data set is known for.
+    pub(super) fn columns(&self) -> ColumnNames {
+        ColumnNames::resolved(self.columns.as_ref(), self.known())
     }
 
     fn label_problems(&self) -> Vec<Problem> {
@@ -263,7 +263,11 @@ impl FilesConfig {
             if FileFormat::of(Path::new(file)).is_none() {
                 let message =
                     format!("`{file}` is not named .tsv, .csv or .jsonl, plain or with .gz behind it, or .parquet");
-                problems.push(Problem::new(*path, message));
+                let problem = Problem::new(*path, message);
+                problems.push(match file.to_ascii_lowercase().ends_with(".parquet.gz") {
+                    true => problem.help("parquet is packed by itself: unpack the file with gunzip"),
+                    false => problem,
+                });
             }
             let is_same = |other: &&String| paths::plain(other) == paths::plain(file);
             if let Some((earlier, _)) = files[..i].iter().find(|(_, other)| other.as_ref().is_some_and(is_same)) {
@@ -271,60 +275,6 @@ impl FilesConfig {
             }
         }
         problems
-    }
-}
-
-/// Names of columns (TSV and CSV header, JSONL keys, columns of parquet files).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ColumnsConfig {
-    /// The (first) text.
-    #[serde(default = "default_text")]
-    pub text: String,
-    /// The second text of a pair.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text_pair: Option<String>,
-    /// The picture, in a data set of pictures on the hub. Default: its only column of pictures.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<String>,
-    /// The label: a name, or its 0-based number.
-    #[serde(default = "default_label")]
-    pub label: String,
-}
-
-fn default_text() -> String {
-    "text".into()
-}
-
-fn default_label() -> String {
-    "label".into()
-}
-
-impl ColumnsConfig {
-    fn problems(&self) -> Vec<Problem> {
-        let columns = [
-            ("text", Some(&self.text)),
-            ("text_pair", self.text_pair.as_ref()),
-            ("image", self.image.as_ref()),
-            ("label", Some(&self.label)),
-        ];
-        let mut problems = Vec::new();
-        for (i, (key, name)) in columns.iter().enumerate() {
-            let Some(name) = name else { continue };
-            if name.is_empty() {
-                problems.push(Problem::new(format!("columns.{key}"), "the name is empty"));
-            } else if let Some((earlier, _)) = columns[..i].iter().find(|(_, other)| *other == Some(name)) {
-                let message = format!("`{name}` is already the column of `{earlier}`");
-                problems.push(Problem::new(format!("columns.{key}"), message));
-            }
-        }
-        problems
-    }
-}
-
-impl Default for ColumnsConfig {
-    fn default() -> Self {
-        Self { text: default_text(), text_pair: None, image: None, label: default_label() }
     }
 }
 
@@ -379,6 +329,7 @@ mod tests {
             paths_of(serde_json::json!({ "files": { "train": "r.tsv", "test": "x/../r.tsv" } })),
             ["files.test"]
         );
+        assert_eq!(paths_of(serde_json::json!({ "files": { "train": "rows.parquet.gz" } })), ["files.train"]);
         // A folder whose name says IDX does not make its files such.
         assert_eq!(
             paths_of(serde_json::json!({ "images": { "format": "idx", "train": "images-idx3/train.bin" } })),

@@ -32,6 +32,8 @@ pub struct TextDataset {
     pub origins: RowOrigins,
     /// SHA-256, in hex, over labels and rows in order.
     pub hash: String,
+    /// What the reader may want to know, such as files that were left out.
+    pub notes: Vec<String>,
 }
 
 impl TextDataset {
@@ -45,7 +47,7 @@ impl TextDataset {
     ) -> Self {
         let hash = hash(&labels, &train, &validation, test.as_deref());
         let origins = RowOrigins::of_all(train.len());
-        Self { name, labels, train, validation, test, origins, hash }
+        Self { name, labels, train, validation, test, origins, hash, notes: Vec::new() }
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) use bytes::{read_bytes, read_lines};
 pub(super) use parquet::{PICTURE_BYTES, Table, field, group, holds_pictures, label};
 pub(super) use problems::Problems;
 
-use super::ColumnsConfig;
+use super::columns::ColumnNames;
 
 /// How rows are written, told by the file's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,15 +32,15 @@ pub(super) enum FileFormat {
 }
 
 impl FileFormat {
-    /// The format of a file of this name; `.gz` behind it is looked through.
+    /// The format of a file of this name; `.gz` behind it is looked through where the rows are text.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?.to_ascii_lowercase();
-        let name = name.strip_suffix(".gz").unwrap_or(&name);
-        match name.rsplit_once('.')?.1 {
+        let plain = name.strip_suffix(".gz");
+        match plain.unwrap_or(&name).rsplit_once('.')?.1 {
             "tsv" => Some(Self::Tsv),
             "csv" => Some(Self::Csv),
             "jsonl" | "json" => Some(Self::Jsonl),
-            "parquet" => Some(Self::Parquet),
+            "parquet" if plain.is_none() => Some(Self::Parquet),
             _ => None,
         }
     }
@@ -50,7 +50,7 @@ impl FileFormat {
 #[derive(Debug, Clone)]
 pub(super) struct Columns<'a> {
     /// Those of texts and label.
-    pub(super) names: &'a ColumnsConfig,
+    pub(super) names: &'a ColumnNames,
     /// The one that names the natural client of a row, where the partition asks for it.
     pub(super) group: Option<&'a str>,
 }

@@ -12,7 +12,7 @@ mod sst2;
 mod stsb;
 mod wnli;
 
-use super::{ColumnsConfig, SplitsConfig};
+use super::SplitsConfig;
 
 /// The entries.
 const ALL: [&Known; 9] =
@@ -46,16 +46,6 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// The columns as settings.
-    pub(super) fn columns(&self) -> ColumnsConfig {
-        ColumnsConfig {
-            text: self.text.into(),
-            text_pair: self.text_pair.map(Into::into),
-            image: None,
-            label: ColumnsConfig::default().label,
-        }
-    }
-
     /// The splits as settings: validation rows are carved out of the training rows.
     pub(super) fn splits(&self) -> SplitsConfig {
         SplitsConfig { train: "train".into(), validation: None, test: Some(self.test.into()) }

@@ -77,6 +77,8 @@ fn assemble(
     problems.into_result()?;
 
     let n_read = train.len();
+    let n_of = |rows: &Option<Vec<TextExample>>| rows.as_ref().map(Vec::len);
+    sources.promised.check(&sources.name, n_read, n_of(&validation), n_of(&test))?;
     let numbers: Vec<u32> = (0..n_read as u32).collect();
     let (numbers, train, validation) = match validation {
         Some(validation) => (numbers, train, validation),
@@ -89,7 +91,8 @@ fn assemble(
         }
     };
     let dataset = TextDataset::new(sources.name, labels.names().to_vec(), train, validation, test);
-    Ok(TextDataset { origins: RowOrigins::new(numbers, n_read, groups.as_deref()), ..dataset })
+    let origins = RowOrigins::new(numbers, n_read, groups.as_deref());
+    Ok(TextDataset { origins, notes: sources.notes, ..dataset })
 }
 
 /// The rows without those of these numbers, which ascend; and those.

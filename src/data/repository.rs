@@ -1,22 +1,27 @@
 //! A data set in the layout of the hub: which of its files hold which split.
 //!
-//! The rules are those of the `datasets` library: what `configs` in the head of `README.md` says; else files named for a
-//! split, or in a folder named for one, below the folder of the config.
+//! The rules are those of the `datasets` library: what `configs` in the head of `README.md` says; else files in a folder
+//! named for a split, or named for one themselves, below the folder of the config. Of a split in pieces
+//! (`train-00000-of-00002`) all must be there.
 
 mod card;
 mod conventions;
 mod glob;
+mod pieces;
+mod split_files;
 
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::card::Card;
 use super::known;
 use super::{DataError, DatasetConfig};
 use crate::hub::{Repo, RepoKind};
 use crate::registry::Problem;
+
+pub use self::split_files::data_files;
+pub(super) use self::split_files::{PromisedRows, split_files};
 
 /// The file that may say which files hold what.
 pub const CARD: &str = "README.md";
@@ -149,174 +154,12 @@ impl DatasetConfig {
     }
 }
 
-/// The files of a data set by what they serve for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct SplitFiles {
-    /// Names in the repository.
-    pub(super) train: Vec<String>,
-    /// None: carved out of the training rows.
-    pub(super) validation: Option<Vec<String>>,
-    /// None: no test rows.
-    pub(super) test: Option<Vec<String>>,
-    /// The names of the labels, where the README tells them.
-    pub(super) labels: Option<Vec<String>>,
-}
-
-/// The files of a repository that a scenario needs: `names` are those it has, `card` is the text of its README, if any.
-///
-/// # Errors
-/// When there is no such config or split, or the data are in a form that is not read.
-pub fn data_files(config: &DatasetConfig, names: &[&str], card: Option<&str>) -> Result<Vec<String>, DataError> {
-    let files = split_files(config, names, card)?;
-    let mut all = files.train;
-    all.extend(files.validation.into_iter().chain(files.test).flatten());
-    Ok(all)
-}
-
-/// The files by what they serve for.
-pub(super) fn split_files(config: &DatasetConfig, names: &[&str], card: Option<&str>) -> Result<SplitFiles, DataError> {
-    let name = config.name.as_deref().unwrap_or_default();
-    let refuse = |what: String| DataError::BadSettings(format!("data set `{name}`: {what}"));
-    let card = card.map(Card::read).unwrap_or_default();
-    let chosen = card.config(config.config.as_deref()).map_err(&refuse)?;
-    let splits = match &chosen {
-        Some(found) => conventions::by_patterns(&found.data_files, names),
-        None => conventions::by_names(names, config.config.as_deref()),
-    };
-    let known: Vec<&str> = splits.iter().map(|(split, _)| split.as_str()).collect();
-    let find = |split: &str| {
-        let files = splits.iter().find(|(other, _)| other == split).map(|(_, files)| files.clone());
-        files.filter(|files| !files.is_empty())
-    };
-    let wanted = match (&config.splits, config.known()) {
-        (Some(splits), _) => splits.clone(),
-        (None, Some(known)) => known.splits(),
-        (None, None) => {
-            let own = |split: &str| find(split).map(|_| split.to_string());
-            SplitsConfig { train: default_train(), validation: own("validation"), test: own("test") }
-        }
-    };
-    let get = |setting: &str, split: &String| {
-        find(split).ok_or_else(|| {
-            let there = if known.is_empty() {
-                format!("it has the files {}", conventions::shown(names))
-            } else {
-                format!("there are: {}; set dataset.splits.{setting}", known.join(", "))
-            };
-            let config = config.config.as_ref().map_or(String::new(), |config| format!(" in config `{config}`"));
-            refuse(format!("no data files of split `{split}`{config}; {there}"))
-        })
-    };
-    let name_of_config = chosen.as_ref().map(|found| found.name.as_str()).or(config.config.as_deref());
-    let files = SplitFiles {
-        train: get("train", &wanted.train)?,
-        validation: wanted.validation.as_ref().map(|split| get("validation", split)).transpose()?,
-        test: wanted.test.as_ref().map(|split| get("test", split)).transpose()?,
-        labels: card.labels(name_of_config, &config.columns().label),
-    };
-    files.check_apart().map_err(refuse)?;
-    Ok(files)
-}
-
-impl SplitFiles {
-    /// Refuses a file that serves for two things: what is tested on would also be trained on.
-    fn check_apart(&self) -> Result<(), String> {
-        let splits =
-            [("train", Some(&self.train)), ("validation", self.validation.as_ref()), ("test", self.test.as_ref())];
-        for (i, (key, files)) in splits.iter().enumerate() {
-            for (earlier, others) in &splits[..i] {
-                let shared =
-                    files.iter().flat_map(|files| files.iter()).find(|file| others.iter().any(|o| o.contains(file)));
-                if let Some(file) = shared {
-                    return Err(format!(
-                        "`{file}` is among the files of both {earlier} and {key}; choose splits that have none in common \
-                         by dataset.splits, or list the files by dataset.files"
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn config(json: serde_json::Value) -> DatasetConfig {
         serde_json::from_value(json).expect("well-formed")
-    }
-
-    const GLUE_CARD: &str = "\
----
-license: other
-configs:
-- config_name: mnli
-  data_files:
-  - split: train
-    path: mnli/train-*
-  - split: validation_matched
-    path: mnli/validation_matched-*
-- config_name: sst2
-  data_files:
-  - split: train
-    path: sst2/train-*
-  - split: validation
-    path: sst2/validation-*
-  - split: test
-    path: sst2/test-*
-dataset_info:
-- config_name: sst2
-  features:
-  - name: sentence
-    dtype: string
-  - name: label
-    dtype:
-      class_label:
-        names:
-          '0': negative
-          '1': positive
----
-# GLUE
-";
-
-    const GLUE_FILES: [&str; 7] = [
-        "README.md",
-        "mnli/train-00000-of-00001.parquet",
-        "mnli/validation_matched-00000-of-00001.parquet",
-        "sst2/test-00000-of-00001.parquet",
-        "sst2/train-00000-of-00002.parquet",
-        "sst2/train-00001-of-00002.parquet",
-        "sst2/validation-00000-of-00001.parquet",
-    ];
-
-    #[test]
-    fn glue_is_tested_on_its_development_split() {
-        let config = config(serde_json::json!({ "name": "nyu-mll/glue", "config": "sst2" }));
-        let files = split_files(&config, &GLUE_FILES, Some(GLUE_CARD)).unwrap();
-        assert_eq!(files.train, GLUE_FILES[4..6]);
-        assert_eq!((files.validation, files.test), (None, Some(vec![GLUE_FILES[6].to_string()])));
-        assert_eq!(files.labels, Some(vec!["negative".into(), "positive".into()]));
-        // without the card, the folders say the same
-        let files = split_files(&config, &GLUE_FILES, None).unwrap();
-        assert_eq!(
-            (files.train, files.test),
-            (GLUE_FILES[4..6].iter().map(ToString::to_string).collect(), Some(vec![GLUE_FILES[6].into()]))
-        );
-    }
-
-    #[test]
-    fn splits_can_be_chosen_and_those_that_are_not_there_are_told() {
-        let mut json =
-            serde_json::json!({ "name": "org/glue", "config": "sst2", "splits": { "validation": "validation" } });
-        let files = split_files(&config(json.clone()), &GLUE_FILES, Some(GLUE_CARD)).unwrap();
-        assert_eq!((files.validation, files.test), (Some(vec![GLUE_FILES[6].to_string()]), None));
-        json["splits"] = serde_json::json!({ "test": "dev" });
-        let message = split_files(&config(json.clone()), &GLUE_FILES, Some(GLUE_CARD)).unwrap_err().to_string();
-        assert!(message.contains("no data files of split `dev` in config `sst2`; there are: train, validation, test; set dataset.splits.test"), "{message}");
-        json["config"] = "sst3".into();
-        let message = split_files(&config(json), &GLUE_FILES, Some(GLUE_CARD)).unwrap_err().to_string();
-        assert!(message.contains("no config `sst3`; there are: mnli, sst2"), "{message}");
     }
 
     #[test]
@@ -340,20 +183,6 @@ dataset_info:
     }
 
     #[test]
-    fn a_file_in_two_splits_is_refused() {
-        let card = "---\nconfigs:\n- data_files:\n  - { split: train, path: '*.csv' }\n  - { split: test, path: test.csv }\n---\n";
-        let names = ["README.md", "a.csv", "test.csv"];
-        let config = config(serde_json::json!({ "name": "org/set" }));
-        let message = split_files(&config, &names, Some(card)).unwrap_err().to_string();
-        assert!(message.contains("`test.csv` is among the files of both train and test"), "{message}");
-        let only_train = DatasetConfig {
-            splits: Some(SplitsConfig { train: "train".into(), validation: None, test: None }),
-            ..config
-        };
-        assert_eq!(split_files(&only_train, &names, Some(card)).unwrap().train, ["a.csv", "test.csv"]);
-    }
-
-    #[test]
     fn a_card_that_is_no_text_throughout_still_tells_its_splits() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(read_card(folder.path()).unwrap(), None);
@@ -363,24 +192,6 @@ dataset_info:
         std::fs::create_dir(folder.path().join(CARD)).unwrap();
         let message = read_card(folder.path()).unwrap_err().to_string();
         assert!(message.starts_with("cannot read ") && message.contains(CARD), "{message}");
-    }
-
-    #[test]
-    fn labels_are_those_of_the_config_that_is_taken() {
-        let info = |config: &str, names: &str| {
-            format!(
-                "- config_name: {config}\n  features:\n  - name: label\n    dtype: {{ class_label: {{ names: {names} }} }}\n"
-            )
-        };
-        let head = "configs:\n- { config_name: small, data_files: small.csv }\n- { config_name: default, data_files: all.csv }\n";
-        let card =
-            format!("---\n{head}dataset_info:\n{}{}---\n", info("small", "[a, b]"), info("default", "[down, up]"));
-        let labels = |json| split_files(&config(json), &["all.csv", "small.csv"], Some(&card)).unwrap().labels;
-        assert_eq!(labels(serde_json::json!({ "name": "org/set" })), Some(vec!["down".into(), "up".into()]));
-        assert_eq!(
-            labels(serde_json::json!({ "name": "org/set", "config": "small" })),
-            Some(vec!["a".into(), "b".into()])
-        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::repository;
+use super::repository::{self, PromisedRows};
 use super::{DataError, DatasetConfig, DatasetSource, FilesConfig, builtin};
 
 /// A data set that came from the hub.
@@ -12,6 +12,8 @@ pub struct FetchedDataset {
     pub folder: PathBuf,
     /// The names of all files of the repository, of which the [`data_files`](super::data_files) are in the folder.
     pub names: Vec<String>,
+    /// Whether the hub told these names. Else they are those of a cache, which may lack some.
+    pub is_whole: bool,
 }
 
 /// The files of a data set. A split may be in several.
@@ -22,6 +24,33 @@ pub(super) struct Sources {
     pub(super) test: Option<Vec<PathBuf>>,
     /// The names of labels that are stored by number, unless the files tell others.
     pub(super) labels: Option<Vec<String>>,
+    /// How many rows there must be, where it is not known whether all files are here.
+    pub(super) promised: PromisedRows,
+    /// What the reader may want to know.
+    pub(super) notes: Vec<String>,
+}
+
+impl PromisedRows {
+    /// Reports splits that have another number of rows: files are missing that nothing else tells of.
+    pub(super) fn check(
+        &self,
+        name: &str,
+        train: usize,
+        validation: Option<usize>,
+        test: Option<usize>,
+    ) -> Result<(), DataError> {
+        let splits = [(self.train, Some(train)), (self.validation, validation), (self.test, test)];
+        for (promised, found) in splits {
+            let (Some(promised), Some(found)) = (promised, found) else { continue };
+            if promised != found as u64 {
+                return Err(DataError::BadSettings(format!(
+                    "data set `{name}`: the cache has {found} rows of a split that has {promised} by its README, so files \
+                     may be missing; run `straggler fetch` where there is a network"
+                )));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Sources {
@@ -34,6 +63,8 @@ impl Sources {
             validation: files.validation.as_ref().map(paths),
             test: files.test.as_ref().map(paths),
             labels: None,
+            promised: PromisedRows::default(),
+            notes: Vec::new(),
         }
     }
 
@@ -47,7 +78,11 @@ impl Sources {
         base_dir: &Path,
     ) -> Result<Self, DataError> {
         match (fetched, config.source(base_dir)) {
-            (Some(fetched), _) => Self::in_folder(config, &fetched.folder, &fetched.names),
+            (Some(fetched), _) => {
+                let sources = Self::in_folder(config, &fetched.folder, &fetched.names)?;
+                let promised = if fetched.is_whole { PromisedRows::default() } else { sources.promised };
+                Ok(Self { promised, ..sources })
+            }
             (None, DatasetSource::Hub(repo)) => {
                 Err(DataError::BadSettings(format!("the {repo} has not been fetched; run `straggler fetch`")))
             }
@@ -60,7 +95,9 @@ impl Sources {
                         folder.display()
                     )));
                 }
-                Self::in_folder(config, &folder, &names_below(&folder)?)
+                let sources = Self::in_folder(config, &folder, &names_below(&folder)?)?;
+                // A folder of one's own may hold what one likes.
+                Ok(Self { promised: PromisedRows::default(), ..sources })
             }
             (None, DatasetSource::Builtin | DatasetSource::Files) => {
                 Err(DataError::BadSettings("dataset: `name` is no data set on the hub".into()))
@@ -82,6 +119,8 @@ impl Sources {
             validation: found.validation.as_ref().map(paths),
             test: found.test.as_ref().map(paths),
             labels,
+            promised: found.promised,
+            notes: found.notes,
         })
     }
 }

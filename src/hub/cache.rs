@@ -1,7 +1,7 @@
 //! The folder of one repository in the cache.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -67,11 +67,11 @@ impl RepoCache {
 
     /// Keeps the list of a commit's files.
     pub(super) fn write_listing(&self, commit: &str, files: &[RepoFile]) -> Result<(), HubError> {
-        let path = self.listing_path(commit);
-        if path.is_file() {
+        if self.listing(commit).is_some_and(|there| there == files) {
             return Ok(());
         }
-        write_whole(&path, &serde_json::to_vec(files).expect("names and sizes are what JSON can hold"))
+        let content = serde_json::to_vec(files).expect("names and sizes are what JSON can hold");
+        write_whole(&self.listing_path(commit), &content)
     }
 
     fn listing_path(&self, commit: &str) -> PathBuf {
@@ -158,7 +158,13 @@ fn write_whole(path: &Path, content: &[u8]) -> Result<(), HubError> {
     static WRITES: AtomicU64 = AtomicU64::new(0);
     let number = WRITES.fetch_add(1, Ordering::Relaxed);
     let partial = path.with_file_name(format!(".{name}.{}.{number}", std::process::id()));
-    fs::write(&partial, content).map_err(|source| failed(&partial, source))?;
+    let write = || {
+        let mut file = File::create(&partial)?;
+        file.write_all(content)?;
+        // or a crash may leave the name and no content
+        file.sync_all()
+    };
+    write().map_err(|source| failed(&partial, source))?;
     fs::rename(&partial, path).map_err(|source| failed(path, source))
 }
 
@@ -184,6 +190,21 @@ mod tests {
         }
         for name in ["", "/etc/passwd", "../a", "a/../b", "a//b", "a\\b", "a/"] {
             assert!(!is_safe_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_or_outdated_listing_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = RepoCache::new(dir.path(), &Repo::new(RepoKind::Model, "org/name", "main"));
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        let file = |name: &str| RepoFile { name: name.into(), size: Some(1), checksum: None };
+        cache.write_listing(commit, &[file("a")]).unwrap();
+        fs::write(cache.listing_path(commit), "[{\"name").unwrap();
+        assert_eq!(cache.listing(commit), None);
+        for files in [vec![file("a")], vec![file("a"), file("b")]] {
+            cache.write_listing(commit, &files).unwrap();
+            assert_eq!(cache.listing(commit), Some(files));
         }
     }
 

@@ -9,7 +9,7 @@ use ureq::http::Method;
 use super::cache::{self, RepoCache};
 use super::download::{self, Interruption};
 use super::error::listed;
-use super::http::{Failure, Follow, Http, Reply, encoded};
+use super::http::{Cause, Failure, Follow, Http, Reply, encoded};
 use super::{HubError, HubSettings, Progress, Repo, checksum, is_commit};
 
 /// The hub, reached through its cache.
@@ -39,6 +39,8 @@ pub struct Listing {
     pub commit: String,
     /// Its files, sorted by name.
     pub files: Vec<RepoFile>,
+    /// Whether the hub told them. Else they are those in the cache, which may lack some.
+    pub is_whole: bool,
 }
 
 impl Listing {
@@ -119,7 +121,8 @@ impl Hub {
     /// the cache does not have it.
     pub fn resolve(&self, repo: &Repo, progress: &dyn Progress) -> Result<Listing, HubError> {
         let cache = self.cache(repo);
-        let listing = |commit: &str, files| Listing { repo: repo.clone(), commit: commit.into(), files };
+        let listing =
+            |commit: &str, files| Listing { repo: repo.clone(), commit: commit.into(), files, is_whole: true };
         if is_commit(&repo.revision)
             && let Some(files) = cache.listing(&repo.revision)
         {
@@ -127,11 +130,14 @@ impl Hub {
         }
         if self.settings.is_offline {
             let commit = cache.commit(&repo.revision).ok_or_else(|| self.offline(repo, "nothing"))?;
-            let files = cache.listing(&commit).unwrap_or_else(|| cache.files(&commit));
+            if let Some(files) = cache.listing(&commit).filter(|files| !files.is_empty()) {
+                return Ok(listing(&commit, files));
+            }
+            let files = cache.files(&commit);
             if files.is_empty() {
                 return Err(self.offline(repo, "nothing"));
             }
-            return Ok(listing(&commit, files));
+            return Ok(Listing { is_whole: false, ..listing(&commit, files) });
         }
         let (kind, revision) = (repo.kind.plural(), encoded(&repo.revision, false));
         let url = format!("{}/api/{kind}/{}/revision/{revision}?blobs=true", self.settings.endpoint, repo.id);
@@ -186,12 +192,22 @@ impl Hub {
         Ok(Plan { listing: listing.clone(), wanted: names.to_vec(), files })
     }
 
-    /// Does what the plan says, and gives the folder in which the files lie under their names.
+    /// Does what the plan says, and gives the folder in which the files lie under their names. The revision stands for this
+    /// commit from now on, also offline.
     ///
     /// # Errors
     /// When a download breaks off or arrives damaged, there is no room, or as for [`Hub::resolve`]. What has come is kept:
     /// the next call goes on from there.
     pub fn download(&self, plan: &Plan, progress: &dyn Progress) -> Result<PathBuf, HubError> {
+        let folder = self.bring(plan, progress)?;
+        let Listing { repo, commit, .. } = &plan.listing;
+        if !self.settings.is_offline {
+            self.cache(repo).write_ref(&repo.revision, commit)?;
+        }
+        Ok(folder)
+    }
+
+    fn bring(&self, plan: &Plan, progress: &dyn Progress) -> Result<PathBuf, HubError> {
         let Plan { listing, files, .. } = plan;
         let Listing { repo, commit, .. } = listing;
         let cache = self.cache(repo);
@@ -211,18 +227,25 @@ impl Hub {
             }
             cache.link(commit, &file.name, &file.etag)?;
         }
-        if !self.settings.is_offline {
-            cache.write_ref(&repo.revision, commit)?;
-        }
         Ok(cache.snapshot(commit))
     }
 
-    /// [`Hub::plan`] and [`Hub::download`] in one, for small files.
+    /// [`Hub::plan`] and [`Hub::download`] in one, for small files that say which others are wanted. Where the revision
+    /// stands for an earlier commit, it does so until those have come too.
     ///
     /// # Errors
     /// As they have.
     pub fn get(&self, listing: &Listing, names: &[String], progress: &dyn Progress) -> Result<PathBuf, HubError> {
-        self.download(&self.plan(listing, names, progress)?, progress)
+        let plan = self.plan(listing, names, progress)?;
+        match self.cache(&listing.repo).commit(&listing.repo.revision) {
+            Some(_) => self.bring(&plan, progress),
+            None => self.download(&plan, progress),
+        }
+    }
+
+    /// The same cache without the hub.
+    pub fn without_network(&self) -> Self {
+        Self::new(HubSettings { is_offline: true, ..self.settings.clone() })
     }
 
     fn cache(&self, repo: &Repo) -> RepoCache {
@@ -236,7 +259,8 @@ impl Hub {
 
     fn json(&self, url: &str, progress: &dyn Progress) -> Result<Value, Failure> {
         let bytes = self.http.body(url, progress)?;
-        serde_json::from_slice(&bytes).map_err(|error| Failure::Nonsense(format!("no JSON: {error}")))
+        let nonsense = |error| Failure::at_home(Cause::Nonsense(format!("no JSON: {error}")));
+        serde_json::from_slice(&bytes).map_err(nonsense)
     }
 
     fn offline(&self, repo: &Repo, missing: &str) -> HubError {
@@ -258,12 +282,17 @@ impl Hub {
         progress: &dyn Progress,
     ) -> HubError {
         let page = format!("{}/{}{}", self.settings.endpoint, repo.kind.address_prefix(), repo.id);
-        match failure {
-            Failure::Refused(status @ (401 | 403), _) => {
+        if let Some(host) = &failure.elsewhere {
+            let file = file.map_or_else(|| url.to_string(), |(_, name)| name.into());
+            let advice = "see whether a firewall or proxy keeps that host away, or try again later".to_string();
+            return HubError::Elsewhere { file, host: host.clone(), reason: failure.cause.reason("it"), advice };
+        }
+        match failure.cause {
+            Cause::Refused(status @ (401 | 403), _) => {
                 let has_token = self.settings.token.is_some();
                 HubError::Unauthorized { what: repo.to_string(), status, has_token, page }
             }
-            Failure::Refused(404, code) => match file {
+            Cause::Refused(404, code) => match file {
                 Some((listing, name)) => self.no_file(listing, name),
                 None => match self.revisions(repo, code.as_deref(), progress) {
                     Some(known) => HubError::NoRevision { what: repo.to_string(), known },
@@ -273,16 +302,16 @@ impl Hub {
                     },
                 },
             },
-            Failure::Refused(status, _) => HubError::Status { url: url.into(), status, attempts: 1 },
-            Failure::Busy(status, _) => HubError::Status { url: url.into(), status, attempts: self.http.attempts() },
-            Failure::Nonsense(message) => HubError::Answer { url: url.into(), message },
-            Failure::Unreachable(reason) | Failure::Passing(reason, _) => {
+            Cause::Refused(status, _) => HubError::Status { url: url.into(), status, attempts: 1 },
+            Cause::Busy(status, _) => HubError::Status { url: url.into(), status, attempts: self.http.attempts() },
+            Cause::Nonsense(message) => HubError::Answer { url: url.into(), message },
+            Cause::Unreachable(reason) | Cause::Passing(reason, _) => {
                 HubError::NoNetwork { host: self.settings.endpoint.clone(), reason, cached: self.cached(repo) }
             }
         }
     }
 
-    /// What can be had without a network.
+    /// What the cache has of it.
     fn cached(&self, repo: &Repo) -> String {
         let cache = self.cache(repo);
         let files = cache.commit(&repo.revision).map_or(Vec::new(), |commit| cache.files(&commit));
@@ -290,7 +319,7 @@ impl Hub {
             return format!("the cache `{}` has nothing of the {repo}", self.settings.cache.display());
         }
         let names: Vec<String> = files.into_iter().map(|file| file.name).collect();
-        format!("the cache has {} of the {repo}: add `--offline` to use it", listed(&names))
+        format!("the cache has {} of the {repo}", listed(&names))
     }
 
     /// The branches and tags, if the repository itself is there.

@@ -7,7 +7,7 @@ use std::path::Path;
 use ureq::http::Method;
 
 use super::cache::failed;
-use super::http::{Failure, Follow, Http, Reply};
+use super::http::{Cause, Failure, Follow, Http, Reply};
 use super::{HubError, PlannedFile, Progress, checksum};
 use crate::units::Bytes;
 
@@ -53,7 +53,7 @@ pub(super) fn fetch(
                             file: file.name.clone(),
                             received,
                             size: file.size,
-                            reason: reason(&failure),
+                            reason: failure.reason(),
                         }),
                     });
                 }
@@ -81,13 +81,6 @@ pub(super) fn fetch(
         progress.note(&format!("`{}` came without a checksum: nothing but its length was compared", file.name));
     }
     fs::rename(incomplete, blob).map_err(|source| failed(blob, source).into())
-}
-
-fn reason(failure: &Failure) -> String {
-    match failure {
-        Failure::Unreachable(reason) | Failure::Passing(reason, _) | Failure::Nonsense(reason) => reason.clone(),
-        Failure::Busy(status, _) | Failure::Refused(status, _) => format!("the hub answered {status}"),
-    }
 }
 
 fn length_of(path: &Path) -> u64 {
@@ -124,7 +117,7 @@ fn receive(
     }
     let get = |from| http.attempt(&Method::GET, url, from, Follow::All).map_err(Interruption::Passing);
     let reply = match get((have > 0).then_some(have)) {
-        Err(Interruption::Passing(Failure::Refused(416, _))) => {
+        Err(Interruption::Passing(Failure { cause: Cause::Refused(416, _), .. })) => {
             restart(&mut out, incomplete, &mut have)?;
             get(None)?
         }
@@ -160,7 +153,10 @@ fn copy(
     progress: &dyn Progress,
 ) -> Result<(), Interruption> {
     progress.begin(&file.name, have);
-    let broken = |reason: String| Interruption::Passing(Failure::Passing(reason, None));
+    let elsewhere = reply.elsewhere;
+    let broken = |reason: String| {
+        Interruption::Passing(Failure { cause: Cause::Passing(reason, None), elsewhere: elsewhere.clone() })
+    };
     let mut body = reply.body.into_reader();
     let mut buffer = vec![0; 1 << 16];
     loop {

@@ -53,8 +53,20 @@ pub enum HubError {
         host: String,
         /// What the system said.
         reason: String,
-        /// What is in the cache, and what to do.
+        /// What is in the cache, and what to do where that is enough.
         cached: String,
+    },
+    /// The hub refers to another host for a file, and that one does not give it out.
+    #[error("`{file}` cannot be had from {host}, to which the hub refers for it: {reason}; {advice}")]
+    Elsewhere {
+        /// The file, or the address where it is no file.
+        file: String,
+        /// The other host.
+        host: String,
+        /// What it answered, or what the system said.
+        reason: String,
+        /// What to do.
+        advice: String,
     },
     /// The cache alone is used and does not have it.
     #[error("offline, and the cache `{}` has {missing} of the {what}; run `straggler fetch` where there is a network", cache.display())]
@@ -133,6 +145,7 @@ impl HubError {
     pub fn is_environment(&self) -> bool {
         match self {
             Self::NoNetwork { .. }
+            | Self::Elsewhere { .. }
             | Self::Offline { .. }
             | Self::Status { .. }
             | Self::Cut { .. }

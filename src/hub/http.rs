@@ -22,6 +22,8 @@ pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: ureq::Body,
+    /// As in [`Failure`].
+    pub(super) elsewhere: Option<String>,
 }
 
 impl Reply {
@@ -33,7 +35,8 @@ impl Reply {
     /// The whole body.
     fn bytes(self) -> Result<Vec<u8>, Failure> {
         let body = self.body.into_with_config().limit(ANSWER_MAX);
-        body.read_to_vec().map_err(|error| Failure::Passing(error.to_string(), None))
+        let failed = |error: ureq::Error| Cause::Passing(error.to_string(), None);
+        body.read_to_vec().map_err(|error| Failure { cause: failed(error), elsewhere: self.elsewhere })
     }
 }
 
@@ -43,17 +46,52 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// Why there is no answer to work with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) struct Failure {
+    /// What happened.
+    pub(super) cause: Cause,
+    /// Scheme and name of the host that was asked, where the hub had referred to one of its own choice.
+    pub(super) elsewhere: Option<String>,
+}
+
+/// What happened instead of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Cause {
     /// No host was found, or it takes no connections.
     Unreachable(String),
-    /// It may go well next time; how long the hub asks to wait.
+    /// It may go well next time; how long the host asks to wait.
     Passing(String, Option<Duration>),
-    /// The hub is at fault: 5xx, or 429 for too many requests; how long it asks to wait.
+    /// The host is at fault: 5xx, or 429 for too many requests; how long it asks to wait.
     Busy(u16, Option<Duration>),
-    /// The hub refuses, and says why (`X-Error-Code`).
+    /// The host refuses, and says why (`X-Error-Code`).
     Refused(u16, Option<String>),
     /// The answer makes no sense.
     Nonsense(String),
+}
+
+impl Failure {
+    /// One of the hub itself.
+    pub(super) fn at_home(cause: Cause) -> Self {
+        Self { cause, elsewhere: None }
+    }
+
+    /// It in words.
+    pub(super) fn reason(&self) -> String {
+        match (&self.elsewhere, &self.cause) {
+            (None, cause) => cause.reason("the hub"),
+            (Some(host), cause @ (Cause::Busy(..) | Cause::Refused(..))) => cause.reason(host),
+            (Some(host), cause) => format!("{host}: {}", cause.reason(host)),
+        }
+    }
+}
+
+impl Cause {
+    /// It in words, where `host` was asked.
+    pub(super) fn reason(&self, host: &str) -> String {
+        match self {
+            Self::Unreachable(reason) | Self::Passing(reason, _) | Self::Nonsense(reason) => reason.clone(),
+            Self::Busy(status, _) | Self::Refused(status, _) => format!("{host} answered {status}"),
+        }
+    }
 }
 
 /// Which redirects of an answer are followed.
@@ -135,24 +173,22 @@ impl Http {
 
     /// True for what may go well next time.
     pub(super) fn is_worth_another(&self, failure: &Failure) -> bool {
-        match failure {
-            Failure::Passing(..) | Failure::Busy(..) => true,
+        match &failure.cause {
+            Cause::Passing(..) | Cause::Busy(..) => true,
             // a host that answered a moment ago will come back; one that never did is a matter of the network
-            Failure::Unreachable(_) => self.has_answered.load(Ordering::Relaxed),
-            Failure::Refused(..) | Failure::Nonsense(_) => false,
+            Cause::Unreachable(_) => self.has_answered.load(Ordering::Relaxed),
+            Cause::Refused(..) | Cause::Nonsense(_) => false,
         }
     }
 
     /// Waits before the next attempt, longer after each failure.
     pub(super) fn pause(&self, n_failed: u32, failure: &Failure, progress: &dyn Progress) {
-        let (reason, wanted) = match failure {
-            Failure::Passing(reason, wanted) => (reason.clone(), *wanted),
-            Failure::Busy(status, wanted) => (format!("the hub answered {status}"), *wanted),
-            Failure::Unreachable(reason) | Failure::Nonsense(reason) => (reason.clone(), None),
-            Failure::Refused(status, _) => (format!("the hub answered {status}"), None),
+        let wanted = match &failure.cause {
+            Cause::Passing(_, wanted) | Cause::Busy(_, wanted) => *wanted,
+            Cause::Unreachable(_) | Cause::Nonsense(_) | Cause::Refused(..) => None,
         };
         let pause = wanted.unwrap_or(self.backoff * 2u32.saturating_pow(n_failed)).min(WAIT_MAX);
-        progress.note(&format!("{reason}; trying again in {:.1} s", pause.as_secs_f64()));
+        progress.note(&format!("{}; trying again in {:.1} s", failure.reason(), pause.as_secs_f64()));
         std::thread::sleep(pause);
     }
 
@@ -166,26 +202,35 @@ impl Http {
     ) -> Result<Reply, Failure> {
         let mut url = url.to_string();
         for _ in 0..=REDIRECTS_MAX {
-            let reply = self.once(method, &url, from)?;
+            let elsewhere = self.elsewhere(&url);
+            let failed = |cause| Failure { cause, elsewhere: elsewhere.clone() };
+            let reply = self.once(method, &url, from).map_err(failed)?;
             let location = reply.header("location").filter(|_| (300..400).contains(&reply.status));
-            let Some(location) = location else { return Ok(reply) };
-            let here = parsed(&url)?;
+            let Some(location) = location else { return Ok(Reply { elsewhere, ..reply }) };
+            let here = parsed(&url).map_err(failed)?;
             let next = resolved(&here, location);
-            let target = parsed(&next)?;
+            let target = parsed(&next).map_err(failed)?;
             if follow == Follow::Renamed
                 && (reply.header("x-linked-etag").is_some() || host_of(&here) != host_of(&target))
             {
-                return Ok(reply);
+                return Ok(Reply { elsewhere, ..reply });
             }
             if here.scheme_str() == Some("https") && target.scheme_str() != Some("https") {
-                return Err(Failure::Nonsense(format!("it leads to the unprotected address {next}")));
+                return Err(failed(Cause::Nonsense(format!("it leads to the unprotected address {next}"))));
             }
             url = next;
         }
-        Err(Failure::Nonsense(format!("more than {REDIRECTS_MAX} redirects")))
+        Err(Failure::at_home(Cause::Nonsense(format!("more than {REDIRECTS_MAX} redirects"))))
     }
 
-    fn once(&self, method: &Method, url: &str, from: Option<u64>) -> Result<Reply, Failure> {
+    /// The host of an address that is not the hub's.
+    fn elsewhere(&self, url: &str) -> Option<String> {
+        let host = host_of(&url.parse().ok()?)?;
+        let is_home = self.home.is_none() || self.home.as_ref() == Some(&host);
+        (!is_home).then(|| format!("{}://{}", host.0, host.1))
+    }
+
+    fn once(&self, method: &Method, url: &str, from: Option<u64>) -> Result<Reply, Cause> {
         let mut request = Request::builder().method(method.clone()).uri(url).header("accept-encoding", "identity");
         if let Some(from) = from {
             request = request.header("range", format!("bytes={from}-"));
@@ -194,21 +239,21 @@ impl Http {
         if let (Some(token), true) = (&self.token, host.is_some() && host == self.home) {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let request = request.body(()).map_err(|error| Failure::Nonsense(error.to_string()))?;
-        let response = self.agent.run(request).map_err(failure)?;
+        let request = request.body(()).map_err(|error| Cause::Nonsense(error.to_string()))?;
+        let response = self.agent.run(request).map_err(cause)?;
         self.has_answered.store(true, Ordering::Relaxed);
         let (parts, body) = response.into_parts();
         let text = |name: &str| header(&parts.headers, name);
         let wait = text("retry-after").and_then(|value| value.parse().ok()).map(Duration::from_secs);
         match parts.status.as_u16() {
-            status @ (408 | 429 | 500..) => Err(Failure::Busy(status, wait)),
-            status @ 400.. => Err(Failure::Refused(status, text("x-error-code").map(String::from))),
-            status => Ok(Reply { status, headers: parts.headers, body }),
+            status @ (408 | 429 | 500..) => Err(Cause::Busy(status, wait)),
+            status @ 400.. => Err(Cause::Refused(status, text("x-error-code").map(String::from))),
+            status => Ok(Reply { status, headers: parts.headers, body, elsewhere: None }),
         }
     }
 }
 
-fn failure(error: ureq::Error) -> Failure {
+fn cause(error: ureq::Error) -> Cause {
     use std::io::ErrorKind;
     let is_no_connection = match &error {
         ureq::Error::HostNotFound
@@ -226,16 +271,16 @@ fn failure(error: ureq::Error) -> Failure {
         _ => false,
     };
     match error {
-        error if is_no_connection => Failure::Unreachable(error.to_string()),
+        error if is_no_connection => Cause::Unreachable(error.to_string()),
         ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::InvalidProxyUrl => {
-            Failure::Nonsense(error.to_string())
+            Cause::Nonsense(error.to_string())
         }
-        error => Failure::Passing(error.to_string(), None),
+        error => Cause::Passing(error.to_string(), None),
     }
 }
 
-fn parsed(url: &str) -> Result<Uri, Failure> {
-    url.parse().map_err(|error| Failure::Nonsense(format!("`{url}` is no address: {error}")))
+fn parsed(url: &str) -> Result<Uri, Cause> {
+    url.parse().map_err(|error| Cause::Nonsense(format!("`{url}` is no address: {error}")))
 }
 
 /// Scheme and host with port.

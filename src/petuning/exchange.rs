@@ -39,6 +39,9 @@ const ADAPTER_PICKLE: &str = "adapter_model.bin";
 const DELTA: &str = "delta.safetensors";
 const RECORD: &str = "straggler.json";
 
+/// What to do with an adapter whose head does not serve.
+const NEW_HEAD: &str = "write `init_head: new` to begin the head anew";
+
 fn read(path: &Path) -> Result<Vec<u8>, TuningError> {
     std::fs::read(path).map_err(|source| TuningError::Read { path: path.into(), source })
 }

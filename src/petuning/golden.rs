@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use serde_json::Value;
 
-use super::exchange::{golden_name, import_adapter};
+use super::exchange::{InitialHead, golden_name, import_adapter};
 use super::{PrefixConfig, Travels, TuningConfig, initial_params};
 use crate::model::checkpoint::Weights;
 use crate::model::{Backbone, Batch, fixture};
@@ -41,7 +41,7 @@ impl Golden {
         let case = dir.file_name().unwrap().to_str().unwrap().to_string();
         let (family, method) = case.split_once('-').unwrap();
         let backbone = Backbone::open(&fixture::peers().join(family)).unwrap();
-        let adapter = import_adapter(dir, backbone.config()).unwrap();
+        let adapter = import_adapter(dir, backbone.config(), InitialHead::Keep).unwrap();
         let bytes = std::fs::read(dir.join("golden.safetensors")).unwrap();
         let common: Value =
             serde_json::from_slice(&std::fs::read(fixture::peers().join("methods/batch.json")).unwrap()).unwrap();

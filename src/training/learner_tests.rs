@@ -7,7 +7,7 @@ use crate::data::{EncodedDataset, ImageProcessor, TextDataset, TextExample, enco
 use crate::model::{Backbone, EncoderConfig, EncoderKind, ModelDtype, Projection, fixture};
 use crate::params::Params;
 use crate::petuning::{
-    CombinedConfig, FullConfig, HeadConfig, LoraConfig, PrefixConfig, PromptConfig, Travels, TuningConfig,
+    CombinedConfig, FullConfig, HeadConfig, InitialHead, LoraConfig, PrefixConfig, PromptConfig, Travels, TuningConfig,
     import_adapter,
 };
 use crate::seed::Seeds;
@@ -28,6 +28,7 @@ fn data(rows: &[(Vec<u32>, u32)], n_labels: usize) -> Arc<EncodedDataset> {
         test: None,
         origins: Default::default(),
         hash: String::new(),
+        notes: Vec::new(),
     };
     Arc::new(encode(&dataset, &tokenizer, 64).unwrap())
 }
@@ -67,7 +68,7 @@ fn three_steps_give_what_pytorch_gives() {
         let labels: Vec<u32> = serde_json::from_value(golden["labels"].clone()).unwrap();
         let rows: Vec<(Vec<u32>, u32)> = examples.into_iter().zip(labels).collect();
         let backbone = Arc::new(Backbone::open(&dir).unwrap());
-        let adapter = import_adapter(&dir.join("adapter"), backbone.config()).unwrap();
+        let adapter = import_adapter(&dir.join("adapter"), backbone.config(), InitialHead::Keep).unwrap();
         let expected = &golden["training"];
         // A batch of all rows in each of three epochs: the order within it does not matter but for rounding.
         let config = TrainConfig {

@@ -47,6 +47,15 @@ fn a_folder_gives_its_splits_and_the_names_of_its_labels() {
 }
 
 #[test]
+fn files_that_are_left_out_are_told() {
+    let csv = || b"label,text\nno,a\nyes,b\nno,c\nyes,d\n".to_vec();
+    let base = folder(&[("train/a.csv", csv()), ("test/a.csv", csv()), ("extra.csv", csv())]);
+    let set = loaded(base.path(), serde_json::json!({ "name": "set", "validation_fraction": 0.5 })).unwrap();
+    assert_eq!((set.train.len() + set.validation.len(), set.test.map(|rows| rows.len())), (4, Some(4)));
+    assert_eq!(set.notes, ["data set `set`: not used, since the folders of other files tell their split: extra.csv"]);
+}
+
+#[test]
 fn bad_parquet_rows_and_files_are_named() {
     let good = parquet(&texts_of(&[0, 1, 0, 1]), &["no", "yes"], Compression::SNAPPY);
     let base = folder(&[

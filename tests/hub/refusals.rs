@@ -131,7 +131,75 @@ fn without_a_network_the_cache_is_pointed_out() {
     let server = Server::with_model(&[("a", Served::small("a"))]);
     fetch(&super::hub(&server.endpoint, cache.path()), &["a"]).unwrap();
     assert!(refusal(&hub, &["a"]).contains("the cache has a of the model"), "{}", refusal(&hub, &["a"]));
-    assert!(refusal(&hub, &["a"]).contains("add `--offline`"));
+}
+
+/// What the hub refers to another host for is that host's to refuse.
+#[test]
+fn a_host_that_the_hub_refers_to_is_named() {
+    let server = Server::with_model(&[("w.bin", Served::large("weights"))]);
+    let refusing = Server::with_model(&[("w.bin", Served { statuses: vec![403], ..Served::large("weights") })]);
+    let busy = Server::with_model(&[("w.bin", Served { statuses: vec![503; 3], ..Served::large("weights") })]);
+    let cache = tempfile::tempdir().unwrap();
+    for (host, reason) in [
+        (refusing.endpoint.clone(), "it answered 403"),
+        (busy.endpoint.clone(), "it answered 503"),
+        (closed_port(), "refused"),
+    ] {
+        server.put_large_files_at(&host);
+        for token in [None, Some("secret".to_string())] {
+            let settings = HubSettings { token, ..hub(&server.endpoint, cache.path()).settings().clone() };
+            if host == refusing.endpoint {
+                refusing
+                    .add("models/org/name", &[("w.bin", Served { statuses: vec![403], ..Served::large("weights") })]);
+            }
+            if host == busy.endpoint {
+                busy.add(
+                    "models/org/name",
+                    &[("w.bin", Served { statuses: vec![503; 3], ..Served::large("weights") })],
+                );
+            }
+            let error = fetch(&Hub::new(settings), &["w.bin"]).unwrap_err();
+            assert!(error.is_environment(), "{error}");
+            let message = error.to_string();
+            assert!(
+                message.starts_with(&format!("`w.bin` cannot be had from {host}, to which the hub refers")),
+                "{message}"
+            );
+            assert!(message.contains(reason) && !message.contains("HF_TOKEN"), "{message}");
+        }
+    }
+    // A download that breaks off there names it too.
+    let cut = Server::with_model(&[("w.bin", Served { cuts: vec![3, 0, 0, 0], ..Served::large("weights") })]);
+    server.put_large_files_at(&cut.endpoint);
+    let message = refusal(&hub(&server.endpoint, cache.path()), &["w.bin"]);
+    assert!(message.contains("after 3 of 7 bytes") && message.contains(&cut.endpoint), "{message}");
+}
+
+/// A revision goes on standing for the snapshot that is whole until a newer one is.
+#[test]
+fn a_failed_update_leaves_the_older_snapshot() {
+    const OLDER: &str = "fedcba9876543210fedcba9876543210fedcba98";
+    let cache = tempfile::tempdir().unwrap();
+    let repo = cache.path().join("models--org--name");
+    let snapshot = repo.join("snapshots").join(OLDER);
+    std::fs::create_dir_all(&snapshot).unwrap();
+    std::fs::create_dir_all(repo.join("refs")).unwrap();
+    std::fs::write(repo.join("refs/main"), OLDER).unwrap();
+    for name in ["a", "b"] {
+        std::fs::write(snapshot.join(name), "older").unwrap();
+    }
+    let broken = Served { statuses: vec![404], ..Served::small("newer") };
+    let server = Server::with_model(&[("a", Served::small("newer")), ("b", broken)]);
+    let hub = hub(&server.endpoint, cache.path());
+    let listing = hub.resolve(&model("main"), &Silent).unwrap();
+    hub.get(&listing, &["a".into()], &Silent).unwrap();
+    let plan = hub.plan(&listing, &["a".into(), "b".into()], &Silent).unwrap();
+    hub.download(&plan, &Silent).unwrap_err();
+    let found = fetch(&offline(cache.path()), &["a", "b"]).unwrap();
+    assert_eq!(std::fs::read(found.join("a")).unwrap(), b"older");
+    hub.download(&plan, &Silent).unwrap();
+    let found = fetch(&offline(cache.path()), &["a", "b"]).unwrap();
+    assert_eq!(std::fs::read(found.join("a")).unwrap(), b"newer");
 }
 
 #[test]

@@ -288,6 +288,68 @@ fn no_network_is_code_3_and_checking_needs_none() {
     assert!(text(&done.stderr).contains(&format!("cannot reach the hub at {endpoint}")), "{}", text(&done.stderr));
 }
 
+/// The advice to do without the network is for those who have all that they need.
+#[test]
+fn offline_is_advised_where_the_cache_has_everything() {
+    let server = hub();
+    let (folder, scenario, _) = folder();
+    let fetch = |endpoint: &str, setting: &str| {
+        let done = straggler(endpoint, folder.path(), &["fetch", &scenario, "--set", setting]);
+        (done.status.code(), text(&done.stderr))
+    };
+    assert_eq!(fetch(&server.endpoint, "seed=1").0, Some(0));
+    let nobody = closed_port();
+    let (code, message) = fetch(&nobody, "seed=1");
+    assert!(code == Some(3) && message.contains("add `--offline` to use it"), "{message}");
+    // Something is in the cache, but not all that is asked for.
+    let cache = folder.path().join("hf/hub/datasets--org--opinions/snapshots").join(COMMIT);
+    std::fs::remove_file(cache.join("data/test-00000-of-00001.parquet")).unwrap();
+    let (code, message) = fetch(&nobody, "seed=1");
+    assert!(code == Some(3) && message.contains("the cache has"), "{message}");
+    assert!(!message.contains("--offline"), "{message}");
+    // A storage host that is away is a matter of the machine as well.
+    server.put_large_files_at(&nobody);
+    let blobs = folder.path().join("hf/hub/datasets--org--opinions/blobs");
+    std::fs::remove_dir_all(&blobs).unwrap();
+    let (code, message) = fetch(&server.endpoint, "seed=1");
+    assert!(code == Some(3) && message.contains(&format!("cannot be had from {nobody}")), "{message}");
+}
+
+/// A cache that another program filled has no list of the repository's files.
+#[test]
+fn offline_a_cache_with_a_part_of_the_data_is_not_taken_for_the_whole() {
+    let server = hub();
+    let card = "---\ndataset_info:\n  splits:\n  - { name: train, num_examples: 100 }\n---\n";
+    server.add("datasets/org/opinions", &[("README.md", Served::small(card))]);
+    let (folder, scenario, out) = folder();
+    let fetched = straggler(&server.endpoint, folder.path(), &["fetch", &scenario]);
+    assert!(fetched.status.success(), "{}", text(&fetched.stderr));
+    let repo = folder.path().join("hf/hub/datasets--org--opinions");
+    std::fs::remove_dir_all(repo.join(".straggler")).unwrap();
+    let run = || {
+        let done = straggler(&closed_port(), folder.path(), &["run", &scenario, "--offline", "--quiet", "--out", &out]);
+        (done.status.code(), text(&done.stderr))
+    };
+    let (code, message) = run();
+    assert_eq!(code, Some(0), "{message}");
+    let data = repo.join("snapshots").join(COMMIT).join("data");
+    let piece = data.join("train-00001-of-00002.parquet");
+    let content = std::fs::read(&piece).unwrap();
+    std::fs::remove_file(&piece).unwrap();
+    let (code, message) = run();
+    assert_ne!(code, Some(0));
+    assert!(message.contains("pieces of its splits are missing: data/train-00001-of-00002;"), "{message}");
+    // Names that do not say how many there are: the README does.
+    let first = data.join("train-00000-of-00002.parquet");
+    std::fs::rename(&first, data.join("train.parquet")).unwrap();
+    let (code, message) = run();
+    assert_ne!(code, Some(0));
+    assert!(message.contains("the cache has 60 rows of a split that has 100 by its README"), "{message}");
+    std::fs::write(data.join("more-train.parquet"), content).unwrap();
+    let (code, message) = run();
+    assert_eq!(code, Some(0), "{message}");
+}
+
 #[test]
 fn a_name_that_the_hub_does_not_have_is_code_2() {
     let server = hub();

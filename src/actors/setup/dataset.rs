@@ -11,6 +11,7 @@ pub(super) struct Loaded {
     pub(super) origins: RowOrigins,
     pub(super) hash: String,
     pub(super) tokens: CacheUse,
+    pub(super) notes: Vec<String>,
 }
 
 /// Loads the data set: texts become tokens, pictures get the size and the numbers that the checkpoint asks for.
@@ -26,7 +27,7 @@ pub(super) fn load(
         (Preprocessor::Texts(tokenizer), None | Some(false), _) => {
             let texts = data::load(config, inputs.dataset.as_ref(), base_dir, &seeds)?;
             let (encoded, tokens) = inputs.tokens.encode(&texts, tokenizer, config.max_seq_length)?;
-            Ok(Loaded { encoded, origins: texts.origins, hash: texts.hash, tokens })
+            Ok(Loaded { encoded, origins: texts.origins, hash: texts.hash, tokens, notes: texts.notes })
         }
         (Preprocessor::Images(file), None | Some(true), Some(vision)) => {
             let (channels, size) = (vision.num_channels, vision.image_size);
@@ -36,7 +37,8 @@ pub(super) fn load(
             };
             let mut images = data::load_images(config, inputs.dataset.as_ref(), base_dir, &seeds, &processor)?;
             let (hash, origins) = (std::mem::take(&mut images.hash), std::mem::take(&mut images.origins));
-            Ok(Loaded { encoded: images.into_encoded(), origins, hash, tokens: CacheUse::Unused })
+            let notes = std::mem::take(&mut images.notes);
+            Ok(Loaded { encoded: images.into_encoded(), origins, hash, tokens: CacheUse::Unused, notes })
         }
         (_, holds_images, _) => {
             let model = scenario.model().name.clone();

@@ -25,6 +25,8 @@ pub struct ImageDataset {
     pub origins: RowOrigins,
     /// SHA-256, in hex, over labels and original pixels in order: the same for every model.
     pub hash: String,
+    /// What the reader may want to know, such as files that were left out.
+    pub notes: Vec<String>,
 }
 
 /// One split of it. All splits of a data set share its pixels.
@@ -107,7 +109,16 @@ impl ImageDataset {
             rows,
         };
         let origins = RowOrigins::of_all(train.len());
-        Self { name, labels, origins, train: split(train), validation: split(validation), test: test.map(split), hash }
+        Self {
+            name,
+            labels,
+            origins,
+            train: split(train),
+            validation: split(validation),
+            test: test.map(split),
+            hash,
+            notes: Vec::new(),
+        }
     }
 
     /// The data set as a model takes it.

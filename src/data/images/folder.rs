@@ -3,7 +3,8 @@
 use std::io::{BufRead, Seek};
 use std::path::{Path, PathBuf};
 
-use image::{DynamicImage, ImageReader};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageReader, ImageResult, Limits};
 
 use super::Picture;
 use super::gather::Gatherer;
@@ -82,11 +83,12 @@ pub(super) fn decode_file(path: &Path) -> Result<Picture, String> {
     decode(ImageReader::open(path).map_err(|error| format!("cannot be read: {error}"))?)
 }
 
-/// The pixels of a PNG or JPEG. Which it is, its first bytes say; transparency is left out, 16 bits become 8.
+/// The pixels of a PNG or JPEG. Which it is, its first bytes say; it is turned and mirrored as its EXIF asks, transparency is
+/// left out, 16 bits become 8.
 pub(super) fn decode<R: BufRead + Seek>(reader: ImageReader<R>) -> Result<Picture, String> {
     let reader = reader.with_guessed_format().map_err(|error| format!("cannot be read: {error}"))?;
     let decoded =
-        reader.decode().map_err(|error| format!("is no picture that can be read: {}", error.to_string().trim()))?;
+        upright(reader).map_err(|error| format!("is no picture that can be read: {}", error.to_string().trim()))?;
     let (width, height) = (decoded.width() as usize, decoded.height() as usize);
     let (channels, bytes) = match decoded {
         DynamicImage::ImageLuma8(grey) => (1, grey.into_raw()),
@@ -98,9 +100,71 @@ pub(super) fn decode<R: BufRead + Seek>(reader: ImageReader<R>) -> Result<Pictur
     Ok(Picture { width, height, channels, bytes })
 }
 
+/// The picture as its EXIF says that it is to be shown, as the `datasets` library gives it.
+fn upright<R: BufRead + Seek>(reader: ImageReader<R>) -> ImageResult<DynamicImage> {
+    let mut decoder = reader.into_decoder()?;
+    // As `ImageReader::decode` does: no more memory than the limits allow.
+    let mut limits = Limits::default();
+    limits.reserve(decoder.total_bytes())?;
+    decoder.set_limits(limits)?;
+    // What cannot be read of the EXIF asks for nothing.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut picture = DynamicImage::from_decoder(decoder)?;
+    picture.apply_orientation(orientation);
+    Ok(picture)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
+    use image::{GrayImage, ImageFormat, Luma};
+
+    use super::*;
     use crate::data::images::testing;
+
+    /// A JPEG with an EXIF segment that holds this orientation alone.
+    fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+        // "Exif", a TIFF header (big-endian, directory at 8), one entry: tag 0x112, short, 1 value; no further directory.
+        let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+        exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+        let length = (exif.len() as u16 + 2).to_be_bytes();
+        // Behind the marker of the beginning.
+        [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
+    }
+
+    #[test]
+    fn a_picture_is_turned_as_its_exif_asks() {
+        // Dark left and bright right halves, 16 wide and 8 high.
+        let lying = GrayImage::from_fn(16, 8, |x, _| Luma([if x < 8 { 10 } else { 240 }]));
+        let mut jpeg = Cursor::new(Vec::new());
+        lying.write_to(&mut jpeg, ImageFormat::Jpeg).expect("encoded");
+        let pixels = |orientation| {
+            let bytes = with_orientation(jpeg.get_ref(), orientation);
+            let picture = decode(ImageReader::new(Cursor::new(bytes))).expect("a picture");
+            let at = |x: usize, y: usize| picture.bytes[y * picture.width + x] > 128;
+            let corners = [at(0, 0), at(picture.width - 1, 0), at(0, picture.height - 1)];
+            (picture.width, picture.height, corners)
+        };
+        assert_eq!(pixels(1), (16, 8, [false, true, false]));
+        // 6: to be turned clockwise by 90 degrees, so that left comes up; 3: upside down.
+        assert_eq!(pixels(6), (8, 16, [false, false, true]));
+        assert_eq!(pixels(3), (16, 8, [true, false, true]));
+    }
+
+    #[test]
+    fn a_picture_that_asks_for_too_much_memory_is_refused() {
+        // The header of a PNG of 60,000 x 60,000 pixels in colour: 10.8 GB.
+        let mut png = Cursor::new(Vec::new());
+        GrayImage::new(1, 1).write_to(&mut png, ImageFormat::Png).expect("encoded");
+        let mut png = png.into_inner();
+        png[16..26].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60, 8, 2]);
+        let mut crc = flate2::Crc::new();
+        crc.update(&png[12..29]);
+        png[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+        let message = decode(ImageReader::new(Cursor::new(png))).expect_err("too large");
+        assert!(message.contains("limit exceeded"), "{message}");
+    }
 
     #[test]
     fn jpeg_and_png_give_their_pixels() {

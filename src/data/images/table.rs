@@ -12,12 +12,13 @@ use parquet::schema::types::Type;
 
 use super::gather::Gatherer;
 use super::{ImageDataset, ImageProcessor, folder};
+use crate::data::columns::ColumnNames;
 use crate::data::files::{
     FileFormat, GROUP_SETTING, PICTURE_BYTES, Problems, Table, field, group, holds_pictures, label,
 };
 use crate::data::labels::Labels;
 use crate::data::sources::Sources;
-use crate::data::{ColumnsConfig, DataError, DatasetConfig};
+use crate::data::{DataError, DatasetConfig};
 use crate::seed::Seeds;
 
 /// Loads the pictures of a data set that is laid out as on the hub.
@@ -66,7 +67,11 @@ pub(super) fn load(
         }
     }
     problems.into_result()?;
-    gatherer.into_dataset(sources.name, labels.names().to_vec(), (train, validation, test), config, seeds)
+    let n_of = |rows: &Option<Range<usize>>| rows.as_ref().map(ExactSizeIterator::len);
+    sources.promised.check(&sources.name, train.len(), n_of(&validation), n_of(&test))?;
+    let splits = (train, validation, test);
+    let dataset = gatherer.into_dataset(sources.name, labels.names().to_vec(), splits, config, seeds)?;
+    Ok(ImageDataset { notes: sources.notes, ..dataset })
 }
 
 /// Where a picture came from, and its label as written.
@@ -77,7 +82,7 @@ struct Origin {
 }
 
 struct Reader<'a> {
-    columns: &'a ColumnsConfig,
+    columns: &'a ColumnNames,
     gatherer: Gatherer<'a>,
     /// One for each picture.
     rows: Vec<Origin>,

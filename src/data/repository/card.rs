@@ -13,8 +13,17 @@ pub(super) struct Card {
 pub(super) struct CardConfig {
     /// Its name; `default` where the card gives none.
     pub(super) name: String,
-    /// Splits and the patterns of their files.
-    pub(super) data_files: Vec<(String, Vec<String>)>,
+    /// Where its files are.
+    pub(super) files: CardFiles,
+}
+
+/// Where the files of a config are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum CardFiles {
+    /// Splits and the patterns of their files (`data_files`).
+    Patterns(Vec<(String, Vec<String>)>),
+    /// Below a folder, where their names tell the split (`data_dir` alone). Empty for the whole repository.
+    Below(String),
 }
 
 impl Card {
@@ -32,7 +41,7 @@ impl Card {
             .as_array()
             .into_iter()
             .flatten()
-            .filter(|config| !config["data_files"].is_null())
+            .filter(|config| !config["data_files"].is_null() || folder(config).is_some())
             .collect();
         if listed.is_empty() {
             return Ok(None);
@@ -45,23 +54,30 @@ impl Card {
             None => listed.iter().find(|config| name_of(config) == "default" || config["default"] == true),
         };
         match (found, name) {
-            (Some(config), _) => Ok(Some(CardConfig { name: name_of(config), data_files: patterns(config) })),
+            (Some(config), _) => Ok(Some(CardConfig { name: name_of(config), files: files(config) })),
             (None, Some(name)) => Err(format!("no config `{name}`; there are: {}", names())),
             (None, None) => Err(format!("it has several configs; set dataset.config to one of {}", names())),
         }
     }
 
+    /// How many rows a split of this config has.
+    pub(super) fn num_examples(&self, config: Option<&str>, split: &str) -> Option<u64> {
+        let splits = self.info(config)?["splits"].as_array()?;
+        splits.iter().find(|entry| entry["name"] == split)?["num_examples"].as_u64()
+    }
+
+    /// What the card tells about the rows of a config.
+    fn info(&self, config: Option<&str>) -> Option<&Value> {
+        let infos = match &self.head["dataset_info"] {
+            Value::Array(all) => all.as_slice(),
+            other => std::slice::from_ref(other),
+        };
+        infos.iter().find(|info| config.is_none_or(|config| info["config_name"].as_str().unwrap_or(config) == config))
+    }
+
     /// The names of the classes of a column in this config, by number.
     pub(super) fn labels(&self, config: Option<&str>, column: &str) -> Option<Vec<String>> {
-        let info = &self.head["dataset_info"];
-        let infos: Vec<&Value> = match info {
-            Value::Array(all) => all.iter().collect(),
-            other => vec![other],
-        };
-        let is_of =
-            |info: &&&Value| config.is_none_or(|config| info["config_name"].as_str().unwrap_or(config) == config);
-        let info = infos.iter().find(is_of)?;
-        let feature = info["features"].as_array()?.iter().find(|feature| feature["name"] == column)?;
+        let feature = self.info(config)?["features"].as_array()?.iter().find(|feature| feature["name"] == column)?;
         let names = &feature["dtype"]["class_label"]["names"];
         match names {
             Value::Array(names) => names.iter().map(text).collect(),
@@ -88,10 +104,24 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
+fn files(config: &Value) -> CardFiles {
+    let folder = folder(config).unwrap_or_default();
+    if config["data_files"].is_null() {
+        return CardFiles::Below(folder);
+    }
+    CardFiles::Patterns(patterns(&config["data_files"], &folder))
+}
+
+/// `data_dir`, without dots and slashes around it.
+fn folder(config: &Value) -> Option<String> {
+    let folder = config["data_dir"].as_str()?.trim_start_matches("./").trim_matches('/');
+    Some(if folder == "." { String::new() } else { folder.to_string() })
+}
+
 /// `data_files` in any of its forms: a pattern or a list of them (all of it is `train`), splits by name, or a list of
-/// `split` and `path`. `data_dir` is the folder that patterns start from.
-fn patterns(config: &Value) -> Vec<(String, Vec<String>)> {
-    let folder = config["data_dir"].as_str().map(|folder| format!("{}/", folder.trim_matches('/'))).unwrap_or_default();
+/// `split` and `path`. `folder` is the one that patterns start from.
+fn patterns(data_files: &Value, folder: &str) -> Vec<(String, Vec<String>)> {
+    let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
     let paths = |value: &Value| -> Vec<String> {
         let list = match value {
             Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
@@ -99,7 +129,7 @@ fn patterns(config: &Value) -> Vec<(String, Vec<String>)> {
         };
         list.into_iter().map(|path| format!("{folder}{}", path.trim_start_matches("./"))).collect()
     };
-    match &config["data_files"] {
+    match data_files {
         Value::Object(splits) => splits.iter().map(|(split, value)| (split.clone(), paths(value))).collect(),
         Value::Array(list) if list.iter().any(Value::is_object) => {
             let entry = |entry: &Value| (entry["split"].as_str().unwrap_or("train").to_string(), paths(&entry["path"]));
@@ -115,7 +145,11 @@ mod tests {
 
     fn files(yaml: &str, name: Option<&str>) -> Result<Vec<(String, Vec<String>)>, String> {
         let card = Card::read(&format!("---\n{yaml}\n---\ntext\n"));
-        Ok(card.config(name)?.map(|config| config.data_files).unwrap_or_default())
+        match card.config(name)?.map(|config| config.files) {
+            Some(CardFiles::Patterns(patterns)) => Ok(patterns),
+            Some(CardFiles::Below(folder)) => panic!("below `{folder}`"),
+            None => Ok(Vec::new()),
+        }
     }
 
     #[test]
@@ -128,6 +162,25 @@ mod tests {
         assert_eq!(files(map, None).unwrap(), one("train", "d/x.csv"));
         assert_eq!(files("license: mit", Some("any")).unwrap(), []);
         assert_eq!(files("[not: {a map", None).unwrap(), []);
+    }
+
+    #[test]
+    fn a_folder_alone_makes_a_config() {
+        let yaml = "configs:\n- { config_name: en, data_dir: ./text/en/ }\n- { config_name: all, data_dir: . }";
+        let card = Card::read(&format!("---\n{yaml}\n---\n"));
+        let files = |name| card.config(Some(name)).unwrap().unwrap().files;
+        assert_eq!(files("en"), CardFiles::Below("text/en".into()));
+        assert_eq!(files("all"), CardFiles::Below(String::new()));
+        assert!(card.config(Some("fr")).unwrap_err().ends_with("there are: en, all"));
+    }
+
+    #[test]
+    fn rows_of_splits_are_told_by_config() {
+        let yaml = "dataset_info:\n- config_name: a\n  splits:\n  - { name: train, num_examples: 7 }\n\
+                    - config_name: b\n  splits:\n  - { name: train, num_bytes: 9, num_examples: 8 }";
+        let card = Card::read(&format!("---\n{yaml}\n---\n"));
+        assert_eq!((card.num_examples(Some("a"), "train"), card.num_examples(Some("b"), "train")), (Some(7), Some(8)));
+        assert_eq!((card.num_examples(Some("c"), "train"), card.num_examples(Some("a"), "test")), (None, None));
     }
 
     #[test]

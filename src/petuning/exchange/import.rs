@@ -9,9 +9,9 @@ use super::copies::{Names, is_original};
 use super::names::{Layout as FileLayout, PROMPT_EMBEDDINGS, stored_names};
 use super::peft_config::read_peft_config;
 use super::record::Record;
-use super::{ADAPTER_CONFIG, ADAPTER_MODEL, ADAPTER_PICKLE, DELTA, RECORD, read};
-use crate::model::EncoderConfig;
+use super::{ADAPTER_CONFIG, ADAPTER_MODEL, ADAPTER_PICKLE, DELTA, InitialHead, NEW_HEAD, RECORD, read};
 use crate::model::checkpoint::Weights;
+use crate::model::{EncoderConfig, Place};
 use crate::params::{Layout, Params, TensorSpec};
 
 /// What was found in a directory.
@@ -19,25 +19,26 @@ use crate::params::{Layout, Params, TensorSpec};
 pub struct ImportedAdapter {
     /// What was trained.
     pub tuning: TuningConfig,
-    /// The tensors that travel, with the head's, under this program's names.
+    /// The tensors that travel, with the head's if it was to be kept, under this program's names.
     pub params: Params,
-    /// Outputs of the head.
-    pub n_labels: usize,
+    /// Outputs of the head. None where it was not to be kept.
+    pub n_labels: Option<usize>,
     /// What this program wrote beside them; none in a directory of PEFT's.
     pub record: Option<Record>,
 }
 
-/// Reads an adapter that [`export_adapter`](super::export_adapter) or PEFT wrote for an encoder of this shape.
+/// Reads an adapter that [`export_adapter`](super::export_adapter) or PEFT wrote for an encoder of this shape. With a new
+/// head, the adapter's need not be there and is not looked at.
 ///
 /// # Errors
 /// When a file is missing or damaged, its settings cannot be carried out, or tensors are missing, do not fit, or are not
 /// explained by the settings.
-pub fn import_adapter(dir: &Path, config: &EncoderConfig) -> Result<ImportedAdapter, TuningError> {
+pub fn import_adapter(dir: &Path, config: &EncoderConfig, head: InitialHead) -> Result<ImportedAdapter, TuningError> {
     let record = Record::read(dir, config)?;
     let adapter_config = dir.join(ADAPTER_CONFIG);
     let (tuning, file) = match &record {
         Some(record) => (record.tuning.clone(), record.tensors.as_str()),
-        None if adapter_config.exists() => (read_peft_config(&adapter_config, config)?, ADAPTER_MODEL),
+        None if adapter_config.exists() => (read_peft_config(&adapter_config, config, head)?, ADAPTER_MODEL),
         None => {
             let message =
                 format!("there is neither `{RECORD}` nor `{ADAPTER_CONFIG}`; give a folder such as adapters/best");
@@ -61,7 +62,10 @@ pub fn import_adapter(dir: &Path, config: &EncoderConfig) -> Result<ImportedAdap
     };
     let names = Names::new(weights.names());
     let file = File { weights, names, path: &path, layout, tuning: &tuning, config };
-    let n_labels = file.n_labels()?;
+    let n_labels = match head {
+        InitialHead::Keep => Some(file.n_labels()?),
+        InitialHead::New => None,
+    };
     let params = file.params(n_labels)?;
     Ok(ImportedAdapter { params, n_labels, record, tuning })
 }
@@ -93,15 +97,30 @@ impl File<'_> {
         let bias = format!("{}.bias", self.config.kind.output_map());
         match self.places(&bias).first() {
             Some(name) => Ok(self.tensor(name)?.elem_count()),
-            None => Err(self.refuse(format!("there is no `{bias}`: the adapter has no classification head"))),
+            None => {
+                let message = format!("there is no `{bias}`: the adapter has no classification head");
+                Err(self.refuse(format!("{message}; {NEW_HEAD}")))
+            }
         }
     }
 
-    fn params(&self, n_labels: usize) -> Result<Params, TuningError> {
-        let tensors = travelling_tensors(self.tuning, self.config, n_labels);
+    /// Whether a tensor of the file is one of a head, be it such as ours or not.
+    fn is_of_head(&self, stored: &str) -> bool {
+        let name = stored.strip_prefix("base_model.").unwrap_or(stored);
+        let module = name.strip_prefix("model.").unwrap_or(name).split('.').next();
+        let heads = self.config.kind.head_modules().iter().map(|module| module.split('.').next());
+        module.is_some() && heads.chain([Some("classifier"), Some("score")]).any(|head| head == module)
+    }
+
+    /// The tensors; without a number of labels, all but the head's.
+    fn params(&self, n_labels: Option<usize>) -> Result<Params, TuningError> {
+        let tensors = travelling_tensors(self.tuning, self.config, n_labels.unwrap_or(1));
         // The settings are the adapter's own, and not those of a scenario.
         let tensors = tensors.map_err(|error| self.refuse(error.to_string()))?;
         let mut specs: Vec<TensorSpec> = tensors.into_iter().map(|tensor| tensor.spec).collect();
+        if n_labels.is_none() {
+            specs.retain(|spec| Place::of(&spec.name, self.config) != Place::Head);
+        }
         // The order of values in a layout.
         specs.sort_by(|a, b| a.name.cmp(&b.name));
         // Modules as they were before training say nothing.
@@ -124,6 +143,7 @@ impl File<'_> {
                 named(&missing)
             )));
         }
+        left.retain(|name| n_labels.is_some() || !self.is_of_head(name));
         if !left.is_empty() {
             return Err(self.refuse(format!(
                 "{} that its settings do not explain: {}",
@@ -180,4 +200,67 @@ fn named(names: &[String]) -> String {
     const SHOWN: usize = 4;
     let shown = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN { format!("{shown}, …") } else { shown }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::checkpoint::write_safetensors;
+    use crate::model::{Backbone, Storage, fixture};
+
+    /// An adapter of PEFT's with other tensors and settings.
+    fn changed(
+        case: &str,
+        change: impl Fn(&mut BTreeMap<String, Tensor>),
+        save: serde_json::Value,
+    ) -> tempfile::TempDir {
+        let source = fixture::peers().join("methods").join(case);
+        let bytes = std::fs::read(source.join(ADAPTER_MODEL)).unwrap();
+        let weights = Weights::safetensors(&bytes, "test").unwrap();
+        let mut tensors: BTreeMap<String, Tensor> =
+            weights.names().into_iter().map(|name| (name.clone(), weights.tensor(&name, "test").unwrap())).collect();
+        change(&mut tensors);
+        let dir = tempfile::tempdir().unwrap();
+        write_safetensors(&dir.path().join(ADAPTER_MODEL), &tensors, Storage::F32).unwrap();
+        let config = std::fs::read(source.join(ADAPTER_CONFIG)).unwrap();
+        let mut config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+        config["modules_to_save"] = save;
+        std::fs::write(dir.path().join(ADAPTER_CONFIG), config.to_string()).unwrap();
+        dir
+    }
+
+    #[test]
+    fn an_adapter_without_a_head_serves_where_the_head_is_new() {
+        let config = Backbone::open(&fixture::peers().join("roberta")).unwrap().config().clone();
+        for (case, refusal) in
+            [("roberta-lora", "`modules_to_save` lacks `classifier`"), ("roberta-ia3", "has no classification head")]
+        {
+            let headless = changed(
+                case,
+                |tensors| tensors.retain(|name, _| !name.contains("classifier")),
+                serde_json::Value::Null,
+            );
+            let message = import_adapter(headless.path(), &config, InitialHead::Keep).unwrap_err().to_string();
+            assert!(message.contains(refusal) && message.contains("write `init_head: new`"), "{message}");
+            let read = import_adapter(headless.path(), &config, InitialHead::New).unwrap();
+            let whole =
+                import_adapter(&fixture::peers().join("methods").join(case), &config, InitialHead::Keep).unwrap();
+            assert_eq!((read.n_labels, read.tuning.title()), (None, whole.tuning.title()));
+            let of_modules = whole.params.iter().filter(|(spec, _)| Place::of(&spec.name, &config) != Place::Head);
+            assert!(read.params.iter().eq(of_modules), "{case}");
+            // A head of another form is not looked at either.
+            let other = changed(
+                case,
+                |tensors| {
+                    tensors.retain(|name, _| !name.contains("classifier"));
+                    let head = Tensor::zeros((7, 16), candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
+                    tensors.insert("base_model.model.classifier.weight".into(), head);
+                },
+                serde_json::json!(["classifier"]),
+            );
+            assert_eq!(import_adapter(other.path(), &config, InitialHead::New).unwrap().params, read.params);
+        }
+    }
 }

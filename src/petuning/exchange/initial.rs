@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::super::{TuningConfig, TuningError};
+use super::NEW_HEAD;
 use super::import::import_adapter;
 use crate::model::{Backbone, EncoderConfig, Place};
 use crate::params::Params;
@@ -18,7 +19,7 @@ pub enum InitialHead {
     /// At the adapter's, which must have as many labels as the data set.
     #[default]
     Keep,
-    /// At values drawn from the seed, as without an adapter: for another task than the adapter's.
+    /// At values drawn from the seed, as without an adapter: for another task than the adapter's, or one without a head.
     New,
 }
 
@@ -59,7 +60,7 @@ pub fn load_initial(
     if !dir.is_dir() {
         return Err(refuse("is not a directory; give one such as results/NAME/latest/adapters/best".into()));
     }
-    let adapter = import_adapter(dir, config)?;
+    let adapter = import_adapter(dir, config, head)?;
     let mut notes = Vec::new();
     match &adapter.record {
         Some(record) if record.dtype != backbone.dtype() => {
@@ -87,10 +88,10 @@ pub fn load_initial(
         let params = with_new_head(&adapter.params, drawn, config);
         return Ok(InitialValues { hash: hash_of(&params), params, notes });
     }
-    if adapter.n_labels != labels.len() {
-        let message = format!("the adapter's head has {} labels, the data set {}", adapter.n_labels, labels.len());
-        let remedy = "give an adapter of the same task, or write `init_head: new` to begin the head anew";
-        return Err(refuse(format!("{message}; {remedy}")));
+    let n_labels = adapter.n_labels.expect("a head that is kept has been read");
+    if n_labels != labels.len() {
+        let message = format!("the adapter's head has {n_labels} labels, the data set {}", labels.len());
+        return Err(refuse(format!("{message}; give an adapter of the same task, or {NEW_HEAD}")));
     }
     if let Some(record) = adapter.record.filter(|record| record.labels != labels) {
         notes.push(format!(

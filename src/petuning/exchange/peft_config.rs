@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::super::{Bias, Ia3Config, LoraConfig, PrefixConfig, PromptConfig, TuningConfig, TuningError};
-use super::read;
+use super::{InitialHead, NEW_HEAD, read};
 use crate::model::EncoderConfig;
 
 /// Settings that make something else of a method. They must be off or absent.
@@ -34,8 +34,12 @@ const INITS_THAT_CHANGE_THE_BASE: [&str; 5] = ["pissa", "olora", "corda", "loftq
 /// The settings in a file that PEFT wrote.
 ///
 /// # Errors
-/// When the file is missing or says something that cannot be carried out.
-pub(super) fn read_peft_config(path: &Path, config: &EncoderConfig) -> Result<TuningConfig, TuningError> {
+/// When the file is missing or says something that cannot be carried out, or there is no head to keep.
+pub(super) fn read_peft_config(
+    path: &Path,
+    config: &EncoderConfig,
+    head: InitialHead,
+) -> Result<TuningConfig, TuningError> {
     let refuse = |message: String| TuningError::Adapter { path: path.into(), message };
     let raw: Value = serde_json::from_slice(&read(path)?).map_err(|error| refuse(error.to_string()))?;
     if let Some(form) = UNKNOWN_FORMS.iter().find(|form| is_on(&raw[**form])) {
@@ -49,7 +53,7 @@ pub(super) fn read_peft_config(path: &Path, config: &EncoderConfig) -> Result<Tu
              PEFT with `path_initial_model_for_weight_conversion`, as plain LoRA"
         )));
     }
-    let file = File { raw: &raw, path };
+    let file = File { raw: &raw, path, head };
     let tuning = match raw["peft_type"].as_str() {
         Some("LORA") => TuningConfig::Lora(file.lora()?),
         Some("IA3") => TuningConfig::Ia3(Ia3Config {
@@ -93,6 +97,7 @@ fn is_on(value: &Value) -> bool {
 struct File<'a> {
     raw: &'a Value,
     path: &'a Path,
+    head: InitialHead,
 }
 
 impl File<'_> {
@@ -136,7 +141,13 @@ impl File<'_> {
         };
         modules_to_save.dedup();
         if !modules_to_save.iter().any(|module| module == "classifier") {
-            return Err(self.refuse("`modules_to_save` lacks `classifier`, so the adapter has no head".into()));
+            match self.head {
+                InitialHead::Keep => {
+                    let message = "`modules_to_save` lacks `classifier`, so the adapter has no head";
+                    return Err(self.refuse(format!("{message}; {NEW_HEAD}")));
+                }
+                InitialHead::New => modules_to_save.push("classifier".into()),
+            }
         }
         Ok(LoraConfig {
             r: self.number("r")?,

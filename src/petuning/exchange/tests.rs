@@ -270,7 +270,10 @@ fn adapters_that_peft_pickled_are_read_like_the_others() {
     for name in [ADAPTER_CONFIG, ADAPTER_PICKLE] {
         std::fs::copy(source.join(name), dir.path().join(name)).unwrap();
     }
-    assert_eq!(import_adapter(dir.path(), &config).unwrap(), import_adapter(&source, &config).unwrap());
+    assert_eq!(
+        import_adapter(dir.path(), &config, InitialHead::Keep).unwrap(),
+        import_adapter(&source, &config, InitialHead::Keep).unwrap()
+    );
 }
 
 #[test]
@@ -282,7 +285,7 @@ fn adapters_of_peft_that_cannot_be_read_say_why() {
         let mut adapter = json(&source.join(ADAPTER_CONFIG));
         change(&mut adapter);
         std::fs::write(dir.path().join(ADAPTER_CONFIG), adapter.to_string()).unwrap();
-        import_adapter(dir.path(), &config).unwrap_err().to_string()
+        import_adapter(dir.path(), &config, InitialHead::Keep).unwrap_err().to_string()
     };
     assert!(refusal(&|adapter| adapter["peft_type"] = "LOHA".into()).contains("LORA, IA3, PROMPT_TUNING and PREFIX"));
     assert!(refusal(&|adapter| adapter["use_dora"] = true.into()).contains("`use_dora` is on"));
@@ -321,7 +324,7 @@ fn adapters_of_peft_that_cannot_be_read_say_why() {
     adapter["num_virtual_tokens"] = huge.into();
     std::fs::write(dir.path().join(ADAPTER_CONFIG), adapter.to_string()).unwrap();
     std::fs::copy(prompt.join(ADAPTER_MODEL), dir.path().join(ADAPTER_MODEL)).unwrap();
-    let message = import_adapter(dir.path(), &config).unwrap_err().to_string();
+    let message = import_adapter(dir.path(), &config, InitialHead::Keep).unwrap_err().to_string();
     assert!(message.contains("expected [1000000000000, 16]"), "{message}");
     // Inits after which the base is what it was.
     for init in ["eva", "gaussian", "orthogonal", "mica"] {
@@ -329,7 +332,7 @@ fn adapters_of_peft_that_cannot_be_read_say_why() {
         adapter["init_lora_weights"] = init.into();
         std::fs::write(dir.path().join(ADAPTER_CONFIG), adapter.to_string()).unwrap();
         std::fs::copy(source.join(ADAPTER_MODEL), dir.path().join(ADAPTER_MODEL)).unwrap();
-        import_adapter(dir.path(), &config).unwrap();
+        import_adapter(dir.path(), &config, InitialHead::Keep).unwrap();
     }
 }
 

@@ -56,7 +56,7 @@ fn a_tensor_with_two_values_is_refused_unless_one_is_untrained() {
         let mut tensors = tensors(&source.join(ADAPTER_MODEL));
         change(&mut tensors);
         write_safetensors(&dir.path().join(ADAPTER_MODEL), &tensors, Storage::F32).unwrap();
-        import_adapter(dir.path(), &config).map_err(|error| error.to_string())
+        import_adapter(dir.path(), &config, InitialHead::Keep).map_err(|error| error.to_string())
     };
     let place = |rest: &str| format!("base_model.model.roberta.embeddings.{rest}");
     let copy = place("modules_to_save.default.word_embeddings.weight");

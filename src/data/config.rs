@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::columns::ColumnNames;
 use super::files::FileFormat;
 use super::known::{self, Known};
+use super::validation::HeldBack;
 use super::{ColumnsConfig, DataError, ImagesConfig, PartitionConfig, SplitsConfig, builtin, paths};
 use crate::registry::Problem;
 
@@ -48,8 +49,9 @@ pub struct DatasetConfig {
     /// Longest text in tokens, special tokens included; longer ones are cut.
     #[serde(default = "default_max_seq_length")]
     pub max_seq_length: usize,
-    /// Fraction of the training rows, in (0, 1), that the server holds back for validation, stratified by label, when
-    /// the data set has no validation split of its own. Default: what the data set is known for, else 0.1.
+    /// Fraction of the training rows, in (0, 1), that the server holds back for validation, drawn from the seed and
+    /// stratified by label, when the data set has no validation split of its own. Default: 0.1; of GLUE the very rows that
+    /// FedPETuning holds back, whatever the seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_fraction: Option<f64>,
     /// How many training rows a generated data set has. Default: what the data set says.
@@ -174,10 +176,14 @@ impl DatasetConfig {
         self.known().map(|known| known.metric)
     }
 
-    /// The fraction of the training rows that is held back where there is no validation split.
-    pub fn validation_fraction(&self) -> f64 {
-        let known = || self.known().map(|known| known.validation_fraction);
-        self.validation_fraction.or_else(known).unwrap_or(0.1)
+    /// Which of the training rows are held back where there is no validation split: a fraction as written, else as the data
+    /// set is known for.
+    pub(super) fn held_back(&self) -> HeldBack {
+        match (self.validation_fraction, self.known()) {
+            (Some(fraction), _) => HeldBack::ByLabel { fraction },
+            (None, Some(known)) => known.held_back(),
+            (None, None) => HeldBack::ByLabel { fraction: 0.1 },
+        }
     }
 
     /// The columns: each as written, else as the data set is known for.

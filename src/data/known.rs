@@ -13,6 +13,7 @@ mod stsb;
 mod wnli;
 
 use super::SplitsConfig;
+use super::validation::HeldBack;
 
 /// The entries.
 const ALL: [&Known; 9] =
@@ -39,13 +40,20 @@ pub(super) struct Known {
     /// The split that serves as test data. GLUE keeps the labels of its test splits to itself, so FedPETuning (Zhang et al.
     /// 2023, arXiv 2212.10025) tests on the development split.
     pub(super) test: &'static str,
-    /// The part of the training split that FedPETuning carves out for validation.
+    /// The part of the training split that FedPETuning carves out for validation, the same rows in every run
+    /// (`tools/glue_scripts/glue.py`).
     pub(super) validation_fraction: f64,
     /// Why it cannot be used.
     pub(super) refused: Option<&'static str>,
 }
 
 impl Known {
+    /// The rows that are held back for validation: those of FedPETuning. It also deals the others in the order of its draw;
+    /// here rows keep their order, and the partition draws for itself.
+    pub(super) fn held_back(&self) -> HeldBack {
+        HeldBack::AsScikitLearn { test_size: self.validation_fraction, random_state: 42 }
+    }
+
     /// The splits as settings: validation rows are carved out of the training rows.
     pub(super) fn splits(&self) -> SplitsConfig {
         SplitsConfig { train: "train".into(), validation: None, test: Some(self.test.into()) }
@@ -76,7 +84,7 @@ mod tests {
         assert_eq!((of("mnli").test, of("qnli").test), ("validation_matched", "validation"));
         assert_eq!(
             (of("cola").metric, of("mrpc").metric, of("qqp").metric, of("rte").metric),
-            ("mcc", "f1", "f1", "accuracy")
+            ("mcc", "f1", "accuracy", "accuracy")
         );
         assert!(of("stsb").refused.is_some());
         assert_eq!(find("nyu-mll/glue", None).map(|known| known.config), None);

@@ -83,9 +83,9 @@ fn assemble(
     let (numbers, train, validation) = match validation {
         Some(validation) => (numbers, train, validation),
         None => {
-            let (n_labels, fraction) = (labels.names().len(), config.validation_fraction());
             let label_of = |number: &u32| train[*number as usize].label;
-            let (kept, held_back) = validation::carve(numbers, label_of, n_labels, fraction, seeds)?;
+            let (kept, held_back) =
+                validation::carve(numbers, label_of, labels.names().len(), config.held_back(), seeds)?;
             let (train, validation) = parted(train, &held_back);
             (kept, train, validation)
         }

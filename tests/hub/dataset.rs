@@ -95,6 +95,10 @@ fn glue_has_its_columns_labels_and_splits() {
     let glue = loaded(base.path(), serde_json::json!({ "name": "glue", "config": "cola" })).unwrap();
     // 10 % of 200; the development split is the test split
     assert_eq!((glue.train.len(), glue.validation.len(), glue.test.map(|rows| rows.len())), (180, 20, Some(30)));
+    // numpy.random.RandomState(42).permutation(200)[:20], sorted
+    let rows = [15, 30, 45, 56, 66, 68, 69, 78, 82, 95, 115, 128, 152, 158, 165, 170, 174, 177, 182, 186];
+    let texts: Vec<String> = rows.iter().map(|row| format!("sentence number {row}")).collect();
+    assert_eq!(glue.validation.iter().map(|row| row.text.as_str()).collect::<Vec<_>>(), texts);
     assert_eq!(glue.labels, ["unacceptable", "acceptable"]);
     let other = serde_json::json!({
         "name": "glue", "config": "cola", "labels": ["no", "yes"], "validation_fraction": 0.25,

@@ -188,7 +188,7 @@ fn a_failed_update_leaves_the_older_snapshot() {
     for name in ["a", "b"] {
         std::fs::write(snapshot.join(name), "older").unwrap();
     }
-    let broken = Served { statuses: vec![404], ..Served::small("newer") };
+    let broken = Served { statuses: vec![404], ..Served::small("newer too") };
     let server = Server::with_model(&[("a", Served::small("newer")), ("b", broken)]);
     let hub = hub(&server.endpoint, cache.path());
     let listing = hub.resolve(&model("main"), &Silent).unwrap();

@@ -342,6 +342,7 @@ fn offline_a_cache_with_a_part_of_the_data_is_not_taken_for_the_whole() {
     // Names that do not say how many there are: the README does.
     let first = data.join("train-00000-of-00002.parquet");
     std::fs::rename(&first, data.join("train.parquet")).unwrap();
+    std::fs::rename(data.join("test-00000-of-00001.parquet"), data.join("test.parquet")).unwrap();
     let (code, message) = run();
     assert_ne!(code, Some(0));
     assert!(message.contains("the cache has 60 rows of a split that has 100 by its README"), "{message}");

@@ -68,7 +68,7 @@ impl<'a> Gatherer<'a> {
             Some(validation) => (rows(train), rows(validation)),
             None => {
                 let label_of = |row: &u32| self.labels[*row as usize];
-                validation::carve(rows(train), label_of, labels.len(), config.validation_fraction(), seeds)?
+                validation::carve(rows(train), label_of, labels.len(), config.held_back(), seeds)?
             }
         };
         let processor = self.processor;

@@ -2,7 +2,7 @@
 
 use super::{GLUE, Known};
 
-/// Levesque et al. 2012.
+/// Levesque et al. 2012. FedPETuning leaves it out; it is split here as its small tasks are.
 pub(super) const WNLI: Known = Known {
     names: GLUE,
     config: "wnli",

@@ -65,6 +65,14 @@ def stir(parameters, generator, scale):
             parameter += scale * torch.randn(parameter.shape, generator=generator)
 
 
+def leave_unreached(model, batch):
+    """Freezes what training does not reach: of a module that PEFT wraps twice, a third copy."""
+    model(**batch, labels=torch.tensor(LABELS)).loss.backward()
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter.grad is not None)
+    model.zero_grad()
+
+
 def inputs(family, config):
     if family == "vit":
         shape = (len(LABELS), config.num_channels, config.image_size, config.image_size)
@@ -130,9 +138,10 @@ for family in ("bert", "roberta", "distilbert", "vit"):
             no_dropout = dict(dropout=0.0, attention_dropout=0.0, seq_classif_dropout=0.0)
         model = auto.from_pretrained(HERE / family, num_labels=3, ignore_mismatched_sizes=True, **no_dropout).eval()
         model = get_peft_model(model, config)
-        stir([p for _, p in model.named_parameters() if p.requires_grad], generator, 0.2)
         model.eval()
         batch = inputs(family, model.config)
+        leave_unreached(model, batch)
+        stir([p for _, p in model.named_parameters() if p.requires_grad], generator, 0.2)
         folder = target / f"{family}-{name}"
         model.save_pretrained(folder)
         # Where the base model lay says nothing elsewhere.

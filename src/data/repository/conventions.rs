@@ -134,8 +134,7 @@ type Rule<'a> = &'a dyn Fn(&Named<'_>) -> Vec<String>;
 /// Only where none does is an unknown name before `-00000-of-00001` that of a split, and without such everything is for
 /// training.
 fn grouped(files: &[Named<'_>]) -> Splits {
-    let is_piece_of_split =
-        |file: &Named<'_>| file.is_among_pieces && file.piece_of().is_some_and(|name| has_word(name));
+    let is_piece_of_split = |file: &Named<'_>| file.is_among_pieces && file.piece_of().is_some_and(has_word);
     let among_pieces = |file: &Named<'_>| match files.iter().any(is_piece_of_split) && file.is_among_pieces {
         true => file.piece_of().map(split_of_piece).into_iter().collect(),
         false => Vec::new(),

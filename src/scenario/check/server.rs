@@ -53,7 +53,7 @@ impl Checker<'_> {
             let problem = Diagnostic::new("conflict", message, Some(self.root.locate(&path)));
             let is_written = self.root.has("server.give_up_after");
             let problem = problem.other(is_written.then(|| self.root.locate("server.give_up_after")));
-            self.problems.push(problem.help(format!("shorten it, or raise `server.give_up_after` above {time}")));
+            self.problems.push(problem.help(format!("shorten it, or raise `server.give_up_after` to {time} or more")));
         }
     }
 

@@ -216,7 +216,10 @@ const SETTINGS: &[(&str, HasSetting)] = &[
     ("`server.min_updates`", |scenario| scenario["server"].get("min_updates").is_some()),
     ("`server.restarts`", |scenario| scenario["server"].get("restarts").is_some()),
     ("`battery` of", |scenario| scenario["clients"]["devices"].to_string().contains("battery")),
-    ("`memory` of", |scenario| scenario["clients"]["devices"].to_string().contains("mem")),
+    ("`memory` of", |scenario| {
+        let devices = scenario["clients"]["devices"].to_string();
+        devices.contains("memory") || devices.contains("table")
+    }),
 ];
 
 /// Prints the scenario when its test fails.

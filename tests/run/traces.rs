@@ -109,7 +109,7 @@ fn recordings_that_were_altered_since_are_refused_by_the_lock_and_by_resume() {
     let folder = tempfile::tempdir().unwrap();
     let scenario = write(folder.path(), "  availability: { trace: { file: availability.csv, end: hold } }\n");
     let out = folder.path().join("out");
-    let done = run(&scenario, &out, &["--set", "output.checkpoint_every=1"]);
+    let done = run(&scenario, &out, &["--set", "output.checkpoint_every=1", "--set", "server.rounds=2"]);
     let lock = done.join("scenario.lock.yaml");
     let lock = lock.to_str().unwrap();
     let replay = |more: &[&str]| {

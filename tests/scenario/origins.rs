@@ -166,7 +166,7 @@ fn a_selection_that_has_no_choice_is_warned_of() {
     assert!(told.contains("`server.selection.tifl.interval`: chances are dealt out anew by"), "{told}");
     // One request of an asynchronous server is for one client.
     let stream = "strategy: { fedbuff: { buffer_size: 2, concurrency: 8 } }, selection: { power_of_choice: { d: 3 } }";
-    assert!(!warnings(stream, &[]).contains("selection"));
+    assert!(!warnings(stream, &[]).contains("`server.selection"));
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn remedy(cause: Cause) -> (&'static str, &'static str) {
         ),
         Reason::Memory => (
             "clients.devices",
-            "raise the `memory` of `clients.devices`, or lower `clients.train.per_device_train_batch_size`",
+            "raise the `memory` of `clients.devices` (`memory_mib` of a table), or lower `clients.train.per_device_train_batch_size`",
         ),
         Reason::Deadline => ("server.deadline", "raise `server.deadline`, or make tasks shorter"),
         Reason::Diverged => ("clients.train.learning_rate", "lower `clients.train.learning_rate`"),

@@ -60,10 +60,10 @@ fn beyond_the_end(setting: &str, times: impl Iterator<Item = SimDuration>, end: 
     let (never, all): (Vec<bool>, Vec<SimDuration>) = times.map(|time| (SimTime::ZERO + time > end, time)).unzip();
     let n_never = never.iter().filter(|is_never| **is_never).count();
     let first = all.iter().zip(&never).find(|(_, is_never)| **is_never)?.0;
-    let end = end.since(SimTime::ZERO);
     Some(format!(
-        "warning: `{setting}`: {n_never} of {} never happened, the first of them at {first}: the run was over at {end}",
-        all.len()
+        "warning: `{setting}`: {n_never} of {} never happened, the first of them at {first}: the run was over at {:.1} s",
+        all.len(),
+        end.as_secs_f64()
     ))
 }
 
@@ -95,7 +95,7 @@ mod tests {
         let times = || ["1 s", "10 s", "20 s"].map(|time| time.parse().unwrap()).into_iter();
         let told = beyond_the_end("server.restarts", times(), SimTime::from_nanos(5_000_000_000)).unwrap();
         let expected =
-            "warning: `server.restarts`: 2 of 3 never happened, the first of them at 10 s: the run was over at 5 s";
+            "warning: `server.restarts`: 2 of 3 never happened, the first of them at 10 s: the run was over at 5.0 s";
         assert_eq!(told, expected);
         assert_eq!(beyond_the_end("server.restarts", times(), SimTime::from_nanos(20_000_000_000)), None);
         assert_eq!(beyond_the_end("server.restarts", std::iter::empty(), SimTime::ZERO), None);

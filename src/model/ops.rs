@@ -12,6 +12,7 @@
 mod attention;
 mod composed;
 mod dropout;
+mod elementwise;
 mod frozen;
 mod gelu;
 mod heap;

@@ -1,9 +1,10 @@
 //! The Gaussian error linear unit.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Tensor};
 
+use super::elementwise::Elementwise;
 use super::lanes::{exp, vectorised};
-use super::storage::{fits_kernels, slice, with_slice};
+use super::storage::fits_kernels;
 
 /// The exact GELU, `x / 2 (1 + erf(x / sqrt 2))` (Hendrycks and Gimpel, 2016, arXiv 1606.08415), of every element, to an
 /// absolute error below 1e-6.
@@ -14,25 +15,7 @@ pub fn gelu(x: &Tensor) -> Result<Tensor> {
     if !fits_kernels(&[x]) {
         return x.gelu_erf();
     }
-    x.contiguous()?.apply_op1(Gelu)
-}
-
-struct Gelu;
-
-impl CustomOp1 for Gelu {
-    fn name(&self) -> &'static str {
-        "gelu"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = slice(storage, layout)?;
-        Ok((CpuStorage::F32(forward(x)), layout.shape().clone()))
-    }
-
-    fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let out = with_slice(&gradient.contiguous()?, |gradient| with_slice(x, |x| backward(x, gradient)))??;
-        Tensor::from_vec(out, x.shape(), x.device()).map(Some)
-    }
+    x.contiguous()?.apply_op1(Elementwise { name: "gelu", forward, backward })
 }
 
 /// The standard normal distribution function at `x`, and `e^(-x^2 / 2)`.

@@ -1,9 +1,10 @@
 //! The rectified linear unit.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Tensor};
 
+use super::elementwise::Elementwise;
 use super::lanes::vectorised;
-use super::storage::{fits_kernels, slice, with_slice};
+use super::storage::fits_kernels;
 
 /// `max(x, 0)` of every element, with slope 0 at 0 as in PyTorch. What is not a number stays so, and passes its gradient
 /// on: candle's own `relu` makes 0 of it, and training that diverged would not be seen to.
@@ -14,29 +15,11 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
     if !fits_kernels(&[x]) {
         return composed(x);
     }
-    x.contiguous()?.apply_op1(Relu)
+    x.contiguous()?.apply_op1(Elementwise { name: "relu", forward, backward })
 }
 
 fn composed(x: &Tensor) -> Result<Tensor> {
     x.detach().le(0f64)?.where_cond(&x.zeros_like()?.detach(), x)
-}
-
-struct Relu;
-
-impl CustomOp1 for Relu {
-    fn name(&self) -> &'static str {
-        "relu"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = slice(storage, layout)?;
-        Ok((CpuStorage::F32(forward(x)), layout.shape().clone()))
-    }
-
-    fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let out = with_slice(&gradient.contiguous()?, |gradient| with_slice(x, |x| backward(x, gradient)))??;
-        Tensor::from_vec(out, x.shape(), x.device()).map(Some)
-    }
 }
 
 vectorised! {

@@ -13,6 +13,10 @@ impl Core {
         why: Unused,
         turn: &mut Turn<'_>,
     ) {
+        let mut tasks = tasks.into_iter().peekable();
+        if tasks.peek().is_none() {
+            return;
+        }
         let population = &turn.view.population;
         let utility = self.history.mean_utility(self.round, |client_id| population.num_examples(client_id));
         for task in tasks {
